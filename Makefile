@@ -1,0 +1,53 @@
+# Haechi: `make demo` shows it at work, `make test` proves it. Everything lands in .venv and .demo.
+PYTHON ?= python3
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test test-full check format lock clean
+
+help: ## what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+venv: $(VENV)/.ready ## the virtual environment with hash-locked dependencies
+
+$(VENV)/.ready: requirements/dev.lock requirements/llm.lock pyproject.toml
+	@echo "== virtual environment and hash-locked dependencies in $(VENV) (the first time takes a minute or two)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Haechi needs Python 3.11 or newer / 파이썬 3.11 이상이 필요합니다")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.lock
+	@$(BIN)/python -m pip install --quiet --require-hashes --no-deps -r requirements/llm.lock
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: venv ## the main job on 127.0.0.1:8080: real prompts filtered, routed, answered, charged (ARGS=--once: run and exit)
+	@$(BIN)/haechi demo $(ARGS)
+
+test: venv ## the tests (needs only the Python index)
+	@$(BIN)/python -m pytest -q -m "not slow and not full" $(ARGS)
+	@echo "== tests passed. Next: make check, or make demo"
+
+test-full: venv ## adds what needs Debian or npm packages (clients in JavaScript, a browser); installs them
+	@./.ci/install-full
+	@$(BIN)/python -m pytest -q -m "full" $(ARGS)
+	@echo "== full tests passed"
+
+check: venv ## ruff, mypy --strict, import rules, migrations
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m migrations.check
+	@echo "== check passed. Next: make test"
+
+format: venv ## format and mend what ruff can mend
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+lock: ## write requirements/*.lock anew from pyproject.toml (needs uv)
+	uv pip compile --universal --python-version 3.11 --generate-hashes --quiet --group dev pyproject.toml -o requirements/dev.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --quiet pyproject.toml -o requirements/run.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-deps --quiet requirements/llm.in -o requirements/llm.lock
+
+clean: ## remove the demo's data (the virtual environment stays)
+	rm -rf .demo
