@@ -82,7 +82,14 @@ class Usage:
         return self.input_tokens + self.output_tokens
 
 
-INPUT_TOKEN_CLASSES = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "audio_input", "image_input")
+INPUT_TOKEN_CLASSES = (
+    "input",
+    "cache_read",
+    "cache_write_5m",
+    "cache_write_1h",
+    "audio_input",
+    "image_input",
+)
 OUTPUT_TOKEN_CLASSES = ("output", "reasoning", "audio_output", "image_output")
 TOKEN_CLASSES = INPUT_TOKEN_CLASSES + OUTPUT_TOKEN_CLASSES
 CLASSES = tuple(f.name for f in fields(Usage) if f.name != "quarantined")

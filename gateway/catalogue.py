@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from gateway.domain import NOTHING, JSON, Zone
+from gateway.domain import JSON, NOTHING, Zone
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,12 +12,12 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
-from billing.usage import Usage
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
     from decimal import Decimal
+
+    from billing.usage import Usage
 
 JSON: TypeAlias = Any
 NOTHING: Mapping[str, JSON] = MappingProxyType({})
@@ -50,7 +50,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Audio:
-    """Audio input, base64; `format` is `wav`, `mp3`, …"""
+    """Audio input, base64; `format` is `wav`, `mp3` and the like."""
 
     data: str
     format: str
@@ -177,7 +177,7 @@ class ChatRequest:
 class ToolCallDelta(NamedTuple):
     """A fragment of a tool call. `id` and `name` stand in the first fragment only."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # shadows tuple.index on purpose: it is the wire's word
     id: str | None = None
     name: str | None = None
     arguments: str = ""
@@ -222,10 +222,10 @@ class UsageReport:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    index: int
+    index: int  # type: ignore[assignment]  # shadows tuple.index on purpose: it is the wire's word
     parts: tuple[Part, ...]
     finish_reason: str | None
-    """`stop`, `length`, `tool_calls`, `content_filter`, or None where the provider gave none (never invented)."""
+    """`stop`, `length`, `tool_calls`, `content_filter`; None where the provider gave none, never invented."""
     refusal: str | None = None
     logprobs: JSON = None
     extra: Mapping[str, JSON] = NOTHING

@@ -1,0 +1,514 @@
+"""The chat completions dialect: client JSON -> ChatRequest, and answers -> client JSON.
+
+Pure. Source: OpenAI API reference, "Create chat completion", and what its clients really send
+(open-webui, LibreChat, langchain-openai). Unknown top-level fields are the provider's and travel in
+`extra`; a field that begins with `haechi` is ours, and refused when we do not know it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from gateway.domain import (
+    JSON,
+    NOTHING,
+    Audio,
+    ChatRequest,
+    File,
+    Image,
+    Message,
+    Reasoning,
+    ResponseFormat,
+    Text,
+    Tool,
+    ToolCall,
+    ToolChoice,
+    ToolResult,
+)
+from gateway.errors import InvalidRequest, UnsupportedFeature
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from billing.usage import Usage
+    from gateway.domain import Choice, Completion, Delta, Part, ToolCallDelta
+
+NAME: Final = "chat"
+MAX_MESSAGES: Final = 10_000
+MAX_CHOICES: Final = 16
+
+
+# --- parsing -------------------------------------------------------------------------------------
+
+
+def parse(body: JSON) -> ChatRequest:
+    """Read a request body. Raises InvalidRequest or UnsupportedFeature, naming the field at fault."""
+    if not isinstance(body, dict):
+        raise InvalidRequest(
+            '요청 본문은 JSON 객체여야 합니다. 예: {"model": …, "messages": […]}',
+            "The request body must be a JSON object with `model` and `messages`.",
+        )
+    _refuse_what_we_do_not_take(body)
+    known = {field: read(body, field) for field, read in _FIELDS.items()}
+    stream_options = _optional(body, "stream_options", dict) or {}
+    return ChatRequest(
+        messages=_messages(body),
+        include_usage=stream_options.get("include_usage") is True,
+        extra={name: value for name, value in body.items() if name not in _TAKEN} or NOTHING,
+        **_renamed(known),
+    )
+
+
+def _refuse_what_we_do_not_take(body: Mapping[str, JSON]) -> None:
+    for name in body:
+        if name.startswith("haechi"):
+            raise InvalidRequest(
+                f"'{name}'은(는) 해치가 아는 필드가 아닙니다. 이 필드를 지우고 다시 보내세요.",
+                f"'{name}' is not a field that Haechi knows. Remove it and send again.",
+                param=name,
+                code="unknown_field",
+            )
+    for name, instead in (("functions", "tools"), ("function_call", "tool_choice")):
+        if body.get(name) is not None:
+            raise UnsupportedFeature(
+                f"'{name}'은(는) 더 이상 쓰이지 않습니다. '{instead}'를 쓰세요.",
+                f"'{name}' is no longer supported. Use '{instead}'.",
+                param=name,
+            )
+
+
+def _optional(body: Mapping[str, JSON], field: str, kind: type | tuple[type, ...]) -> Any:  # noqa: ANN401
+    """Return the field or None; null counts as absent. A bool is no number."""
+    value = body.get(field)
+    if value is None:
+        return None
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise wrong_type(field, _KIND_NAMES[kind])
+    return value
+
+
+def wrong_type(field: str, kind: str) -> InvalidRequest:
+    korean, english = kind.split("/")
+    return InvalidRequest(
+        f"'{field}'의 형식이 잘못되었습니다. {korean}(으)로 보내세요.",
+        f"'{field}' has the wrong type. Send {english}.",
+        param=field,
+        code="invalid_type",
+    )
+
+
+def _number(low: float, high: float) -> Callable[[Mapping[str, JSON], str], float | None]:
+    def read(body: Mapping[str, JSON], field: str) -> float | None:
+        value: float | None = _optional(body, field, (int, float))
+        if value is not None and not low <= value <= high:
+            raise _out_of_range(field, low, high)
+        return value
+
+    return read
+
+
+def _integer(low: int, high: int) -> Callable[[Mapping[str, JSON], str], int | None]:
+    def read(body: Mapping[str, JSON], field: str) -> int | None:
+        value: int | None = _optional(body, field, int)
+        if value is not None and not low <= value <= high:
+            raise _out_of_range(field, low, high)
+        return value
+
+    return read
+
+
+def _out_of_range(field: str, low: float, high: float) -> InvalidRequest:
+    return InvalidRequest(
+        f"'{field}'의 값은 {low:g} 이상 {high:g} 이하여야 합니다.",
+        f"'{field}' must be between {low:g} and {high:g}.",
+        param=field,
+        code="invalid_value",
+    )
+
+
+def _of(kind: type) -> Callable[[Mapping[str, JSON], str], Any]:
+    return lambda body, field: _optional(body, field, kind)
+
+
+def _model(body: Mapping[str, JSON], field: str) -> str:
+    value = body.get(field)
+    if not isinstance(value, str) or not value:
+        raise InvalidRequest(
+            "'model'이 없습니다. 쓸 모델의 이름을 넣으세요. 목록: GET /v1/models",
+            "'model' is missing. Name the model to use; GET /v1/models lists them.",
+            param="model",
+            code="missing_field",
+        )
+    return value
+
+
+def _stop(body: Mapping[str, JSON], field: str) -> tuple[str, ...]:
+    value = body.get(field)
+    if value is None:
+        return ()
+    if isinstance(value, str):
+        return (value,)
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return tuple(value)
+    raise wrong_type(field, "문자열이나 문자열 목록/a string or a list of strings")
+
+
+def _tools(body: Mapping[str, JSON], field: str) -> tuple[Tool, ...]:
+    value = _optional(body, field, list) or ()
+    return tuple(_tool(item, f"{field}[{i}]") for i, item in enumerate(value))
+
+
+def _tool(item: JSON, path: str) -> Tool:
+    if not isinstance(item, dict):
+        raise wrong_type(path, "객체/an object")
+    function = item.get("function")
+    if item.get("type") != "function" or not isinstance(function, dict):
+        raise UnsupportedFeature(
+            f"'{path}': 함수 도구(type=function)만 쓸 수 있습니다.",
+            f"'{path}': only function tools (type=function) are supported.",
+            param=path,
+        )
+    name = function.get("name")
+    if not isinstance(name, str) or not name:
+        raise wrong_type(f"{path}.function.name", "문자열/a string")
+    return Tool(
+        name=name,
+        description=_optional(function, "description", str),
+        parameters=function.get("parameters"),
+        strict=_optional(function, "strict", bool),
+        extra=_rest(item, ("type", "function")),
+    )
+
+
+def _tool_choice(body: Mapping[str, JSON], field: str) -> ToolChoice | None:
+    value = body.get(field)
+    match value:
+        case None:
+            return None
+        case "auto" | "none" | "required":
+            return ToolChoice(value)
+        case {"type": "function", "function": {"name": str(name)}}:
+            return ToolChoice("named", name)
+        case _:
+            raise wrong_type(
+                field, "auto, none, required 또는 함수 지정/auto, none, required or a named function"
+            )
+
+
+def _response_format(body: Mapping[str, JSON], field: str) -> ResponseFormat | None:
+    value = body.get(field)
+    match value:
+        case None:
+            return None
+        case {"type": "text"}:
+            return ResponseFormat("text")
+        case {"type": "json_object"}:
+            return ResponseFormat("json_object")
+        case {"type": "json_schema", "json_schema": {"name": str(name)} as spec}:
+            return ResponseFormat(
+                "json_schema", name, spec.get("schema"), spec.get("strict"), spec.get("description")
+            )
+        case _:
+            raise wrong_type(field, "text, json_object 또는 json_schema/text, json_object or json_schema")
+
+
+def _output_limit(body: Mapping[str, JSON], _field: str) -> int | None:
+    """Today's name is `max_completion_tokens`, `max_tokens` the old one; of both, the smaller."""
+    read = _integer(1, 10_000_000)
+    limits = [n for f in ("max_completion_tokens", "max_tokens") if (n := read(body, f)) is not None]
+    return min(limits, default=None)
+
+
+_KIND_NAMES: Final[dict[Any, str]] = {
+    str: "문자열/a string",
+    int: "정수/an integer",
+    (int, float): "숫자/a number",
+    bool: "true 또는 false/true or false",
+    list: "목록/a list",
+    dict: "객체/an object",
+}
+
+_FIELDS: Final[dict[str, Callable[[Mapping[str, JSON], str], Any]]] = {
+    "model": _model,
+    "tools": _tools,
+    "tool_choice": _tool_choice,
+    "parallel_tool_calls": _of(bool),
+    "response_format": _response_format,
+    "max_completion_tokens": _output_limit,
+    "temperature": _number(0, 2),
+    "top_p": _number(0, 1),
+    "top_k": _integer(0, 1_000_000),
+    "stop": _stop,
+    "seed": _of(int),
+    "n": _integer(1, MAX_CHOICES),
+    "presence_penalty": _number(-2, 2),
+    "frequency_penalty": _number(-2, 2),
+    "logprobs": _of(bool),
+    "top_logprobs": _integer(0, 20),
+    "logit_bias": _of(dict),
+    "reasoning_effort": _of(str),
+    "service_tier": _of(str),
+    "user": _of(str),
+    "metadata": _of(dict),
+    "stream": _of(bool),
+}
+
+_TAKEN: Final = frozenset({*_FIELDS, "messages", "max_tokens", "stream_options"})
+
+
+def _renamed(known: dict[str, Any]) -> dict[str, Any]:
+    known["max_output_tokens"] = known.pop("max_completion_tokens")
+    known["stream"] = bool(known["stream"])
+    known["n"] = known["n"] or 1
+    return known
+
+
+def _messages(body: Mapping[str, JSON]) -> tuple[Message, ...]:
+    value = body.get("messages")
+    if not isinstance(value, list):
+        raise wrong_type("messages", "메시지 목록/a list of messages")
+    if not value:
+        raise InvalidRequest(
+            "'messages'가 비어 있습니다. 메시지를 하나 이상 보내세요.",
+            "'messages' is empty. Send at least one message.",
+            param="messages",
+            code="empty_messages",
+        )
+    if len(value) > MAX_MESSAGES:
+        raise _out_of_range("messages.length", 1, MAX_MESSAGES)
+    return tuple(_message(item, f"messages[{i}]") for i, item in enumerate(value))
+
+
+def _message(item: JSON, path: str) -> Message:
+    if not isinstance(item, dict):
+        raise wrong_type(path, "객체/an object")
+    role = item.get("role")
+    if role not in _ROLES:
+        raise InvalidRequest(
+            f"'{path}.role'은 system, developer, user, assistant, tool 가운데 하나여야 합니다.",
+            f"'{path}.role' must be one of system, developer, user, assistant, tool.",
+            param=f"{path}.role",
+            code="invalid_value",
+        )
+    parts = _content(item.get("content"), path)
+    if role == "tool":
+        parts = (_tool_result(item, parts, path),)
+    elif role == "assistant":
+        parts = (*_reasoning(item), *parts, *_tool_calls(item, path))
+    elif not parts:
+        raise wrong_type(f"{path}.content", "문자열이나 내용 목록/a string or a list of parts")
+    return Message(role, parts, _optional(item, "name", str), _rest(item, _MESSAGE_FIELDS))
+
+
+_ROLES: Final = frozenset({"system", "developer", "user", "assistant", "tool"})
+_MESSAGE_FIELDS: Final = frozenset(
+    {"role", "content", "name", "tool_calls", "tool_call_id", "reasoning_content", "reasoning"}
+)
+
+
+def _rest(item: Mapping[str, JSON], taken: Sequence[str] | frozenset[str]) -> Mapping[str, JSON]:
+    if len(item) <= len(taken) and all(name in taken for name in item):
+        return NOTHING
+    return {name: value for name, value in item.items() if name not in taken}
+
+
+def _content(content: JSON, path: str) -> tuple[Part, ...]:
+    if isinstance(content, str):
+        return (Text(content),)
+    if content is None:
+        return ()
+    if isinstance(content, list):
+        return tuple(_part(part, f"{path}.content[{i}]") for i, part in enumerate(content))
+    raise wrong_type(f"{path}.content", "문자열이나 내용 목록/a string or a list of parts")
+
+
+def _part(part: JSON, path: str) -> Part:
+    match part:
+        case {"type": "text", "text": str(text)}:
+            return Text(text, _rest(part, ("type", "text")))
+        case {"type": "refusal", "refusal": str(text)}:
+            return Text(text)
+        case {"type": "image_url", "image_url": {"url": str(url)} as image}:
+            return Image(url, image.get("detail"), _rest(part, ("type", "image_url")))
+        case {"type": "image_url", "image_url": str(url)}:
+            return Image(url)
+        case {"type": "input_audio", "input_audio": {"data": str(data), "format": str(kind)}}:
+            return Audio(data, kind, _rest(part, ("type", "input_audio")))
+        case {"type": "file", "file": dict(file)}:
+            return File(
+                file.get("filename"),
+                file.get("file_data"),
+                file.get("file_id"),
+                _rest(part, ("type", "file")),
+            )
+        case _:
+            raise InvalidRequest(
+                f"'{path}'는 알 수 없는 내용입니다. text, image_url, input_audio, file 중 하나로 보내세요.",
+                f"'{path}' is not a known content part. Send text, image_url, input_audio or file.",
+                param=path,
+                code="unknown_content_part",
+            )
+
+
+def _reasoning(item: Mapping[str, JSON]) -> tuple[Part, ...]:
+    text = item.get("reasoning_content") or item.get("reasoning")
+    return (Reasoning(text),) if isinstance(text, str) and text else ()
+
+
+def _tool_calls(item: Mapping[str, JSON], path: str) -> tuple[ToolCall, ...]:
+    calls = _optional(item, "tool_calls", list) or ()
+    return tuple(_tool_call(call, f"{path}.tool_calls[{i}]") for i, call in enumerate(calls))
+
+
+def _tool_call(call: JSON, path: str) -> ToolCall:
+    match call:
+        case {"id": str(id_), "function": {"name": str(name), "arguments": str(arguments)}}:
+            return ToolCall(id_, name, arguments, _rest(call, ("id", "type", "function", "index")))
+        case _:
+            raise wrong_type(
+                path, "id와 function(name, arguments)을 가진 객체/an object with id and function"
+            )
+
+
+def _tool_result(item: Mapping[str, JSON], parts: tuple[Part, ...], path: str) -> ToolResult:
+    call_id = item.get("tool_call_id")
+    if not isinstance(call_id, str) or not call_id:
+        raise wrong_type(f"{path}.tool_call_id", "문자열/a string")
+    return ToolResult(call_id, parts)
+
+
+# --- whole answers -------------------------------------------------------------------------------
+
+
+def encode(completion: Completion, model_id: str, answer_id: str, created: int) -> bytes:
+    """Encode a whole answer; `model_id` is our name of the model that served it."""
+    return orjson.dumps(
+        {
+            "id": answer_id,
+            "object": "chat.completion",
+            "created": created,
+            "model": model_id,
+            "choices": [_choice(choice) for choice in completion.choices],
+            "usage": None if completion.report is None else usage_object(completion.report.usage),
+            **({"service_tier": completion.service_tier} if completion.service_tier else {}),
+        }
+    )
+
+
+def _choice(choice: Choice) -> dict[str, JSON]:
+    text = "".join(p.text for p in choice.parts if isinstance(p, Text))
+    reasoning = "".join(p.text for p in choice.parts if isinstance(p, Reasoning))
+    calls = [_call_object(p) for p in choice.parts if isinstance(p, ToolCall)]
+    message: dict[str, JSON] = {"role": "assistant", "content": text if text or not calls else None}
+    message["refusal"] = choice.refusal
+    if reasoning:
+        message["reasoning_content"] = reasoning
+    if calls:
+        message["tool_calls"] = calls
+    message.update(choice.extra)
+    return {
+        "index": choice.index,
+        "message": message,
+        "logprobs": choice.logprobs,
+        "finish_reason": choice.finish_reason,
+    }
+
+
+def _call_object(call: ToolCall) -> dict[str, JSON]:
+    return {
+        "id": call.id,
+        "type": "function",
+        "function": {"name": call.name, "arguments": call.arguments},
+        **call.extra,
+    }
+
+
+def usage_object(usage: Usage) -> dict[str, JSON]:
+    """OpenAI's usage: cached is part of prompt, reasoning is part of completion."""
+    return {
+        "prompt_tokens": usage.input_tokens,
+        "completion_tokens": usage.output_tokens,
+        "total_tokens": usage.total_tokens,
+        "prompt_tokens_details": {
+            "cached_tokens": usage.cache_read or 0,
+            "audio_tokens": usage.audio_input or 0,
+        },
+        "completion_tokens_details": {
+            "reasoning_tokens": usage.reasoning or 0,
+            "audio_tokens": usage.audio_output or 0,
+        },
+    }
+
+
+# --- streams -------------------------------------------------------------------------------------
+
+DONE: Final = b"data: [DONE]\n\n"
+CONTENT_TYPE: Final = "text/event-stream; charset=utf-8"
+
+
+class StreamEncoder:
+    """Encodes deltas as `chat.completion.chunk` events; the envelope is built once per stream."""
+
+    def __init__(self, model_id: str, answer_id: str, created: int, *, include_usage: bool) -> None:
+        envelope = orjson.dumps(
+            {"id": answer_id, "object": "chat.completion.chunk", "created": created, "model": model_id}
+        )
+        self._head = b"data: " + envelope[:-1] + b',"choices":['
+        self._tail = b'],"usage":null}\n\n' if include_usage else b"]}\n\n"
+        self._include_usage = include_usage
+        self._opened: set[int] = set()
+
+    def deltas(self, deltas: Sequence[Delta]) -> bytes:
+        """Encode deltas that arrived together, as one write."""
+        return b"".join(self._event(delta) for delta in deltas)
+
+    def _event(self, delta: Delta) -> bytes:
+        body: dict[str, JSON] = {}
+        if delta.choice not in self._opened:
+            self._opened.add(delta.choice)
+            body["role"] = "assistant"
+            body["content"] = ""
+        if delta.text:
+            body["content"] = delta.text
+        if delta.reasoning:
+            body["reasoning_content"] = delta.reasoning
+        if delta.refusal:
+            body["refusal"] = delta.refusal
+        if delta.tool_calls:
+            body["tool_calls"] = [_call_fragment(call) for call in delta.tool_calls]
+        if delta.extra:
+            body.update(delta.extra)
+        choice: dict[str, JSON] = {
+            "index": delta.choice,
+            "delta": body,
+            "finish_reason": delta.finish_reason,
+        }
+        if delta.logprobs is not None:
+            choice["logprobs"] = delta.logprobs
+        return self._head + orjson.dumps(choice) + self._tail
+
+    def end(self, usage: Usage | None) -> bytes:
+        """Encode the end of a whole stream: usage if the client asked for it, then `[DONE]`."""
+        if not self._include_usage:
+            return DONE
+        shown = b"null" if usage is None else orjson.dumps(usage_object(usage))
+        return self._head + b'],"usage":' + shown + b"}\n\n" + DONE
+
+    @staticmethod
+    def error(body: bytes) -> bytes:
+        """Encode an error event; no finish_reason and no `[DONE]` follow it."""
+        return b"data: " + body + b"\n\n"
+
+
+def _call_fragment(call: ToolCallDelta) -> dict[str, JSON]:
+    function: dict[str, JSON] = {"arguments": call.arguments}
+    fragment: dict[str, JSON] = {"index": call.index}
+    if call.id is not None:
+        fragment["id"] = call.id
+        fragment["type"] = "function"
+    if call.name is not None:
+        function["name"] = call.name
+    fragment["function"] = function
+    return fragment
