@@ -222,7 +222,7 @@ class UsageReport:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    index: int  # type: ignore[assignment]  # shadows tuple.index on purpose: it is the wire's word
+    index: int
     parts: tuple[Part, ...]
     finish_reason: str | None
     """`stop`, `length`, `tool_calls`, `content_filter`; None where the provider gave none, never invented."""

@@ -1,0 +1,131 @@
+"""The one table: error -> HTTP status, `type`, `code`, and whether a client should try again.
+
+Every error leaves in OpenAI's envelope, `{"error": {"message", "type", "code", "param"}}`, in
+Korean with English behind it; a caller who asks for English (Accept-Language) gets English first.
+`x-should-retry: false` keeps the SDKs from repeating what cannot succeed; upstream trouble is left
+to their own judgement.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+from starlette.responses import Response
+
+from gateway import errors as e
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How an error looks over HTTP. `retry` None leaves it to the client."""
+
+    status: int
+    type: str
+    code: str
+    retry: bool | None = None
+
+
+TABLE: Final[dict[type[e.GatewayError], Answer]] = {
+    e.Unauthenticated: Answer(401, "authentication_error", "invalid_api_key", retry=False),
+    e.Forbidden: Answer(403, "permission_error", "forbidden", retry=False),
+    e.UnknownPerson: Answer(403, "permission_error", "unknown_person", retry=False),
+    e.InvalidRequest: Answer(400, "invalid_request_error", "invalid_request", retry=False),
+    e.BodyTooLarge: Answer(413, "invalid_request_error", "body_too_large", retry=False),
+    e.UnsupportedFeature: Answer(400, "invalid_request_error", "unsupported_feature", retry=False),
+    e.UnknownModel: Answer(404, "invalid_request_error", "model_not_found", retry=False),
+    e.ModelNotAllowed: Answer(403, "permission_error", "model_not_allowed", retry=False),
+    e.SensitiveDataBlocked: Answer(400, "sensitive_data_blocked", "sensitive_data_blocked", retry=False),
+    e.InHouseOnly: Answer(400, "sensitive_data_blocked", "in_house_only", retry=False),
+    e.UnscannableContent: Answer(400, "sensitive_data_blocked", "unscannable_content", retry=False),
+    e.RateLimited: Answer(429, "rate_limit_error", "rate_limit_exceeded", retry=True),
+    e.BudgetExhausted: Answer(429, "insufficient_quota", "budget_exhausted", retry=False),
+    e.UpstreamError: Answer(502, "upstream_error", "upstream_error"),
+    e.UpstreamRejected: Answer(502, "upstream_error", "upstream_rejected", retry=False),
+    e.UpstreamRateLimited: Answer(429, "rate_limit_error", "upstream_rate_limited", retry=True),
+    e.UpstreamUnavailable: Answer(502, "upstream_error", "upstream_unavailable"),
+    e.UpstreamTimeout: Answer(504, "upstream_error", "upstream_timeout"),
+    e.UpstreamProtocolError: Answer(502, "upstream_error", "upstream_protocol_error"),
+    e.UpstreamBroken: Answer(502, "upstream_error", "upstream_broken"),
+    e.ServiceUnavailable: Answer(503, "service_unavailable", "service_unavailable"),
+    e.FilterFailed: Answer(503, "service_unavailable", "filter_failed"),
+    e.LedgerUnavailable: Answer(503, "service_unavailable", "ledger_unavailable"),
+    e.GatewayError: Answer(500, "internal_error", "internal_error"),
+}
+
+INTERNAL: Final = e.GatewayError(
+    "해치 안에서 오류가 났습니다. 다시 시도하고, 계속되면 요청 번호(x-request-id)와 함께 관리자에게 알려 주세요.",
+    "Something failed inside Haechi. Try again; if it persists, tell the administrator the x-request-id.",
+)
+
+
+def answer_for(error: e.GatewayError) -> Answer:
+    """Return the row of the nearest class in the error's family."""
+    return next(TABLE[kind] for kind in type(error).__mro__ if kind in TABLE)
+
+
+def envelope(error: e.GatewayError, accept_language: str = "") -> dict[str, Any]:
+    answer = answer_for(error)
+    return {
+        "error": {
+            "message": message(error, accept_language),
+            "type": answer.type,
+            "code": error.code or answer.code,
+            "param": error.param,
+            **error.details,
+        }
+    }
+
+
+def message(error: e.GatewayError, accept_language: str) -> str:
+    if prefers_english(accept_language):
+        return f"{error.english} / {error.korean}"
+    return f"{error.korean} / {error.english}"
+
+
+def prefers_english(accept_language: str) -> bool:
+    """Whether English is asked for before Korean; without a word on it, Korean leads."""
+    weights = {"ko": 0.0, "en": 0.0}
+    for item in accept_language.lower().split(","):
+        tag, _, parameters = item.strip().partition(";")
+        language = tag.split("-", 1)[0]
+        if language in weights:
+            weights[language] = max(weights[language], _quality(parameters))
+    return weights["en"] > weights["ko"]
+
+
+def _quality(parameters: str) -> float:
+    name, _, value = parameters.strip().partition("=")
+    try:
+        return float(value) if name.strip() == "q" else 1.0
+    except ValueError:
+        return 0.0
+
+
+def body(error: e.GatewayError, accept_language: str = "") -> bytes:
+    return orjson.dumps(envelope(error, accept_language))
+
+
+def headers(error: e.GatewayError) -> dict[str, str]:
+    out: dict[str, str] = {}
+    retry = answer_for(error).retry
+    if retry is not None:
+        out["x-should-retry"] = "true" if retry else "false"
+    if error.retry_after_s is not None:
+        out["retry-after"] = str(error.retry_after_s)
+    if isinstance(error, e.Unauthenticated):
+        out["www-authenticate"] = 'Bearer realm="haechi"'
+    return out
+
+
+def response(error: e.GatewayError, request_headers: Mapping[str, str]) -> Response:
+    return Response(
+        body(error, request_headers.get("accept-language", "")),
+        status_code=answer_for(error).status,
+        headers=headers(error),
+        media_type="application/json",
+    )
