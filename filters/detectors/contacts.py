@@ -1,0 +1,84 @@
+"""E-mail addresses and IP addresses. Telephone numbers are digits and live in filters/detectors/numbers.py.
+
+Hangul is a letter to `\\b`, so `hong@korea.kr로` has no word boundary after `kr`: edges here look at
+ASCII only.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Final
+
+from filters.spans import EMAIL_ADDRESS, IP_ADDRESS, Span
+
+_LOCAL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9._%+\-]{0,62}[A-Za-z0-9_+\-])?"
+_LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9\-]{0,61}[A-Za-z0-9])?"
+_EMAIL: Final = re.compile(
+    rf"(?<![A-Za-z0-9._%+\-])(?P<local>{_LOCAL})"
+    r"(?P<at>\s?[@＠]\s?|\s?[\[({<]\s?(?:at|AT|골뱅이|앳|@)\s?[\])}>]\s?|\s?(?:골뱅이|앳)\s?|\s(?:at|AT)\s)"
+    rf"(?P<domain>(?:{_LABEL}(?:\s?[\[({{<]\s?(?:dot|DOT|점|닷|\.)\s?[\])}}>]\s?|\s(?:dot|DOT|점|닷)\s|(?<=[a-z])(?:점|닷)|\.))"
+    rf"{{1,5}}[A-Za-z]{{2,18}})(?![A-Za-z0-9\-])"
+)
+
+
+class Emails:
+    """EMAIL_ADDRESS, plain and written out (`hong [at] korea [dot] kr`, `hong골뱅이korea.kr`)."""
+
+    name = "emails"
+    gates = (
+        r"[A-Za-z0-9_+\-][ ]?[@＠][ ]?[A-Za-z0-9]",
+        r"[A-Za-z0-9] ?(?:[\[({<] ?(?:at|AT|골뱅이|앳|@)|골뱅이|앳)",
+        r"[A-Za-z0-9] (?:at|AT) [A-Za-z0-9\-]+(?:\.| (?:dot|DOT) )",
+    )
+
+    def find(self, text: str) -> list[Span]:
+        spans = []
+        for match in _EMAIL.finditer(text):
+            plain = match["at"].strip() == "@"
+            spans.append(Span(*match.span(), EMAIL_ADDRESS, 0.95 if plain else 0.75, "email"))
+        return spans
+
+
+_OCTET: Final = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+_IPV4: Final = re.compile(rf"(?<![0-9A-Za-z.\-])(?:{_OCTET}\.){{3}}{_OCTET}(?![0-9]|\.[0-9]|-[0-9])")
+_IPV6: Final = re.compile(r"(?<![0-9A-Za-z:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![0-9A-Za-z:.])")
+_IP_LABEL: Final = re.compile(r"(?i)(?<![a-z])ip(?![a-z])|아이피|서버|접속|주소|대역|호스트|게이트웨이|방화벽|host|server|gateway|dns")
+_VERSION_LABEL: Final = re.compile(r"(?i)(?:ver(?:sion)?|버전|판|릴리스|release|펌웨어|v)[\s.:]*$|조항|항목|절\s*$")
+
+
+class IpAddresses:
+    """IP_ADDRESS, labelled `private` or `public`. A version number and an outline number are none."""
+
+    name = "ip_addresses"
+    gates = (r"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]", r"[0-9A-Fa-f]{1,4}::?[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]")
+
+    def find(self, text: str) -> list[Span]:
+        spans = [span for match in _IPV4.finditer(text) if (span := _ipv4(text, match)) is not None]
+        spans += [span for match in _IPV6.finditer(text) if (span := _ipv6(match)) is not None]
+        return spans
+
+
+def _ipv4(text: str, match: re.Match[str]) -> Span | None:
+    before = text[max(0, match.start() - 20) : match.start()]
+    labelled = _IP_LABEL.search(before)
+    outline = all(len(octet) == 1 for octet in match.group().split("."))
+    if not labelled and (outline or _VERSION_LABEL.search(before)):
+        return None
+    return _ip_span(match, 0.95 if labelled else 0.8)
+
+
+def _ipv6(match: re.Match[str]) -> Span | None:
+    groups = [group for group in match.group().split(":") if group]
+    if len(groups) < 3 or not any(len(group) > 2 for group in groups):
+        return None  # a clock time or a ratio: 10:20:30
+    return _ip_span(match, 0.85)
+
+
+def _ip_span(match: re.Match[str], score: float) -> Span | None:
+    try:
+        address = ipaddress.ip_address(match.group())
+    except ValueError:
+        return None
+    label = "private" if address.is_private else "public"
+    return Span(*match.span(), IP_ADDRESS, score, f"ipv{address.version}", label)
