@@ -1,0 +1,77 @@
+"""PERSON: names of people in Korean text, scored by a small linear model over a shipped lexicon.
+
+`find` is the whole detector: candidates (person_features.py), their score, the best one per place,
+then a second look at the document (a name seen once with a title is a name everywhere). A name alone
+never blocks; the policy masks it. Pure: no input or output after the lexicon is loaded.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from math import exp
+from typing import TYPE_CHECKING, Final
+
+from filters.detectors.person_features import TEMPLATES, Candidate, Key, candidates_at, runs_of
+from filters.lexicon import LEXICON_DIR
+from filters.spans import PERSON, Span
+
+if TYPE_CHECKING:
+    from filters.detectors.person_features import Run
+
+THRESHOLD: Final = 0.0
+INTEGER_TEMPLATES: Final = frozenset(
+    "shape word given run suffix agree foreign left_class right_class".split()
+)
+
+
+def find(text: str) -> list[Span]:
+    """Names of people in `text`, in order, without overlaps; offsets are code points of `text`."""
+    runs = runs_of(text)
+    spans: list[Span] = []
+    index = 0
+    while index < len(runs):
+        best = _best(text, runs, index)
+        if best is None:
+            index += 1
+            continue
+        candidate, score = best
+        spans.append(Span(candidate.start, candidate.end, PERSON, 1 / (1 + exp(-score)), "person"))
+        index = candidate.last + 1
+    return spans
+
+
+def _best(text: str, runs: list[Run], index: int) -> tuple[Candidate, float] | None:
+    best: Candidate | None = None
+    best_score = THRESHOLD
+    for candidate in candidates_at(text, runs, index):
+        score = score_of(candidate)
+        if score > best_score:
+            best, best_score = candidate, score
+    return (best, best_score) if best else None
+
+
+def score_of(candidate: Candidate) -> float:
+    bias, tables = _weights()
+    score = bias
+    for table, key in zip(tables, candidate.features, strict=True):
+        score += table.get(key, 0.0)
+    return score
+
+
+@cache
+def _weights() -> tuple[float, tuple[dict[Key, float], ...]]:
+    tables: dict[str, dict[Key, float]] = {name: {} for name in TEMPLATES}
+    bias = 0.0
+    for line in (LEXICON_DIR / "person_weights.txt").read_text("utf-8").splitlines():
+        template, key, weight = line.split("\t")
+        if template == "bias":
+            bias = float(weight)
+        elif template in INTEGER_TEMPLATES:
+            tables[template][int(key)] = float(weight)
+        else:
+            tables[template][_unescaped(key)] = float(weight)
+    return bias, tuple(tables.values())
+
+
+def _unescaped(key: str) -> str:
+    return key.encode("ascii").decode("unicode_escape") if "\\" in key else key

@@ -1,0 +1,46 @@
+"""Small shipped word lists for names and addresses, and their loader.
+
+Written by filters/scripts/build_lexicon.py and train_names.py; sources and licences stand in NOTICE.
+Plain text, one class per line, so a reviewer can read what the filter knows. No prompt text, no
+machine-learning format, nothing that executes on loading.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+LEXICON_DIR: Final = Path(__file__).parent
+
+SURNAMES: Final = frozenset(
+    "김이박최정강조윤장임한오서신권황안송류유홍전고문손양배백허남심노하곽성차주우구나민진지엄채원천방공현함변염여추도"
+    "소석선설마길연위표명기반라왕금옥육인맹제모탁국어은편용예봉사경피감음빈동온호범좌팽승간상갈단견당화창형계시로리"
+)
+"""One-syllable Korean surnames (2015 census, all with about 200 bearers or more), with 로 and 리 (North)."""
+
+COMPOUND_SURNAMES: Final = frozenset("남궁 독고 선우 황보 제갈 사공 서문 동방 어금 망절 황목".split())
+
+
+@cache
+def words() -> dict[str, int]:
+    """Word -> class `cfpk` as a number: thousands common, hundreds foreign, tens thing, ones known person."""
+    return {word: int(code) for code, line in _classes("words.txt") for word in line}
+
+
+@cache
+def given() -> dict[str, int]:
+    """Two-syllable given name -> class `bc`: tens how usual it is, ones how many words end so."""
+    return {name: int(code) for code, line in _classes("given.txt") for name in line}
+
+
+@cache
+def syllables(position: int) -> dict[str, int]:
+    """Syllable -> log odds in [-4, 4]: 0 and 1 in a given name of two, 2 of one, 3 in a foreign name."""
+    prefix = f"{position}:"
+    return {s: int(code[2:]) for code, line in _classes("syllables.txt") if code.startswith(prefix) for s in line}
+
+
+def _classes(name: str) -> list[tuple[str, list[str]]]:
+    lines = (LEXICON_DIR / name).read_text("utf-8").splitlines()
+    return [(code, line.split(" ")) for code, _, line in (each.partition(" ") for each in lines)]
