@@ -1,0 +1,239 @@
+"""SQL for units, people and keys: reading a snapshot, importing registers, issuing and ending keys.
+
+Every change bumps the `directory` revision first and in its own transaction, which takes the write lock
+before anything is read and tells every process to load anew. Times and actors are handed in.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from sqlalchemy import delete, insert, select, update
+
+from gateway import apikeys
+from gateway.imports import plan_people, plan_units
+from gateway.organisation import Grant, Key, Organisation, Person, Unit
+from gateway.store.tables import admin_event, api_key, org_unit, person, revision
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import date
+
+    from sqlalchemy import Column, Connection, Engine, RowMapping, Table
+
+    from gateway.imports import Change, Plan, Row
+    from gateway.keyring import DerivedKey
+
+DIRECTORY = "directory"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class NoSuchKey(LookupError):
+    """No key, or more than one, answers to that id or prefix."""
+
+
+# --- reading -------------------------------------------------------------------------------------
+
+
+def read_revision(engine: Engine) -> int:
+    """Return the directory's revision; 0 before the first change."""
+    with engine.connect() as connection:
+        number = connection.execute(select(revision.c.number).where(revision.c.name == DIRECTORY)).scalar()
+    return number or 0
+
+
+def load_organisation(engine: Engine) -> Organisation:
+    with engine.connect() as connection:
+        return Organisation(
+            units=tuple(_units(connection)), people=tuple(_people(connection)), keys=tuple(_keys(connection))
+        )
+
+
+def list_keys(engine: Engine) -> list[Key]:
+    """Return every key, the newest first."""
+    with engine.connect() as connection:
+        return sorted(_keys(connection), key=lambda key: key.created_at, reverse=True)
+
+
+def unit_names(engine: Engine) -> dict[str, str]:
+    """Map unit codes to their latest names, for reports."""
+    with engine.connect() as connection:
+        rows = connection.execute(select(org_unit.c.code, org_unit.c.name).order_by(org_unit.c.valid_from))
+        return {row.code: row.name for row in rows}
+
+
+def person_names(engine: Engine) -> dict[str, str]:
+    """Map employee numbers to their latest names, for reports."""
+    with engine.connect() as connection:
+        rows = connection.execute(select(person.c.employee_id, person.c.name).order_by(person.c.valid_from))
+        return {row.employee_id: row.name for row in rows}
+
+
+# --- registers -----------------------------------------------------------------------------------
+
+
+def import_units(
+    engine: Engine, rows: Sequence[Row[Unit]], *, at: datetime, actor: str, absent_end: date | None = None
+) -> Plan[Unit]:
+    """Bring the units in line with `rows`, all or nothing. Raises imports.ImportFailed."""
+    with engine.begin() as connection:
+        bump_revision(connection)
+        plan = plan_units(_units(connection), rows, absent_end=absent_end)
+        _replace(connection, org_unit, org_unit.c.code, plan.changes)
+        _record(connection, at, actor, "departments.import", "", _summary(plan))
+    return plan
+
+
+def import_people(
+    engine: Engine, rows: Sequence[Row[Person]], *, at: datetime, actor: str, absent_end: date | None = None
+) -> Plan[Person]:
+    """Bring the people in line with `rows`, all or nothing. Raises imports.ImportFailed."""
+    with engine.begin() as connection:
+        bump_revision(connection)
+        plan = plan_people(_people(connection), rows, _units(connection), absent_end=absent_end)
+        _replace(connection, person, person.c.employee_id, plan.changes)
+        _record(connection, at, actor, "people.import", "", _summary(plan))
+    return plan
+
+
+def _replace(
+    connection: Connection, table: Table, id_column: Column[str], changes: Sequence[Change[Any]]
+) -> None:
+    if not changes:
+        return
+    for start in range(0, len(changes), 500):  # SQLite takes a bounded number of parameters
+        ids = [change.id for change in changes[start : start + 500]]
+        connection.execute(delete(table).where(id_column.in_(ids)))
+    names = [column.name for column in table.columns]
+    rows = [{n: getattr(v, n) for n in names} for change in changes for v in change.after]
+    connection.execute(insert(table), rows)
+
+
+def _summary(plan: Plan[Any]) -> dict[str, int]:
+    return {kind: plan.count(kind) for kind in ("added", "changed", "ended")} | {"unchanged": plan.unchanged}
+
+
+# --- keys ----------------------------------------------------------------------------------------
+
+
+def create_key(
+    engine: Engine, hash_key: DerivedKey, grant: Grant, *, at: datetime, actor: str
+) -> tuple[Key, str]:
+    """Issue a key; return it and its secret, which is shown once and kept nowhere."""
+    minted = apikeys.mint()
+    key = Key(
+        id=f"key_{uuid4().hex[:16]}",
+        prefix=minted.prefix,
+        digest=apikeys.digest(minted.secret, hash_key.key),
+        hash_key_id=hash_key.key_id,
+        created_at=at,
+        grant=grant,
+    )
+    with engine.begin() as connection:
+        bump_revision(connection)
+        connection.execute(insert(api_key).values(**_key_row(key)))
+        owner = {"person_id": grant.person_id, "service": grant.service}
+        _record(connection, at, actor, "key.create", key.id, owner)
+    return key, minted.secret
+
+
+def revoke_key(engine: Engine, id_or_prefix: str, *, at: datetime, actor: str) -> Key:
+    """Revoke the one key of that id or shown prefix; revoking twice changes nothing. Raises NoSuchKey."""
+    with engine.begin() as connection:
+        bump_revision(connection)
+        found = [key for key in _keys(connection) if id_or_prefix in (key.id, key.prefix)]
+        if len(found) != 1:
+            raise NoSuchKey(id_or_prefix)
+        key = found[0]
+        if key.revoked_at is None:
+            change = update(api_key).where(api_key.c.id == key.id).values(revoked_at_us=to_us(at))
+            connection.execute(change)
+            _record(connection, at, actor, "key.revoke", key.id, {})
+    return key
+
+
+def bump_revision(connection: Connection) -> None:
+    """Move the directory's revision; must be the first statement, as it takes the write lock."""
+    moved = connection.execute(
+        update(revision).where(revision.c.name == DIRECTORY).values(number=revision.c.number + 1)
+    )
+    if moved.rowcount == 0:
+        connection.execute(insert(revision).values(name=DIRECTORY, number=1))
+
+
+def to_us(at: datetime) -> int:
+    """Microseconds since 1970 UTC of an aware time, exactly."""
+    delta = at - _EPOCH
+    return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
+
+
+def from_us(us: int) -> datetime:
+    seconds, microsecond = divmod(us, 1_000_000)
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=microsecond)
+
+
+# --- rows <-> values -----------------------------------------------------------------------------
+
+
+def _units(connection: Connection) -> list[Unit]:
+    return [Unit(**row) for row in connection.execute(select(org_unit)).mappings()]
+
+
+def _people(connection: Connection) -> list[Person]:
+    return [Person(**row) for row in connection.execute(select(person)).mappings()]
+
+
+def _keys(connection: Connection) -> list[Key]:
+    return [_key(row) for row in connection.execute(select(api_key)).mappings()]
+
+
+def _key(row: RowMapping) -> Key:
+    models, expires, revoked = row["allowed_models"], row["expires_at_us"], row["revoked_at_us"]
+    return Key(
+        id=row["id"],
+        prefix=row["prefix"],
+        digest=bytes(row["digest"]),
+        hash_key_id=row["hash_key_id"],
+        created_at=from_us(row["created_at_us"]),
+        revoked_at=None if revoked is None else from_us(revoked),
+        grant=Grant(
+            label=row["label"],
+            person_id=row["person_id"],
+            service=row["service"],
+            unit_code=row["unit_code"],
+            allowed_models=None if models is None else frozenset(models),
+            trusted=row["trusted"],
+            expires_at=None if expires is None else from_us(expires),
+        ),
+    )
+
+
+def _key_row(key: Key) -> dict[str, Any]:
+    grant = key.grant
+    return {
+        "id": key.id,
+        "prefix": key.prefix,
+        "digest": key.digest,
+        "hash_key_id": key.hash_key_id,
+        "label": grant.label,
+        "person_id": grant.person_id,
+        "service": grant.service,
+        "unit_code": grant.unit_code,
+        "allowed_models": None if grant.allowed_models is None else sorted(grant.allowed_models),
+        "trusted": grant.trusted,
+        "created_at_us": to_us(key.created_at),
+        "expires_at_us": None if grant.expires_at is None else to_us(grant.expires_at),
+        "revoked_at_us": None if key.revoked_at is None else to_us(key.revoked_at),
+    }
+
+
+def _record(
+    connection: Connection, at: datetime, actor: str, action: str, subject: str, details: Mapping[str, Any]
+) -> None:
+    connection.execute(
+        insert(admin_event).values(
+            at_us=to_us(at), actor=actor, action=action, subject=subject, details=dict(details)
+        )
+    )
