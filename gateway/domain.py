@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
@@ -20,7 +19,20 @@ if TYPE_CHECKING:
     from billing.usage import Usage
 
 JSON: TypeAlias = Any
-NOTHING: Mapping[str, JSON] = MappingProxyType({})
+
+
+class _Nothing(dict[str, JSON]):
+    """An empty mapping that stays empty; hashable, as a dataclass default must be (Python 3.11)."""
+
+    __hash__ = object.__hash__  # type: ignore[assignment]
+
+    def __setitem__(self, key: str, value: JSON) -> None:
+        raise TypeError("this mapping is shared and stays empty")
+
+    update = setdefault = __ior__ = __setitem__  # type: ignore[assignment]
+
+
+NOTHING: Mapping[str, JSON] = _Nothing()
 
 
 class Zone(StrEnum):

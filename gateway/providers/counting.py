@@ -1,0 +1,94 @@
+"""From what a provider states to one disjoint Usage. Pure arithmetic; knows no wire format.
+
+Null, absent and 0 stay three things: the first two are `None`. A statement that contradicts itself is
+never thrown away: it is flagged, and what is missing is booked where it costs most.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING
+
+from billing.usage import INPUT_TOKEN_CLASSES, OUTPUT_TOKEN_CLASSES, Usage
+from gateway.domain import JSON, NOTHING, UsageReport
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def part(raw: Mapping[str, JSON], name: str) -> Mapping[str, JSON]:
+    """Return an object member, empty if it is absent, null or something else."""
+    value = raw.get(name)
+    return value if isinstance(value, dict) else NOTHING
+
+
+def count(raw: Mapping[str, JSON], *names: str) -> int | None:
+    """Return the first of `names` that holds a number; negative numbers are kept for `settled` to flag."""
+    for name in names:
+        value = raw.get(name)
+        if type(value) is int:
+            return value
+        if type(value) is float and value.is_integer():
+            return int(value)
+    return None
+
+
+def total(*counts: int | None) -> int | None:
+    """Add what is stated; None if nothing is."""
+    stated = [c for c in counts if c is not None]
+    return sum(stated) if stated else None
+
+
+def rest(whole: int | None, *inside: int | None) -> int | None:
+    """Take the stated parts out of a whole; None if the whole is not stated. May be negative."""
+    return None if whole is None else whole - sum(c or 0 for c in inside)
+
+
+def usd(value: JSON) -> Decimal | None:
+    """Read a stated cost. JSON numbers arrive as floats; their shortest digits are what was sent."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        cost = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return cost if cost.is_finite() and cost >= 0 else None
+
+
+def settled(
+    classes: Mapping[str, int | None],
+    raw: Mapping[str, JSON],
+    *,
+    provider_total: int | None = None,
+    stated_cost_usd: Decimal | None = None,
+    contradiction: bool = False,
+) -> UsageReport:
+    """Build the report, and flag it if its classes do not add up to the provider's own total.
+
+    A negative remainder (a part larger than its whole) shrinks the largest other class of its side,
+    so that the side still sums to what the provider counted. Tokens that the total has and no class
+    explains are booked as output, the dearest class.
+    """
+    mended = dict(classes)
+    negative = _mend(mended, INPUT_TOKEN_CLASSES) | _mend(mended, OUTPUT_TOKEN_CLASSES)
+    for name, quantity in mended.items():
+        if quantity is not None and quantity < 0:
+            mended[name], negative = None, True
+    summed = sum(mended.get(name) or 0 for name in INPUT_TOKEN_CLASSES + OUTPUT_TOKEN_CLASSES)
+    mismatch = provider_total is not None and summed != provider_total
+    if provider_total is not None and summed < provider_total:
+        mended["output"] = (mended.get("output") or 0) + provider_total - summed
+    usage = Usage(**mended, quarantined=negative or mismatch or contradiction)
+    return UsageReport(usage, raw, provider_total, stated_cost_usd)
+
+
+def _mend(classes: dict[str, int | None], side: tuple[str, ...]) -> bool:
+    """Move a negative remainder of one side into its largest class; return whether there was one."""
+    remainder = side[0]  # `input` and `output` are what is left after their parts
+    missing = classes.get(remainder)
+    if missing is None or missing >= 0:
+        return False
+    classes[remainder] = 0
+    largest = max(side[1:], key=lambda name: classes.get(name) or 0)
+    classes[largest] = max(0, (classes.get(largest) or 0) + missing)
+    return True

@@ -1,0 +1,275 @@
+"""The OpenAI chat format, for every provider that speaks it; profiles.py holds what differs.
+
+Pure: a ChatRequest into an UpstreamRequest. Answers are read by openai_answers.py.
+Source: https://platform.openai.com/docs/api-reference/chat and the providers' pages in
+docs/providers.md.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import orjson
+
+from gateway.domain import Audio, File, Image, Reasoning, Text, ToolCall, ToolResult, UpstreamRequest
+from gateway.errors import UnsupportedFeature
+from gateway.providers import failures, openai_answers, profiles
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from gateway.catalogue import Deployment
+    from gateway.domain import JSON, ChatRequest, Message, Part, ResponseFormat, Tool, ToolChoice
+    from gateway.providers.base import Decoder as DecoderContract
+    from gateway.providers.profiles import Profile
+
+error = failures.from_response
+
+
+def Decoder(deployment: Deployment, *, stream: bool) -> DecoderContract:  # noqa: N802 - see base.Adapter
+    return openai_answers.Decoder(profiles.of(deployment), stream=stream)
+
+
+def request(chat: ChatRequest, deployment: Deployment) -> UpstreamRequest:
+    """Write the request. Raises UnsupportedFeature for what would change the meaning if left out."""
+    profile = profiles.of(deployment)
+    asked = _without_refused(_parameters(chat, profile), chat, profile)
+    dropped = tuple(sorted(name for name in asked if name in profile.lacks))
+    body: dict[str, JSON] = {
+        **profile.body,
+        **_passed_on(chat, profile),
+        "model": deployment.upstream_model,
+        "messages": [m for message in chat.messages for m in _messages(message, profile)],
+        **{profile.renames.get(name, name): value for name, value in asked.items() if name not in dropped},
+        **_stream(chat, profile),
+    }
+    if profile.store:
+        body["store"] = False
+    return UpstreamRequest(
+        "POST",
+        _url(deployment),
+        _headers(chat, deployment, profile),
+        orjson.dumps(body),
+        dropped,
+    )
+
+
+# --- where to, and as whom -----------------------------------------------------------------------
+
+
+def _url(deployment: Deployment) -> str:
+    base = deployment.base_url.rstrip("/")
+    version = deployment.options.get("api_version")
+    if version:  # Azure's dated API names the deployment in the path
+        return f"{base}/openai/deployments/{deployment.upstream_model}/chat/completions?api-version={version}"
+    return f"{base}/chat/completions"
+
+
+def _headers(chat: ChatRequest, deployment: Deployment, profile: Profile) -> dict[str, str]:
+    headers = {
+        "content-type": "application/json",
+        "accept": "text/event-stream" if chat.stream else "application/json",
+    }
+    key = deployment.credential.api_key
+    if key and profile.auth == "api-key":
+        headers["api-key"] = key
+    elif key:
+        headers["authorization"] = f"Bearer {key}"
+    return headers | dict(deployment.headers)
+
+
+# --- parameters ----------------------------------------------------------------------------------
+
+
+def _parameters(chat: ChatRequest, profile: Profile) -> dict[str, JSON]:
+    """Everything the client asked for, by OpenAI's names, before anything is left out."""
+    asked: dict[str, JSON] = {
+        "tools": [_tool(tool) for tool in chat.tools] or None,
+        "tool_choice": _tool_choice(chat.tool_choice),
+        "parallel_tool_calls": chat.parallel_tool_calls,
+        "response_format": _response_format(chat.response_format),
+        profile.max_tokens: chat.max_output_tokens,
+        "temperature": chat.temperature,
+        "top_p": chat.top_p,
+        "top_k": chat.top_k,
+        "stop": list(chat.stop) or None,
+        "seed": chat.seed,
+        "n": chat.n if chat.n != 1 else None,
+        "presence_penalty": chat.presence_penalty,
+        "frequency_penalty": chat.frequency_penalty,
+        "logprobs": chat.logprobs,
+        "top_logprobs": chat.top_logprobs,
+        "logit_bias": chat.logit_bias,
+        "service_tier": chat.service_tier,
+        "user": chat.user,
+        "metadata": chat.metadata,
+        **_reasoning(chat, profile),
+    }
+    return {name: value for name, value in asked.items() if value is not None}
+
+
+def _without_refused(asked: Mapping[str, JSON], chat: ChatRequest, profile: Profile) -> dict[str, JSON]:
+    """Refuse what the provider cannot do; leave out such names where they ask for nothing."""
+    kind = chat.response_format.kind if chat.response_format else ""
+    meant = {name for name in asked if name in profile.refuses and not _says_nothing(name, asked[name])}
+    for name in sorted(meant | ({kind} & profile.refuses)):
+        raise UnsupportedFeature(
+            f"이 모델은 '{name}'을(를) 지원하지 않습니다. 그 항목을 빼거나 다른 모델을 선택하세요.",
+            f"This model does not offer '{name}'. Leave it out or choose another model.",
+            param="response_format" if name == kind else name,
+        )
+    return {name: value for name, value in asked.items() if name not in profile.refuses}
+
+
+def _says_nothing(name: str, value: JSON) -> bool:
+    """Whether a value asks for what happens anyway."""
+    return value is False or (name, value) in {("tool_choice", "auto"), ("top_logprobs", 0)}
+
+
+def _reasoning(chat: ChatRequest, profile: Profile) -> dict[str, JSON]:
+    effort, budget = chat.reasoning_effort, chat.reasoning_budget_tokens
+    if effort is None and budget is None:
+        return {}
+    if profile.reasoning_effort == "object":
+        wanted = {"effort": effort} if effort is not None else {"max_tokens": budget}
+        return {"reasoning": wanted}
+    if profile.reasoning_effort == "thinking":
+        kind = "disabled" if effort == "none" or budget == 0 else "enabled"
+        return {"thinking": {"type": kind}, "reasoning_effort": effort}
+    return {"reasoning_effort": effort or _effort_of(budget or 0)}
+
+
+def _effort_of(budget_tokens: int) -> str:
+    """Translate a budget of thinking tokens into the nearest named effort."""
+    return "low" if budget_tokens <= 2048 else "medium" if budget_tokens <= 8192 else "high"
+
+
+def _passed_on(chat: ChatRequest, profile: Profile) -> dict[str, JSON]:
+    """Fields that only the provider knows, without those that the gateway decides."""
+    kept_back = _OURS | profile.lacks
+    return {name: value for name, value in chat.extra.items() if name not in kept_back}
+
+
+_OURS: Final = frozenset({"model", "messages", "stream", "stream_options", "store"})
+
+
+def _stream(chat: ChatRequest, profile: Profile) -> dict[str, JSON]:
+    if not chat.stream:
+        return {}
+    if not profile.stream_options:
+        return {"stream": True}
+    options = {"include_usage": True}
+    if profile.continuous_usage:
+        options["continuous_usage_stats"] = True
+    return {"stream": True, "stream_options": options}
+
+
+def _tool(tool: Tool) -> dict[str, JSON]:
+    function = {
+        "name": tool.name,
+        "description": tool.description,
+        "parameters": tool.parameters,
+        "strict": tool.strict,
+    }
+    return {
+        **tool.extra,
+        "type": "function",
+        "function": {name: value for name, value in function.items() if value is not None},
+    }
+
+
+def _tool_choice(choice: ToolChoice | None) -> JSON:
+    if choice is None:
+        return None
+    if choice.mode == "named":
+        return {"type": "function", "function": {"name": choice.name}}
+    return choice.mode
+
+
+def _response_format(wanted: ResponseFormat | None) -> JSON:
+    if wanted is None:
+        return None
+    if wanted.kind != "json_schema":
+        return {"type": wanted.kind}
+    schema = {
+        "name": wanted.name or "answer",
+        "description": wanted.description,
+        "schema": wanted.schema,
+        "strict": wanted.strict,
+    }
+    return {"type": "json_schema", "json_schema": {k: v for k, v in schema.items() if v is not None}}
+
+
+# --- messages ------------------------------------------------------------------------------------
+
+
+def _messages(message: Message, profile: Profile) -> Iterator[dict[str, JSON]]:
+    """Write one message; tool results are messages of their own and stand before what is said with them."""
+    results = [part for part in message.parts if isinstance(part, ToolResult)]
+    for result in results:
+        yield _tool_message(result)
+    shown = [part for result in results for part in result.parts if not isinstance(part, Text)]
+    said = [part for part in message.parts if not isinstance(part, ToolResult)]
+    if said or not results:
+        yield _message(message, said, profile)
+    if shown:  # the format has no images in tool results
+        yield {"role": "user", "content": [_part(part) for part in shown]}
+
+
+def _tool_message(result: ToolResult) -> dict[str, JSON]:
+    text = "".join(part.text for part in result.parts if isinstance(part, Text))
+    return {**result.extra, "role": "tool", "tool_call_id": result.call_id, "content": text}
+
+
+def _message(message: Message, said: Sequence[Part], profile: Profile) -> dict[str, JSON]:
+    role = "system" if message.role == "developer" and not profile.developer_role else message.role
+    written: dict[str, JSON] = {**message.extra, "role": role}
+    if message.name:
+        written["name"] = message.name
+    calls = [_tool_call(part) for part in said if isinstance(part, ToolCall)]
+    thought = "".join(part.text for part in said if isinstance(part, Reasoning))
+    rest = [part for part in said if not isinstance(part, ToolCall | Reasoning)]
+    written["content"] = _content(rest) if rest or not calls else None
+    if calls:
+        written["tool_calls"] = calls
+    if thought and profile.reasoning_history == "content":
+        thinking = {"type": "thinking", "thinking": [{"type": "text", "text": thought}]}
+        written["content"] = [thinking, *[_part(part) for part in rest]]
+    elif thought and profile.reasoning_history:
+        written[profile.reasoning_history] = thought
+    return written
+
+
+def _content(parts: Sequence[Part]) -> JSON:
+    if all(isinstance(part, Text) and not part.extra for part in parts) and len(parts) <= 1:
+        return parts[0].text if parts and isinstance(parts[0], Text) else ""
+    return [_part(part) for part in parts]
+
+
+def _part(part: Part) -> dict[str, JSON]:
+    match part:
+        case Text(text, extra):
+            return {**extra, "type": "text", "text": text}
+        case Image(url, detail, extra):
+            image = {"url": url, "detail": detail} if detail else {"url": url}
+            return {**extra, "type": "image_url", "image_url": image}
+        case Audio(data, form, extra):
+            return {**extra, "type": "input_audio", "input_audio": {"data": data, "format": form}}
+        case File(filename, data, file_id, extra):
+            file = {"filename": filename, "file_data": data, "file_id": file_id}
+            return {**extra, "type": "file", "file": {k: v for k, v in file.items() if v is not None}}
+        case _:
+            raise UnsupportedFeature(
+                "이 위치에는 보낼 수 없는 내용입니다. 글이나 이미지로 보내세요.",
+                f"A part of type {type(part).__name__} cannot stand here. Send text or an image.",
+                param="messages",
+            )
+
+
+def _tool_call(call: ToolCall) -> dict[str, JSON]:
+    return {
+        **call.extra,
+        "id": call.id,
+        "type": "function",
+        "function": {"name": call.name, "arguments": call.arguments},
+    }
