@@ -1,0 +1,235 @@
+"""The facade of the filter: `Inspector.detect` reads a whole request once, `decide` judges it per zone.
+
+Fail closed: whatever goes wrong in here becomes a FilterRefusal, and the caller sends nothing. No
+policy is applied here. The only thing kept between calls is spans under keyed hashes and, per
+conversation, a short expiring tail of digits.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+
+from filters.conversation import TailMemory
+from filters.decision import UNIQUE_TYPES, Found
+from filters.detector import DetectorError
+from filters.errors import DetectorFailed
+from filters.jsontext import literals, unescape
+from filters.seen import SeenTexts
+from filters.walker import Kind, Limits, walk, written_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from filters.spans import Span
+    from filters.verdict import JSON, Unread
+    from filters.walker import Part, Walk
+
+_CERTAIN: Final = 0.8
+"""Score from which a finding counts inside an id of the wire format."""
+
+
+class Detector(Protocol):
+    """What `filters.engine.Engine` offers."""
+
+    rules_version: str
+
+    def detect(self, text: str) -> list[Span]: ...
+
+    def detect_joined(self, texts: Sequence[str]) -> list[tuple[int, Span]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """Everything found in one request, before any policy. Lives as long as the request."""
+
+    body: JSON = field(repr=False)
+    parts: tuple[Part, ...] = field(repr=False)
+    found: tuple[Found, ...]
+    unread: tuple[Unread, ...]
+    parts_seen: int
+    characters: int
+    rules_version: str
+    elapsed_us: int
+    stages_us: Mapping[str, int]
+    degraded: bool = False
+
+
+class _Piece(NamedTuple):
+    """A stretch of content as the joining sees it: `text` begins at `start` of part `part`."""
+
+    part: int
+    text: str
+    start: int
+
+
+class Inspector:
+    """Detection over whole requests; safe to share between threads.
+
+    `time_budget_s` bounds one request, checked between strings (each detector bounds itself).
+    """
+
+    def __init__(
+        self,
+        engine: Detector,
+        limits: Limits | None = None,
+        *,
+        time_budget_s: float = 5.0,
+        remembered: int = 4096,
+    ) -> None:
+        self.engine = engine
+        self.limits = limits or Limits()
+        self.time_budget_s = time_budget_s
+        self.tails = TailMemory()
+        self._seen = SeenTexts(remembered)
+
+    @property
+    def rules_version(self) -> str:
+        return self.engine.rules_version
+
+    def detect(self, body: JSON, conversation: str = "", now: datetime | None = None) -> Detection:
+        """Find everything in `body`: a parsed JSON request, or one string.
+
+        With a `conversation` key and the time, a number split over two requests of that
+        conversation is found too. Raises Unscannable (too deep, too large) and DetectorFailed.
+        """
+        began = time.perf_counter_ns()
+        walked = walk(body, self.limits)
+        walked_at = time.perf_counter_ns()
+        found = self._each(walked, began)
+        detected_at = time.perf_counter_ns()
+        found += self._across(walked, found)
+        if conversation and now is not None:
+            found += self._over_requests(walked, conversation, now)
+        joined_at = time.perf_counter_ns()
+        return Detection(
+            body=body,
+            parts=tuple(walked.parts),
+            found=tuple(sorted(found, key=lambda f: (f.part, f.span.start))),
+            unread=tuple(walked.unread),
+            parts_seen=walked.seen,
+            characters=walked.characters,
+            rules_version=self.engine.rules_version,
+            elapsed_us=(joined_at - began) // 1000,
+            stages_us={
+                "walk": (walked_at - began) // 1000,
+                "detect": (detected_at - walked_at) // 1000,
+                "join": (joined_at - detected_at) // 1000,
+            },
+            degraded=bool(getattr(self.engine, "degraded", False)),
+        )
+
+    def _each(self, walked: Walk, began_ns: int) -> list[Found]:
+        deadline = began_ns + int(self.time_budget_s * 1e9)
+        found: list[Found] = []
+        for index, part in enumerate(walked.parts):
+            if not part.text:
+                continue
+            found += [Found(index, span) for span in self._in_part(part)]
+            if time.perf_counter_ns() > deadline:
+                raise DetectorFailed(written_path(part.where), "timeout")
+        return found
+
+    def _in_part(self, part: Part) -> Iterable[Span]:
+        if part.kind is Kind.TEXT and not part.name:
+            return self._spans(part.text, part)
+        if part.kind is Kind.JSON_TEXT:
+            plain = unescape(part.text)
+            return [_moved(s, *plain.origin(s.start, s.end)) for s in self._spans(plain.text, part)]
+        if part.kind is Kind.PROTOCOL:
+            return _certain(part.text, self._spans(part.text, part))
+        if part.name:
+            return self._named(part)
+        return self._spans(part.text, part)
+
+    def _named(self, part: Part) -> list[Span]:
+        """A structured value read as `성명: 홍길동`: its key is the context that gives it its meaning."""
+        lead = f"{part.name}: "
+        shift = len(lead)
+        return [
+            s._replace(start=max(s.start - shift, 0), end=s.end - shift)
+            for s in self._spans(lead + part.text, part)
+            if s.end > shift
+        ]
+
+    def _spans(self, text: str, part: Part) -> Sequence[Span]:
+        known = self._seen.get(text)
+        if known is not None:
+            return known
+        try:
+            spans = self.engine.detect(text)
+        except DetectorError as failure:
+            raise DetectorFailed(written_path(part.where), failure.reason) from None
+        except Exception as failure:  # noqa: BLE001 - any failure means unscanned; its text may hold the prompt
+            raise DetectorFailed(written_path(part.where), type(failure).__name__) from None
+        self._seen.put(text, spans)
+        return spans
+
+    def _across(self, walked: Walk, found: list[Found]) -> list[Found]:
+        """Numbers split over consecutive strings, and over consecutive messages of the user."""
+        pieces = _pieces(walked.parts)
+        more = self._joined(pieces)
+        users = [piece for piece in pieces if walked.parts[piece.part].role == "user"]
+        if 1 < len(users) < len(pieces):
+            more += self._joined(users)
+        known = {(f.part, f.span.start, f.span.end) for f in found}
+        fresh: list[Found] = []
+        for one in more:
+            place = (one.part, one.span.start, one.span.end)
+            if place not in known:
+                known.add(place)
+                fresh.append(one)
+        return fresh
+
+    def _joined(self, pieces: list[_Piece]) -> list[Found]:
+        if len(pieces) < 2:
+            return []
+        try:
+            hits = self.engine.detect_joined([piece.text for piece in pieces])
+        except Exception as failure:  # noqa: BLE001 - as above
+            raise DetectorFailed("joined texts", type(failure).__name__) from None
+        return [_placed(pieces[index], span) for index, span in hits]
+
+    def _over_requests(self, walked: Walk, conversation: str, now: datetime) -> list[Found]:
+        users = [
+            i for i, part in enumerate(walked.parts) if part.role in ("user", "") and part.kind is Kind.TEXT
+        ]
+        if not users:
+            return []
+        last = _Piece(users[-1], walked.parts[users[-1]].text, 0)
+        tail = self.tails.check(conversation, [walked.parts[i].text for i in users], now)
+        if not tail:
+            return []
+        return [found for found in self._joined([_Piece(-1, tail, 0), last]) if found.part >= 0]
+
+
+def _moved(span: Span, start: int, end: int) -> Span:
+    return span._replace(start=start, end=end)
+
+
+def _certain(text: str, spans: Sequence[Span]) -> Sequence[Span]:
+    """In an id made of letters and digits only what is unique and certain counts: ids look like anything."""
+    if not (text.isascii() and text[:1].isalpha() and text.replace("-", "").replace("_", "").isalnum()):
+        return spans
+    return [span for span in spans if span.type in UNIQUE_TYPES and span.score >= _CERTAIN]
+
+
+def _pieces(parts: list[Part]) -> list[_Piece]:
+    """The content in reading order, JSON texts by their values: what stands between is no separator."""
+    pieces: list[_Piece] = []
+    for index, part in enumerate(parts):
+        if part.kind is Kind.JSON_TEXT:
+            pieces += [
+                _Piece(index, part.text[literal.start : literal.end], literal.start)
+                for literal in literals(part.text)
+                if not literal.is_key
+            ]
+        elif part.kind in (Kind.TEXT, Kind.NUMBER) and part.text:
+            pieces.append(_Piece(index, part.text, 0))
+    return pieces
+
+
+def _placed(piece: _Piece, span: Span) -> Found:
+    return Found(piece.part, span._replace(start=span.start + piece.start, end=span.end + piece.start))
