@@ -1,0 +1,127 @@
+"""The tables and keys of haechi.toml: types, bounds, defaults. docs/configuration.md explains them.
+
+Shapes only: what refers to what, and the values the gateway works with, are in gateway/config.py.
+`[[prices]]` and `[[fx]]` are read by billing, `[[filter.policies]]` by filters; they pass through here.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Positive = Annotated[float, Field(gt=0)]
+Name = Annotated[str, Field(min_length=1, max_length=120)]
+Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,119}$")]
+HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
+ZoneWord = Literal["external", "in_house"]
+Kind = Literal["chat", "embedding", "image", "speech", "transcription", "video"]
+Capability = Literal["vision", "tools", "reasoning", "structured_output", "audio", "search"]
+
+
+class TomlTable(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class ServerTable(TomlTable):
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=1, le=65535)
+    workers: int = Field(default=1, ge=1, le=64)
+    body_limit_mib: int = Field(default=32, ge=1, le=1024)
+    trusted_proxies: list[str] = []
+    cors_origins: list[str] = []
+    public_url: HttpUrl | None = None
+
+
+class DatabaseTable(TomlTable):
+    url: str = "sqlite:///haechi.db"
+
+
+class IdentityTable(TomlTable):
+    openwebui_jwt_secret_env: str | None = None
+    openwebui_jwt_secret_file: str | None = None
+    max_stale_s: float = Field(default=60.0, ge=1, le=3600)
+
+
+class LimitsTable(TomlTable):
+    requests_per_minute_per_key: int = Field(default=0, ge=0)
+    requests_per_minute_per_person: int = Field(default=0, ge=0)
+    concurrent_requests: int = Field(default=0, ge=0)
+
+
+class FilterTable(TomlTable):
+    policies: list[dict[str, Any]] = []
+    rules: list[dict[str, Any]] = []
+
+
+class TimeoutsTable(TomlTable):
+    connect_s: Positive = 5.0
+    first_byte_s: Positive = 60.0
+    idle_s: Positive = 60.0
+    total_s: Positive = 600.0
+
+
+class _Reach(TomlTable):
+    """What a deployment may set differently from its provider; None takes the provider's."""
+
+    wire: str | None = None
+    profile: str | None = None
+    zone: ZoneWord | None = None
+    region: str | None = None
+    country: str | None = None
+    proxy_url: HttpUrl | None = None
+    ca_bundle: str | None = None
+    timeouts: TimeoutsTable | None = None
+    api_key_env: str | None = None
+    api_key_file: str | None = None
+    headers: dict[str, str] = {}
+    options: dict[str, Any] = {}
+
+
+class ProviderTable(_Reach):
+    name: Identifier
+    base_url: HttpUrl
+    enabled: bool = True
+    simulated: bool = False
+    access_key_id_env: str | None = None
+    secret_access_key_env: str | None = None
+    session_token_env: str | None = None
+    service_account_file: str | None = None
+
+
+class DeploymentTable(_Reach):
+    provider: str
+    id: Identifier | None = None
+    upstream_model: Name | None = None
+    price_key: Name | None = None
+    base_url: HttpUrl | None = None
+    weight: int = Field(default=1, ge=0, le=1000)
+    max_concurrency: int = Field(default=0, ge=0)
+    simulated: bool | None = None
+    enabled: bool = True
+
+
+class ModelTable(TomlTable):
+    id: Identifier
+    deployments: list[DeploymentTable] = Field(min_length=1)
+    name: Name | None = None
+    owned_by: str | None = None
+    kind: Kind = "chat"
+    capabilities: list[Capability] = []
+    context_tokens: int | None = Field(default=None, gt=0)
+    max_output_tokens: int | None = Field(default=None, gt=0)
+    default_max_output_tokens: int | None = Field(default=None, gt=0)
+    description: str = ""
+    enabled: bool = True
+
+
+class Document(TomlTable):
+    server: ServerTable = ServerTable()
+    database: DatabaseTable = DatabaseTable()
+    identity: IdentityTable = IdentityTable()
+    limits: LimitsTable = LimitsTable()
+    filter: FilterTable = FilterTable()
+    providers: list[ProviderTable] = []
+    models: list[ModelTable] = []
+    prices: list[dict[str, Any]] = []
+    fx: list[dict[str, Any]] = []
