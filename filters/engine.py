@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 from filters.detector import Detector, DetectorError
 from filters.detectors.contacts import Emails, IpAddresses
+from filters.detectors.documents import BirthDates, CustomsCodes, Passports, Vehicles
+from filters.detectors.markings import Markings
+from filters.detectors.numbers import Halves, Numbers, PartialResidents
 from filters.fold import Folded, fold
 from filters.gate import Gate
 from filters.resolve import resolve
@@ -30,7 +33,19 @@ class Engine:
 
     def __init__(self, extra: Iterable[Detector] = ()) -> None:
         self.rules_version = RULES_VERSION
-        self._detectors: list[Detector] = [Emails(), IpAddresses(), *extra]
+        self._detectors: list[Detector] = [
+            Numbers(),
+            Halves(),
+            PartialResidents(),
+            Emails(),
+            IpAddresses(),
+            Passports(),
+            CustomsCodes(),
+            Vehicles(),
+            BirthDates(),
+            Markings(),
+            *extra,
+        ]
         self._gate = Gate([detector.gates for detector in self._detectors])
 
     def detect(self, text: str) -> list[Span]:
@@ -61,4 +76,4 @@ def _guarded(detector: Detector, text: str) -> list[Span]:
     except DetectorError:
         raise
     except Exception as failure:
-        raise DetectorError(detector.name, type(failure).__name__) from failure
+        raise DetectorError(detector.name, type(failure).__name__) from None

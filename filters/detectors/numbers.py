@@ -1,0 +1,376 @@
+"""Numbers made of digits alone: resident, foreigner, corporate, business, card, licence, insurance, account.
+
+Each rule looks at one candidate (filters/detectors/candidates.py) and gives a score or nothing. Form
+decides; a check digit or a label raises the score; a label of something harmless (`문서번호`, `상품`)
+takes forms away that have no check digit. Telephone numbers stand in filters/detectors/phones.py.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from typing import Final
+
+from filters import checksums
+from filters.detectors.candidates import Candidate, candidates
+from filters.detectors.labels import HARMLESS, IDENTITY, label_of
+from filters.detectors.phones import is_phone_form, phone
+from filters.spans import (
+    CREDIT_CARD,
+    KR_BANK_ACCOUNT,
+    KR_BRN,
+    KR_CORP_NO,
+    KR_DRIVER_LICENSE,
+    KR_FRN,
+    KR_HEALTH_INSURANCE,
+    KR_RRN,
+    Span,
+)
+
+_LATEST_BIRTH: Final = dt.datetime.now(dt.UTC).year + 1
+"""Nobody is born later. Read once at import: only bare rows of digits without a label depend on it."""
+
+_EARLIEST_BIRTH: Final = 1920
+
+
+class Numbers:
+    """All identity numbers made of digits, whatever stands between their groups."""
+
+    name = "numbers"
+    gates = (r"[0-9](?:[^0-9A-Za-z가-힣]{0,4}[0-9]){7}",)
+
+    def find(self, text: str) -> list[Span]:
+        spans: list[Span] = []
+        for candidate in candidates(text):
+            for rule in _RULES.get(len(candidate.digits), _LABELLED):
+                span = rule(candidate)
+                if span is not None:
+                    spans.append(span)
+        return spans
+
+
+def _span(candidate: Candidate, kind: str, score: float, rule: str, label: str = "") -> Span:
+    return Span(candidate.start, candidate.end, kind, min(score, 1.0), rule, label)
+
+
+# --- resident, foreigner's and corporate numbers: 13 digits ------------------------------------------
+
+
+def resident(candidate: Candidate) -> Span | None:
+    """RRN or FRN, forwards or, in an unmistakable form, backwards."""
+    return _resident(candidate, candidate.digits) or _resident_backwards(candidate)
+
+
+def _resident(candidate: Candidate, digits: str) -> Span | None:
+    if not checksums.is_birth_date(digits) or candidate.is_called("corp"):
+        return None
+    foreign = digits[6] in "5678"
+    valid = checksums.frn_valid(digits) if foreign else checksums.rrn_valid(digits)
+    score = _resident_score(candidate, digits, valid=valid)
+    if score < 0.5:
+        return None
+    kind, rule = (KR_FRN, "kr_frn") if foreign else (KR_RRN, "kr_rrn")
+    return _span(candidate, kind, score + (0.05 if valid else 0.0), rule)
+
+
+def _resident_score(candidate: Candidate, digits: str, *, valid: bool) -> float:
+    if candidate.is_called("rrn", "frn"):
+        return 0.95
+    plausible = _EARLIEST_BIRTH <= checksums.birth_year(digits) <= _LATEST_BIRTH
+    if not plausible and candidate.lengths != (6, 7):
+        return 0.0
+    harmless = candidate.is_called(HARMLESS) or candidate.money
+    if candidate.lengths == (6, 7) and candidate.tight:
+        return _written_form_score(candidate, plausible=plausible, trusted=valid or not harmless)
+    if candidate.money or not candidate.isolated:
+        return 0.6 if valid and not candidate.money else 0.0
+    if candidate.bare and checksums.ean13_valid(digits) and digits.startswith(("880", "978", "979")):
+        return 0.0
+    if valid:
+        return 0.85 if not harmless else 0.6
+    if harmless:
+        return 0.0
+    return 0.6 if candidate.bare or candidate.spread or candidate.tight or candidate.lengths == (6, 7) else 0.0
+
+
+def _written_form_score(candidate: Candidate, *, plausible: bool, trusted: bool) -> float:
+    """YYMMDD-SXXXXXX with its hyphen: nothing else is written like this but corporate numbers."""
+    if candidate.digits[6] in "09" and not candidate.is_called(IDENTITY) and not plausible:
+        return 0.0 if checksums.corp_valid(candidate.digits) else 0.5
+    if not trusted:
+        return 0.0 if not plausible else 0.55
+    return 0.9 if plausible and candidate.isolated else 0.6
+
+
+def _resident_backwards(candidate: Candidate) -> Span | None:
+    digits = candidate.digits[::-1]
+    if not checksums.is_birth_date(digits) or not _EARLIEST_BIRTH <= checksums.birth_year(digits) <= _LATEST_BIRTH:
+        return None
+    mirrored = candidate.lengths == (7, 6) and candidate.tight and candidate.isolated
+    if not mirrored and not candidate.is_called("rrn", "frn"):
+        return None
+    kind, rule = (KR_FRN, "kr_frn_reversed") if digits[6] in "5678" else (KR_RRN, "kr_rrn_reversed")
+    return _span(candidate, kind, 0.7, rule)
+
+
+def corporate(candidate: Candidate) -> Span | None:
+    """법인등록번호: by its label whatever its check digit, or by form and check digit."""
+    valid = checksums.corp_valid(candidate.digits)
+    if candidate.is_called("corp"):
+        return _span(candidate, KR_CORP_NO, 0.96 if valid else 0.88, "kr_corp_no")
+    written = candidate.lengths == (6, 7) and candidate.tight and candidate.isolated
+    if not written or not valid or candidate.is_called(HARMLESS, "rrn", "frn"):
+        return None
+    registry = candidate.digits[:2] in _REGISTRIES and candidate.digits[4:6] in _CORPORATE_KINDS
+    if registry or not checksums.is_birth_date(candidate.digits):
+        return _span(candidate, KR_CORP_NO, 0.62 if registry else 0.55, "kr_corp_no")
+    return None
+
+
+_REGISTRIES: Final = frozenset({"11", "12", "13", "14", "15", "16", "17", "18", "19", "20", "21", "22", "23"})
+_CORPORATE_KINDS: Final = frozenset({"11", "12", "13", "14", "15", "21", "22", "31", "32", "33", "71", "81"})
+
+
+# --- cards -------------------------------------------------------------------------------------------
+
+_CARD_FORMS: Final = frozenset({(4, 4, 4, 4), (16,), (15,), (4, 6, 5), (14,), (4, 6, 4), (8, 8), (4, 4, 4, 4, 3), (19,)})
+
+
+def card(candidate: Candidate) -> Span | None:
+    """Payment cards: Luhn by form, or the label `카드` with any check digit."""
+    digits = candidate.digits
+    called = candidate.is_called("card")
+    if candidate.is_called("account", "phone", "customs", "licence", "brn") or candidate.money:
+        return None
+    if checksums.luhn_valid(digits) and _issuer_fits(digits):
+        return _valid_card(candidate, called=called)
+    if called and len(digits) >= 14 and (candidate.lengths in _CARD_FORMS or candidate.spread or candidate.tight):
+        return _span(candidate, CREDIT_CARD, 0.85, "card")
+    if called and checksums.luhn_valid(digits[::-1]):
+        return _span(candidate, CREDIT_CARD, 0.7, "card_reversed")
+    grouped = candidate.lengths == (4, 4, 4, 4) and candidate.tight and candidate.isolated
+    if grouped and digits[0] in "3456" and not candidate.is_called(HARMLESS):
+        return _span(candidate, CREDIT_CARD, 0.6, "card")
+    return None
+
+
+def _valid_card(candidate: Candidate, *, called: bool) -> Span | None:
+    if called:
+        return _span(candidate, CREDIT_CARD, 0.98, "card")
+    if not candidate.isolated or _years(candidate):
+        return None
+    if candidate.lengths in {(4, 4, 4, 4), (4, 6, 5), (4, 6, 4)}:
+        return _span(candidate, CREDIT_CARD, 0.7 if candidate.is_called(HARMLESS) else 0.9, "card")
+    if candidate.is_called(HARMLESS) or len(candidate.digits) not in {14, 15, 16}:
+        return None
+    return _span(candidate, CREDIT_CARD, 0.85 if candidate.bare or candidate.spread else 0.6, "card")
+
+
+def _issuer_fits(digits: str) -> bool:
+    """Ranges of ISO/IEC 7812 in use: 15 digits are American Express, 14 Diners, 13 an old Visa."""
+    match len(digits):
+        case 15:
+            return digits.startswith(("34", "37"))
+        case 14:
+            return digits.startswith(("30", "36", "38", "39"))
+        case 13:
+            return digits.startswith("4")
+        case _:
+            return digits[0] in "234569"
+
+
+def _years(candidate: Candidate) -> bool:
+    return all(
+        candidate.digits[index : index + 2] in {"19", "20"} for index in range(0, len(candidate.digits), 4)
+    )
+
+
+# --- business registration: 10 digits ----------------------------------------------------------------
+
+
+def business(candidate: Candidate) -> Span | None:
+    """사업자등록번호; its middle pair says whose it is (`individual`, `company`, `government`)."""
+    for digits, lengths, rule in (
+        (candidate.digits, (3, 2, 5), "kr_brn"),
+        (candidate.digits[::-1], (5, 2, 3), "kr_brn_reversed"),
+    ):
+        valid = checksums.brn_valid(digits)
+        score = _business_score(candidate, lengths, valid=valid, backwards=rule == "kr_brn_reversed")
+        if score >= 0.5:
+            return _span(candidate, KR_BRN, score, rule, _holder(digits))
+    return None
+
+
+def _business_score(candidate: Candidate, lengths: tuple[int, ...], *, valid: bool, backwards: bool) -> float:
+    if candidate.is_called("brn"):
+        if backwards:
+            return 0.7 if valid or candidate.lengths == lengths else 0.0
+        return 0.95 if valid else 0.9
+    if backwards or candidate.is_called("account", "phone", "health", "licence") or candidate.money:
+        return 0.0
+    if candidate.lengths == lengths and candidate.tight and candidate.isolated:
+        if valid:
+            return 0.9
+        return 0.0 if candidate.is_called(HARMLESS) else 0.75
+    if candidate.lengths == lengths and candidate.blank:
+        return 0.6 if valid else 0.0
+    return 0.55 if valid and candidate.spread else 0.0
+
+
+def _holder(digits: str) -> str:
+    middle = int(digits[3:5])
+    if middle == 83:
+        return "government"
+    return "company" if middle in {81, 82, 84, 85, 86, 87, 88} else "individual"
+
+
+# --- driver's licence, health insurance, bank account ------------------------------------------------
+
+
+def licence(candidate: Candidate) -> Span | None:
+    """운전면허번호: RR-YY-NNNNNN-CC. The check rule is secret: hyphens or the label must speak for it."""
+    for digits, lengths in ((candidate.digits, (2, 2, 6, 2)), (candidate.digits[::-1], (2, 6, 2, 2))):
+        if len(digits) != 12 or not _region(digits):
+            continue
+        if candidate.is_called("licence"):
+            return _span(candidate, KR_DRIVER_LICENSE, 0.95, "kr_driver_license")
+        written = candidate.lengths == lengths and candidate.tight and candidate.isolated
+        if written and not candidate.is_called(HARMLESS, "account"):
+            return _span(candidate, KR_DRIVER_LICENSE, 0.8, "kr_driver_license")
+    return _labelled_licence(candidate)
+
+
+def _region(digits: str) -> bool:
+    return 11 <= int(digits[:2]) <= 28 and digits[:2] != "27"
+
+
+def _labelled_licence(candidate: Candidate) -> Span | None:
+    """Mistyped or regrouped licence numbers right behind their label."""
+    if not candidate.is_called("licence") or not 10 <= len(candidate.digits) <= 13 or is_phone_form(candidate):
+        return None
+    regrouped = candidate.tight and len(candidate.lengths) >= 3
+    if regrouped or (len(candidate.digits) == 12 and (candidate.bare or candidate.spread)):
+        return _span(candidate, KR_DRIVER_LICENSE, 0.75, "kr_driver_license_label")
+    return None
+
+
+def health_insurance(candidate: Candidate) -> Span | None:
+    """건강보험증 번호: 8 to 15 digits in any grouping, only behind its label."""
+    if not candidate.is_called("health") or candidate.money or is_phone_form(candidate):
+        return None
+    if len(candidate.digits) > 15 or (candidate.blank and not candidate.spread):
+        return None
+    return _span(candidate, KR_HEALTH_INSURANCE, 0.9, "kr_health_insurance")
+
+
+def account(candidate: Candidate) -> Span | None:
+    """계좌번호: no check digit and a grouping per bank, so a bank or 계좌 must stand beside it."""
+    if not candidate.is_called("account") or candidate.money or is_phone_form(candidate) or _is_date(candidate):
+        return None
+    if not 9 <= len(candidate.digits) <= 16 or (candidate.blank and not candidate.spread and len(candidate.lengths) > 4):
+        return None
+    if candidate.lengths == (6, 7) and checksums.is_birth_date(candidate.digits):
+        return None
+    return _span(candidate, KR_BANK_ACCOUNT, 0.85, "kr_bank_account")
+
+
+def _is_date(candidate: Candidate) -> bool:
+    return candidate.lengths[:1] == (4,) and candidate.digits[:2] in {"19", "20"} and max(candidate.lengths[1:], default=9) <= 2
+
+
+# --- halves that are told apart: "앞자리 901010 뒷자리 1234567" --------------------------------------------
+
+_HALVES: Final = re.compile(
+    r"(?<![0-9])(?P<front>[0-9](?:[- ]?[0-9]){2,9})(?![0-9])"
+    r"(?P<gap>[^0-9]{1,40}?(?:뒤|뒷|나머지|끝|(?i:last|second|rest))[^0-9]{0,14}(?:[0-9]{1,2}\s?(?:자리|글자|개|digits)[^0-9]{0,12})?)"
+    r"(?P<back>[0-9](?:[- ]?[0-9]){2,9})(?![0-9])"
+)
+_SWAPPED: Final = re.compile(
+    r"(?:뒤|뒷|(?i:last))[^0-9]{0,14}(?:[0-9]{1,2}\s?(?:자리|글자|개)[^0-9]{0,12})?(?P<back>[0-9](?:[- ]?[0-9]){2,9})(?![0-9])"
+    r"(?P<gap>[^0-9]{1,40}?(?:앞|(?i:first))[^0-9]{0,14}(?:[0-9]{1,2}\s?(?:자리|글자|개)[^0-9]{0,12})?)"
+    r"(?P<front>[0-9](?:[- ]?[0-9]){2,9})(?![0-9])"
+)
+_NOT_DIGIT: Final = re.compile(r"[^0-9]+")
+
+
+class Halves:
+    """Numbers whose front and back are given apart, in either order. One span covers both."""
+
+    name = "halves"
+    gates = (r"[0-9](?:.|\n){1,60}(?:뒤|뒷|나머지|끝|앞|[Ll]ast|[Ss]econd|[Rr]est|[Ff]irst)(?:.|\n){0,30}[0-9]",)
+
+    def find(self, text: str) -> list[Span]:
+        spans = []
+        for pattern in (_HALVES, _SWAPPED):
+            for match in pattern.finditer(text):
+                span = _joined_halves(text, match)
+                if span is not None:
+                    spans.append(span)
+        return spans
+
+
+def _joined_halves(text: str, match: re.Match[str]) -> Span | None:
+    digits = _NOT_DIGIT.sub("", match["front"]) + _NOT_DIGIT.sub("", match["back"])
+    start = min(match.start("front"), match.start("back"))
+    end = max(match.end("front"), match.end("back"))
+    label = label_of(text, start, end).kind
+    kind = _kind_of_halves(digits, label)
+    return Span(start, end, kind, 0.85, "halves") if kind else None
+
+
+def _kind_of_halves(digits: str, label: str) -> str:
+    length = len(digits)
+    if length == 13 and checksums.is_birth_date(digits) and label != "corp":
+        return KR_FRN if digits[6] in "5678" else KR_RRN
+    if length == 13 and label == "corp":
+        return KR_CORP_NO
+    if 14 <= length <= 16 and (label == "card" or checksums.luhn_valid(digits)):
+        return CREDIT_CARD
+    if length == 10 and (label == "brn" or (checksums.brn_valid(digits) and label != "phone")):
+        return KR_BRN
+    if length == 12 and label == "licence":
+        return KR_DRIVER_LICENSE
+    return KR_BANK_ACCOUNT if label == "account" and 9 <= length <= 16 else ""
+
+
+# --- masked resident numbers -------------------------------------------------------------------------
+
+_PARTIAL: Final = re.compile(r"(?<![0-9A-Za-z\-])[0-9]{6}\s?-\s?[0-9](?:[*xX●○•#◯■□]{1,6}+|(?![0-9A-Za-z\-]))")
+
+
+class PartialResidents:
+    """YYMMDD-S****** : birth date and sex, the rest already masked. Labelled `partial`."""
+
+    name = "partial_residents"
+    gates = (r"[0-9]{6} ?- ?[0-9](?:[*xX●○•#◯■□]|[^0-9])", r"[0-9]{6} ?- ?[0-9]$")
+
+    def find(self, text: str) -> list[Span]:
+        return [span for match in _PARTIAL.finditer(text) if (span := _partial(text, match)) is not None]
+
+
+def _partial(text: str, match: re.Match[str]) -> Span | None:
+    digits = _NOT_DIGIT.sub("", match.group())
+    if not checksums.is_birth_date(digits) or digits[6] in "09":
+        return None
+    masked = not match.group()[-1].isdigit()
+    label = label_of(text, *match.span())
+    if not masked and not (label.direct and label.kind in {"rrn", "frn"}):
+        return None
+    kind = KR_FRN if digits[6] in "5678" else KR_RRN
+    return Span(*match.span(), kind, 0.8, "kr_rrn_partial", "partial")
+
+
+_LABELLED: Final = (licence, health_insurance, account, phone)
+_RULES: Final = {
+    8: (health_insurance, phone),
+    9: (health_insurance, account, phone),
+    10: (business, *_LABELLED),
+    12: _LABELLED,
+    13: (resident, corporate, card, *_LABELLED),
+    14: (card, health_insurance, account),
+    15: (card, health_insurance, account),
+    16: (card, account),
+    17: (card,),
+    18: (card,),
+    19: (card,),
+}
