@@ -13,7 +13,6 @@ import orjson
 from gateway.domain import (
     NOTHING,
     Choice,
-    Completion,
     Delta,
     Reasoning,
     Text,
@@ -21,15 +20,13 @@ from gateway.domain import (
     ToolCallDelta,
 )
 from gateway.providers import failures
-from gateway.providers.base import MAX_BODY_BYTES, MAX_EVENT_BYTES
+from gateway.providers.decoding import AnswerDecoder
 from gateway.providers.openai_usage import report_of
-from gateway.sse import Event, EventDecoder, EventTooLong
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gateway.domain import JSON, Part, UsageReport
-    from gateway.errors import UpstreamError
     from gateway.providers.profiles import Profile
 
 _FINISH: Final = {
@@ -52,153 +49,39 @@ _HEAD: Final = frozenset(
 )
 
 
-class Decoder:
-    """See base.Decoder. `failure` keeps an error event that the provider sent inside the answer."""
+class Decoder(AnswerDecoder):
+    """Reads `chat.completion` and `chat.completion.chunk`."""
 
     def __init__(self, profile: Profile, *, stream: bool) -> None:
-        self.failure: UpstreamError | None = None
+        super().__init__(stream=stream)
         self._profile = profile
-        self._stream = stream
-        self._events = EventDecoder(MAX_EVENT_BYTES)
-        self._body = bytearray()
-        self._whole = not stream
-        self._fed = False
-        self._ended = False
-        self._truncated = False
-        self._head: dict[str, JSON] = {}
-        self._extra: dict[str, JSON] = {}
-        self._choices: dict[int, _Answer] = {}
-        self._usage: Mapping[str, JSON] | None = None
+        self._answers: dict[int, _Answer] = {}
 
     @property
-    def done(self) -> bool:
-        return self._ended or (self._usage is not None and self._all_finished)
+    def finished(self) -> bool:
+        return bool(self._answers) and all(answer.finished for answer in self._answers.values())
 
-    @property
-    def _all_finished(self) -> bool:
-        return bool(self._choices) and all(answer.finished for answer in self._choices.values())
+    def choices(self) -> tuple[Choice, ...]:
+        return tuple(self._answers[index].choice(index) for index in sorted(self._answers))
 
-    def feed(self, data: bytes) -> list[Delta]:
-        if self.failure is not None:
-            raise self.failure
-        if not self._fed and data:
-            self._look_at(data)
-        if self._whole:
-            return self._collect(data)
-        try:
-            events = self._events.feed(data)
-        except EventTooLong:
-            events = []
-            self.failure = failures.broken("an event is too long")
-        return self._decoded(events)
+    def report(self, raw: Mapping[str, JSON], *, partial: bool) -> UsageReport:
+        return report_of(raw, self._profile, partial=partial)
 
-    def finish(self) -> Completion:
-        if self._whole:
-            self._parse_whole()
-        elif self.failure is None:
-            self._take_cut_off(self._events.flush())
-        if self.failure is not None and not self._choices and self._usage is None:
-            raise self.failure
-        complete = self.failure is None and not self._truncated and (self._ended or self._all_finished)
-        return Completion(
-            id=str(self._head.get("id") or ""),
-            served_model=str(self._head.get("model") or ""),
-            choices=tuple(self._choices[i].choice(i) for i in sorted(self._choices)),
-            report=self._report(complete=complete),
-            created=_integer(self._head.get("created")),
-            service_tier=self._head.get("service_tier"),
-            complete=complete,
-            extra=self._extra or NOTHING,
-        )
-
-    def _report(self, *, complete: bool) -> UsageReport | None:
-        return None if self._usage is None else report_of(self._usage, self._profile, partial=not complete)
-
-    # --- streams ---------------------------------------------------------------------------------
-
-    def _look_at(self, data: bytes) -> None:
-        """See by the first byte whether a promised stream is a JSON body instead."""
-        first = data.lstrip()[:1]
-        if first:
-            self._fed = True
-            self._whole = self._whole or first in b"{["
-        if first == b"<" and self._stream:
-            self.failure = failures.broken("HTML instead of a stream")
-
-    def _decoded(self, events: list[Event]) -> list[Delta]:
-        """Decode what arrived together; an error waits for the next call if deltas precede it."""
-        deltas: list[Delta] = []
-        try:
-            for event in events:
-                if event.data == b"[DONE]":
-                    self._ended = True
-                    continue
-                self._take(orjson.loads(event.data), deltas, "delta")
-                if self.failure is not None:
-                    break
-        except (ValueError, TypeError, AttributeError):  # not JSON, or JSON of another shape
-            self.failure = failures.broken("an event that is not of the chat format")
-        if self.failure is not None and not deltas:
-            raise self.failure
-        return deltas
-
-    def _take_cut_off(self, events: list[Event]) -> None:
-        """Read a last event without its empty line; one that is cut in the middle ends the answer."""
-        for event in events:
-            if event.data == b"[DONE]":
-                self._ended = True
-                continue
-            try:
-                self._take(orjson.loads(event.data), [], "delta")
-            except (ValueError, TypeError, AttributeError):
-                self._truncated = True
-
-    # --- whole bodies ----------------------------------------------------------------------------
-
-    def _collect(self, data: bytes) -> list[Delta]:
-        self._body += data
-        if len(self._body) > MAX_BODY_BYTES:
-            self.failure = failures.broken("a body is too long")
-            raise self.failure
-        if self._stream and self._body.rstrip().endswith(b"}"):
-            return self._instead_of_a_stream()
-        return []
-
-    def _instead_of_a_stream(self) -> list[Delta]:
-        """Serve a server that ignores `stream`, and raise an error that came as plain JSON."""
-        try:
-            body = orjson.loads(self._body)
-        except orjson.JSONDecodeError:
-            return []
-        self._body.clear()
-        deltas: list[Delta] = []
+    def take_body(self, body: JSON, deltas: list[Delta]) -> None:
         self._take(body, deltas, "message")
-        self._ended = self.failure is None
-        if self.failure is not None and not deltas:
-            raise self.failure
-        return deltas
+        if self.failure is None and not self._answers:
+            raise ValueError("an answer without choices")
 
-    def _parse_whole(self) -> None:
-        if self._stream and self._ended:
-            return
-        try:
-            body = orjson.loads(self._body)
-            self._take(body, [], "message")
-        except (ValueError, TypeError, AttributeError) as e:
-            raise failures.broken("a body that is not of the chat format") from e
-        if self.failure is None and not self._choices:
-            raise failures.broken("an answer without choices")
-        self._ended = True
-
-    # --- what both share -------------------------------------------------------------------------
+    def take_event(self, event: JSON, deltas: list[Delta]) -> None:
+        self._take(event, deltas, "delta")
 
     def _take(self, chunk: JSON, deltas: list[Delta], member: str) -> None:
         """Take one chunk, or one whole body whose choices hold `message` instead of `delta`."""
-        if not self._head:
-            self._head = {name: chunk.get(name) for name in ("id", "model", "created")}
-        usage = chunk.get("usage") or (chunk.get("x_groq") or NOTHING).get("usage")
+        if not self.served_model:
+            self._take_head(chunk)
+        usage = chunk.get("usage") or ("x_groq" in chunk and (chunk["x_groq"] or NOTHING).get("usage"))
         if usage:
-            self._usage = usage
+            self.raw_usage = usage
         if len(chunk) > 5:
             self._take_extra(chunk)
         for choice in chunk.get("choices") or ():
@@ -206,39 +89,38 @@ class Decoder:
         if error := chunk.get("error"):
             self.failure = failures.from_event(error)
 
+    def _take_head(self, chunk: Mapping[str, JSON]) -> None:
+        """Azure opens with a chunk that names nothing, so the first chunk with a name counts."""
+        self.id = self.id or str(chunk.get("id") or "")
+        self.served_model = str(chunk.get("model") or "")
+        self.created = created if type(created := chunk.get("created")) is int else 0
+
     def _take_extra(self, chunk: Mapping[str, JSON]) -> None:
         for name in chunk.keys() - _HEAD:
             if chunk[name] is not None:
-                self._extra[name] = chunk[name]
+                self.extra[name] = chunk[name]
         if tier := chunk.get("service_tier"):
-            self._head["service_tier"] = tier
-        if not self._head.get("model"):  # Azure opens with an empty chunk
-            self._head |= {name: chunk.get(name) for name in ("id", "model", "created")}
+            self.service_tier = tier
 
     def _take_choice(self, choice: Mapping[str, JSON], deltas: list[Delta], member: str) -> None:
         index = choice.get("index") or 0
-        answer = self._choices.get(index)
+        answer = self._answers.get(index)
         if answer is None:
-            answer = self._choices[index] = _Answer()
-        message = choice.get(member)
+            answer = self._answers[index] = _Answer()
+        message = choice.get(member) or NOTHING
+        content = message.get("content")
+        plain = (type(content) is str or content is None) and message.keys() <= _PLAIN
+        delta = Delta(index, content or "") if plain else answer.rich(index, message)
         reason = choice.get("finish_reason")
         logprobs = choice.get("logprobs")
-        if message and not message.keys() <= _PLAIN:
-            delta = answer.rich(index, message)
-        elif message and type(content := message.get("content")) is str:
-            delta = Delta(index, content)
-        else:
-            delta = Delta(index) if not message else answer.rich(index, message)
         if reason is not None or logprobs is not None:
             delta = delta._replace(finish_reason=answer.end(reason), logprobs=logprobs)
-        if error := choice.get("error"):
-            self.failure = failures.from_event(error)
-        elif reason in _NOT_AN_END:
-            self.failure = self.failure or failures.from_event({"type": str(reason)})
-        if usage := choice.get("usage"):  # Moonshot
-            self._usage = usage
         if answer.keep(delta):
             deltas.append(delta)
+        if usage := choice.get("usage"):  # Moonshot
+            self.raw_usage = usage
+        if error := choice.get("error") or (reason in _NOT_AN_END and {"type": str(reason)}):
+            self.failure = failures.from_event(error)
 
 
 class _Answer:
@@ -390,14 +272,10 @@ def _joined(old: JSON, new: JSON) -> JSON:
         return old + new
     if isinstance(old, dict) and isinstance(new, dict):
         return old | {name: _joined(old.get(name), value) for name, value in new.items()}
-    if isinstance(old, str) and isinstance(new, str) and len(old) + len(new) < MAX_BODY_BYTES:
+    if isinstance(old, str) and isinstance(new, str):
         return new if old == new else old + new
     return old if new is None else new
 
 
 def _dumped(arguments: JSON) -> str:
     return "" if arguments is None else orjson.dumps(arguments).decode()
-
-
-def _integer(value: JSON) -> int:
-    return value if type(value) is int else 0

@@ -19,11 +19,15 @@ if TYPE_CHECKING:
     from gateway.providers.profiles import Profile
 
 
+_COMPLETION = ("completion_tokens", "output_tokens")  # the second as in the Responses API
+
+
 def report_of(raw: Mapping[str, JSON], profile: Profile, *, partial: bool = False) -> UsageReport:
     """Read a `usage` object; `partial` says that the answer broke off, so more may have been used."""
-    prompt, completion = count(raw, "prompt_tokens"), count(raw, "completion_tokens")
+    prompt, completion = count(raw, "prompt_tokens", "input_tokens"), count(raw, *_COMPLETION)
     total = count(raw, "total_tokens")
-    into, out = part(raw, "prompt_tokens_details"), part(raw, "completion_tokens_details")
+    into = part(raw, "prompt_tokens_details") or part(raw, "input_tokens_details")
+    out = part(raw, "completion_tokens_details") or part(raw, "output_tokens_details")
     reasoning = count(out, "reasoning_tokens")
     if _reasoning_is_beside(prompt, completion, reasoning, total, profile):
         completion = (completion or 0) + (reasoning or 0)

@@ -1,0 +1,113 @@
+"""An answer that is a sequence of blocks (Anthropic, Gemini, Bedrock, Responses, Cohere), as it grows.
+
+Keeps the order in which blocks began, since a provider may ask for its reasoning back in that place.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateway.domain import NOTHING, Delta, Reasoning, Text, ToolCall, ToolCallDelta
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping
+
+    from gateway.domain import JSON, Part
+
+
+class _Block:
+    __slots__ = ("extra", "id", "kind", "name", "pieces", "position", "redacted", "signature")
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.pieces: list[str] = []
+        self.id = self.name = ""
+        self.position = -1
+        self.signature: str | None = None
+        self.redacted: str | None = None
+        self.extra: Mapping[str, JSON] = NOTHING
+
+    def part(self) -> Part:
+        text = "".join(self.pieces)
+        if self.kind == "text":
+            return Text(text, self.extra)
+        if self.kind == "reasoning":
+            return Reasoning(text, self.signature, self.redacted, self.extra)
+        return ToolCall(self.id, self.name, text, self.extra)
+
+
+class Blocks:
+    """Each method adds to the block of `key`, which begins where it is first named, and gives its Delta."""
+
+    def __init__(self, choice: int = 0) -> None:
+        self.choice = choice
+        self._blocks: dict[Hashable, _Block] = {}
+        self._calls = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._blocks)
+
+    @property
+    def has_calls(self) -> bool:
+        return self._calls > 0
+
+    def text(self, key: Hashable, piece: str) -> Delta:
+        self._block(("text", key), "text").pieces.append(piece)
+        return Delta(self.choice, piece)
+
+    def reasoning(self, key: Hashable, piece: str) -> Delta:
+        self._block(("reasoning", key), "reasoning").pieces.append(piece)
+        return Delta(self.choice, reasoning=piece)
+
+    def signature(self, key: Hashable, piece: str) -> Delta:
+        """Add to the proof that a provider wants back with its reasoning."""
+        block = self._block(("reasoning", key), "reasoning")
+        block.signature = (block.signature or "") + piece
+        return Delta(self.choice, extra={"signature": piece})
+
+    def redacted(self, key: Hashable, data: str) -> Delta:
+        """Add to reasoning that only its provider can read."""
+        block = self._block(("reasoning", key), "reasoning")
+        block.redacted = (block.redacted or "") + data
+        return Delta(self.choice, extra={"redacted_thinking": data})
+
+    def call(
+        self, key: Hashable, id_: str, name: str, arguments: str = "", extra: Mapping[str, JSON] = NOTHING
+    ) -> Delta:
+        block = self._block(("call", key), "call")
+        block.id, block.name, block.extra = id_, name, extra
+        block.position = self._calls
+        block.pieces.append(arguments)
+        self._calls += 1
+        return self._called(ToolCallDelta(block.position, id_, name, arguments), extra)
+
+    def arguments(self, key: Hashable, piece: str) -> Delta:
+        """Add to the arguments of a call that `call` began. Raises KeyError if none did."""
+        block = self._blocks[("call", key)]
+        block.pieces.append(piece)
+        return self._called(ToolCallDelta(block.position, arguments=piece))
+
+    def attach(self, key: Hashable, extra: Mapping[str, JSON]) -> None:
+        """Keep fields of the provider with a text or reasoning block that has begun."""
+        for kind in ("text", "reasoning"):
+            if block := self._blocks.get((kind, key)):
+                block.extra = {**block.extra, **extra}
+
+    def parts(self) -> tuple[Part, ...]:
+        """Return the parts so far; text blocks without text are left out, reasoning with proof is not."""
+        parts = (block.part() for block in self._blocks.values())
+        return tuple(part for part in parts if not isinstance(part, Text) or part.text)
+
+    def piece_of(self, key: Hashable) -> str:
+        """Return the arguments of the call of `key` so far."""
+        block = self._blocks.get(("call", key))
+        return "".join(block.pieces) if block else ""
+
+    def _block(self, key: Hashable, kind: str) -> _Block:
+        block = self._blocks.get(key)
+        if block is None:
+            block = self._blocks[key] = _Block(kind)
+        return block
+
+    def _called(self, call: ToolCallDelta, extra: Mapping[str, JSON] = NOTHING) -> Delta:
+        return Delta(self.choice, tool_calls=(call,), extra=extra or None)
