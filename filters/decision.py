@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from filters.inspector import Detection
-    from filters.jsontext import Literal
     from filters.policy import AllowList, ZonePolicy
     from filters.spans import Span
     from filters.verdict import JSON, Unread
@@ -241,64 +240,79 @@ def _mask_all(
     """Give every finding to be masked its token, then rewrite the strings that hold one."""
     parts = detection.parts
     book = TokenBook(policy.never_restored)
+    if any(_is_masked(found.span, action) for found, action, _ in judged):
+        judged = sorted([*judged, *_repeats(parts, judged)], key=lambda j: (j.found.part, j.found.span.start))
     findings: list[Finding] = []
     cuts: dict[int, list[Cut]] = {}
-    literals_of: dict[int, list[Literal]] = {}
     for found, action, _ in judged:
         part = parts[found.part]
         token = ""
         if _is_masked(found.span, action):
-            pieces = _cuts(found, part, literals_of, book)
+            pieces = _cuts(found.span, part, book)
             cuts.setdefault(found.part, []).extend(pieces)
             token = pieces[0].token if pieces else ""
         digest = finding_hash(hash_key, found.span.type, value_of(part, found.span)) if hash_key else ""
         findings.append(Finding(written_path(part.where), found.span, action, token, digest))
     if not cuts:
         return detection.body, tuple(findings), book
-    _add_repeats(parts, cuts, book)
     return _rewrite(detection, cuts, book), tuple(findings), book
 
 
 def _is_masked(span: Span, action: Action) -> bool:
     """What is blocked is masked as well: that is the version that could be sent instead."""
-    return span.type != spans.SECURITY_MARKING and action in (Action.MASK, Action.BLOCK, Action.ROUTE)
+    return span.type != spans.SECURITY_MARKING and action > Action.ALLOW
 
 
-def _cuts(found: Found, part: Part, literals_of: dict[int, list[Literal]], book: TokenBook) -> list[Cut]:
-    span = found.span
+def _cuts(span: Span, part: Part, book: TokenBook) -> list[Cut]:
     if part.kind is Kind.NUMBER:
         return [Cut(0, len(part.text), book.token(span.type, part.text))]
     if part.kind is not Kind.JSON_TEXT:
         return [Cut(span.start, span.end, book.token(span.type, part.text[span.start : span.end]))]
-    if found.part not in literals_of:
-        literals_of[found.part] = literals(part.text)
     return [
         Cut(start, end, book.token(span.type, unescape(part.text[start:end]).text), is_number)
-        for start, end, is_number in literal_cuts(span.start, span.end, literals_of[found.part])
+        for start, end, is_number in literal_cuts(span.start, span.end, literals(part.text))
     ]
 
 
-def _add_repeats(parts: tuple[Part, ...], cuts: dict[int, list[Cut]], book: TokenBook) -> None:
-    """A value that is masked in one place is masked wherever else it stands."""
+def _repeats(parts: tuple[Part, ...], judged: list[_Judged]) -> list[_Judged]:
+    """A value that is masked in one place is found wherever else it stands, also without context."""
+    taken: dict[int, list[Span]] = {}
+    values: dict[str, _Judged] = {}
+    for one in judged:
+        taken.setdefault(one.found.part, []).append(one.found.span)
+        value = value_of(parts[one.found.part], one.found.span)
+        if _is_masked(one.found.span, one.action) and len(value) >= _shortest_repeat(one.found.span.type):
+            values.setdefault(value, one)
+    repeats: list[_Judged] = []
     for index, part in enumerate(parts):
-        for type_, value in tuple(book.values()):
-            if _repeats(type_, value) and value in part.text:
-                cuts.setdefault(index, []).extend(_repeated(part, type_, value, book))
+        text = part.text
+        for value, one in values.items():
+            if value in text:
+                others = taken.setdefault(index, [])
+                fresh = [s for s in _occurrences(text, value, one.found.span) if not _overlaps(s, others)]
+                others.extend(fresh)
+                repeats.extend(_Judged(Found(index, span), one.action, cleared=False) for span in fresh)
+    return repeats
 
 
-def _repeats(type_: str, value: str) -> bool:
-    return len(value) >= (3 if type_ == spans.PERSON else 6)
+def _shortest_repeat(type_: str) -> int:
+    """Two syllables are too often a part of another word; a short number may be anything."""
+    return 3 if type_ == spans.PERSON else 6
 
 
-def _repeated(part: Part, type_: str, value: str, book: TokenBook) -> list[Cut]:
-    found: list[Cut] = []
-    at = part.text.find(value)
+def _occurrences(text: str, value: str, like: Span) -> list[Span]:
+    found: list[Span] = []
+    at = text.find(value)
     while at >= 0:
-        glued = type_ == spans.PERSON and at > 0 and part.text[at - 1].isalpha()
+        glued = like.type == spans.PERSON and at > 0 and text[at - 1].isalpha()
         if not glued:
-            found.append(Cut(at, at + len(value), book.token(type_, value)))
-        at = part.text.find(value, at + len(value))
+            found.append(like._replace(start=at, end=at + len(value), rule="repeat"))
+        at = text.find(value, at + len(value))
     return found
+
+
+def _overlaps(span: Span, others: list[Span]) -> bool:
+    return any(span.start < other.end and other.start < span.end for other in others)
 
 
 def _rewrite(detection: Detection, cuts: dict[int, list[Cut]], book: TokenBook) -> JSON:

@@ -1,0 +1,220 @@
+"""Guards an answer: identifiers, cards and secrets that were not in the prompt do not reach the reader.
+
+A model may repeat what it was trained on or what a tool told it. Names are never looked for here.
+A stream waits for at most 40 characters, and only while they may begin an identifier.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from filters.decision import UNIQUE_TYPES, finding_hash, normalised
+from filters.errors import DetectorFailed
+from filters.kinds import korean_name
+from filters.spans import SECRET
+from filters.verdict import Action, Finding
+
+if TYPE_CHECKING:
+    from filters.inspector import Detector
+    from filters.spans import Span
+
+HELD_AT_MOST: Final = 40
+_CONTEXT: Final = 48
+"""Characters already sent that detection still reads: the label before a number says what it is."""
+
+_LEAST_SCORE: Final = 0.5
+_HEADS: Final = (
+    "-----BEGIN",
+    "AKIA",
+    "ASIA",
+    "AIza",
+    "eyJ",
+    "ghp_",
+    "gho_",
+    "ghs_",
+    "ghu_",
+    "github_pat_",
+    "glpat-",
+    "hf_",
+    "hk-",
+    "npm_",
+    "sk-",
+    "sk_",
+    "xoxb-",
+    "xoxp-",
+)
+_LABELS: Final = r"(?i:passw(?:or)?d|secret|api[_-]?key|service_?key|비밀번호|암호|인증키)"
+_WORTH_A_LOOK: Final = re.compile(
+    r"\d(?:\D{0,4}\d){7}|" + "|".join(re.escape(head) for head in _HEADS) + "|" + _LABELS
+)
+"""Eight digits close together, the head of a secret, or its label: else there is nothing to detect."""
+
+_NUMBER_AT_END: Final = re.compile(
+    r"[A-Za-z]{0,2}\d[\dA-Za-z]*(?:[\s.,\-–—_/·:*]{1,3}[\dA-Za-z]+)*[\s.,\-–—_/·:*]{0,3}\Z"
+)
+_WORD_AT_END: Final = re.compile(r"[^\s\"'`,;<>()\[\]{}=]+\Z")
+_LABELLED_AT_END: Final = re.compile(_LABELS + r"[^\w\n]{0,4}(?:은|는|이|가)?[^\w\n]{0,4}[^\s\"']{0,40}\Z")
+_PEM_HEAD: Final = re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY")
+_PEM_END: Final = re.compile(r"-----END [A-Z ]{0,30}-----")
+_WORD_ON: Final = re.compile(r"[^\s\"'`,;<>()\[\]{}]*")
+
+
+class AnswerGuard:
+    """One channel of an answer. `known` holds the prompt's own identifiers, normalised.
+
+    What it masks becomes `[주민등록번호 가림]` and a Finding in `findings`, with `path` as its place
+    and a keyed hash of the value if `hash_key` is given.
+    """
+
+    def __init__(
+        self,
+        engine: Detector,
+        known: frozenset[str] = frozenset(),
+        *,
+        path: str = "answer",
+        in_json: bool = False,
+        hash_key: bytes = b"",
+    ) -> None:
+        self._engine = engine
+        self._known = known
+        self._path = path
+        self._quotes = _Quotes() if in_json else None
+        self._hash_key = hash_key
+        self._held = ""
+        self._context = ""
+        self._swallowing: re.Pattern[str] | None = None
+        self.findings: list[Finding] = []
+
+    def feed(self, text: str) -> str:
+        """What may be sent on now. Raises DetectorFailed."""
+        text = self._swallowed(self._held + text)
+        if not text:
+            return ""
+        return self._released(text, _pending(text, self._context))
+
+    def flush(self) -> str:
+        """The rest, when the channel has ended."""
+        text = self._swallowed(self._held)
+        self._held, self._swallowing = "", None
+        return self._released(text, len(text)) if text else ""
+
+    def _released(self, text: str, cut: int) -> str:
+        """`text[:cut]` without leaks; the rest is held unless a leak reaches into it."""
+        look = _WORTH_A_LOOK.search(text)
+        leaks = self._leaks(text) if look and look.start() < cut else []
+        pieces: list[str] = []
+        at = 0
+        for start, end, span in leaks:
+            if start >= cut:
+                break
+            pieces.append(self._passed(text[at:start]))
+            pieces.append(self._marked(span))
+            at = end
+            if span.type == SECRET:
+                at = self._swallow_on(text, start, end)
+        pieces.append(self._passed(text[at:cut]))
+        self._held = text[max(at, cut) :]
+        self._context = (self._context + text[: max(at, cut)])[-_CONTEXT:]
+        return "".join(pieces)
+
+    def _leaks(self, text: str) -> list[tuple[int, int, Span]]:
+        """Leaks in what is not sent yet, as (start, end, span) in `text`."""
+        shift = len(self._context)
+        window = self._context + text
+        try:
+            spans = self._engine.detect(window)
+        except Exception as failure:  # noqa: BLE001 - any failure means unscanned; its text may hold the answer
+            raise DetectorFailed(self._path, type(failure).__name__) from None
+        leaks: list[tuple[int, int, Span]] = []
+        for span in spans:
+            if span.type not in UNIQUE_TYPES or span.score < _LEAST_SCORE or span.end <= shift:
+                continue
+            value = window[span.start : span.end]
+            if normalised(value) in self._known:
+                continue
+            self._record(span, value)
+            leaks.append((max(span.start - shift, 0), span.end - shift, span))
+        return leaks
+
+    def _record(self, span: Span, value: str) -> None:
+        digest = finding_hash(self._hash_key, span.type, value) if self._hash_key else ""
+        self.findings.append(Finding(self._path, span, Action.MASK, value_hash=digest))
+
+    def _marked(self, span: Span) -> str:
+        mark = f"[{korean_name(span.type)} 가림]"
+        return f'"{mark}"' if self._quotes is not None and not self._quotes.inside else mark
+
+    def _passed(self, text: str) -> str:
+        if self._quotes is not None:
+            self._quotes.read(text)
+        return text
+
+    def _swallow_on(self, text: str, start: int, end: int) -> int:
+        """A secret goes on until its word or its PEM block ends, also where detection saw only its head."""
+        if _PEM_HEAD.match(text, start):
+            closing = _PEM_END.search(text, end)
+            if closing is None:
+                self._swallowing = _PEM_END
+            return closing.end() if closing else len(text)
+        end = _word_end(text, end)
+        if end == len(text):
+            self._swallowing = _WORD_ON
+        return end
+
+    def _swallowed(self, text: str) -> str:
+        """What is left after the secret that is being swallowed."""
+        if self._swallowing is _WORD_ON:
+            end = _word_end(text, 0)
+        elif self._swallowing is _PEM_END:
+            closing = _PEM_END.search(text)
+            end = closing.end() if closing else len(text)
+            self._held = "" if closing else text[-HELD_AT_MOST:]
+        else:
+            return text
+        if end < len(text):
+            self._swallowing = None
+        return text[end:]
+
+
+class _Quotes:
+    """Whether the JSON source read so far ends inside a string."""
+
+    def __init__(self) -> None:
+        self.inside = False
+        self._escaping = False
+
+    def read(self, text: str) -> None:
+        for character in text:
+            if self._escaping:
+                self._escaping = False
+            elif character == "\\":
+                self._escaping = self.inside
+            elif character == '"':
+                self.inside = not self.inside
+
+
+def _pending(text: str, context: str) -> int:
+    """Where the suffix begins that may still grow into an identifier, at most 40 characters back."""
+    at = max(0, len(text) - HELD_AT_MOST)
+    if _LABELLED_AT_END.search((context + text)[-_CONTEXT:]):
+        last_gap = max(text.rfind(gap, at) for gap in " \n\t\"'")
+        return max(at, last_gap + 1)
+    last = text[-1]
+    if not (last.isascii() or last.isdecimal() or last in "–—·"):
+        return len(text)
+    number = _NUMBER_AT_END.search(text, at)
+    cut = number.start() if number else len(text)
+    word = _WORD_AT_END.search(text, at)
+    if word and _may_be_secret(word.group()):
+        cut = min(cut, word.start())
+    return cut
+
+
+def _may_be_secret(word: str) -> bool:
+    return any(word.startswith(head) or head.startswith(word) for head in _HEADS)
+
+
+def _word_end(text: str, at: int) -> int:
+    word = _WORD_ON.match(text, at)
+    return word.end() if word else at
