@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.domain import NOTHING, Delta, Reasoning, Text, ToolCall, ToolCallDelta
+from gateway.domain import NOTHING, Choice, Delta, Reasoning, Text, ToolCall, ToolCallDelta
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
@@ -41,11 +41,16 @@ class Blocks:
 
     def __init__(self, choice: int = 0) -> None:
         self.choice = choice
+        self.finish_reason: str | None = None
+        self.logprobs: JSON = None
+        self._refusal: list[str] = []
+        self._annotations: list[JSON] = []
         self._blocks: dict[Hashable, _Block] = {}
         self._calls = 0
 
     def __bool__(self) -> bool:
-        return bool(self._blocks)
+        """Whether anything was said, or ended."""
+        return bool(self._blocks or self._refusal or self.finish_reason)
 
     @property
     def has_calls(self) -> bool:
@@ -93,15 +98,39 @@ class Blocks:
             if block := self._blocks.get((kind, key)):
                 block.extra = {**block.extra, **extra}
 
+    def cite(self, url: str, title: str) -> Delta:
+        """Add a source of the text, in the form that clients of the chat format know."""
+        annotation = {"type": "url_citation", "url_citation": {"url": url, "title": title}}
+        self._annotations.append(annotation)
+        return Delta(self.choice, extra={"annotations": [annotation]})
+
+    def refuse(self, piece: str) -> Delta:
+        self._refusal.append(piece)
+        return Delta(self.choice, refusal=piece)
+
+    def finish(self, reason: str) -> Delta:
+        self.finish_reason = reason
+        return Delta(self.choice, finish_reason=reason)
+
+    def as_choice(self) -> Choice:
+        return Choice(
+            self.choice,
+            self.parts(),
+            self.finish_reason,
+            "".join(self._refusal) or None,
+            self.logprobs,
+            {"annotations": self._annotations} if self._annotations else NOTHING,
+        )
+
     def parts(self) -> tuple[Part, ...]:
         """Return the parts so far; text blocks without text are left out, reasoning with proof is not."""
         parts = (block.part() for block in self._blocks.values())
         return tuple(part for part in parts if not isinstance(part, Text) or part.text)
 
-    def piece_of(self, key: Hashable) -> str:
-        """Return the arguments of the call of `key` so far."""
+    def arguments_of(self, key: Hashable) -> str | None:
+        """Return the arguments of the call of `key` so far; None if none began there."""
         block = self._blocks.get(("call", key))
-        return "".join(block.pieces) if block else ""
+        return "".join(block.pieces) if block else None
 
     def _block(self, key: Hashable, kind: str) -> _Block:
         block = self._blocks.get(key)

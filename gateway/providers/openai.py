@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from gateway.domain import Audio, File, Image, Reasoning, Text, ToolCall, ToolResult, UpstreamRequest
-from gateway.errors import UnsupportedFeature
 from gateway.providers import failures, openai_answers, profiles
+from gateway.providers.writing import lacking, lacking_part, refuse_hosted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -33,6 +33,7 @@ def Decoder(deployment: Deployment, *, stream: bool) -> DecoderContract:  # noqa
 def request(chat: ChatRequest, deployment: Deployment) -> UpstreamRequest:
     """Write the request. Raises UnsupportedFeature for what would change the meaning if left out."""
     profile = profiles.of(deployment)
+    refuse_hosted(chat.tools)
     asked = _without_refused(_parameters(chat, profile), chat, profile)
     dropped = tuple(sorted(name for name in asked if name in profile.lacks))
     body: dict[str, JSON] = {
@@ -113,11 +114,7 @@ def _without_refused(asked: Mapping[str, JSON], chat: ChatRequest, profile: Prof
     kind = chat.response_format.kind if chat.response_format else ""
     meant = {name for name in asked if name in profile.refuses and not _says_nothing(name, asked[name])}
     for name in sorted(meant | ({kind} & profile.refuses)):
-        raise UnsupportedFeature(
-            f"이 모델은 '{name}'을(를) 지원하지 않습니다. 그 항목을 빼거나 다른 모델을 선택하세요.",
-            f"This model does not offer '{name}'. Leave it out or choose another model.",
-            param="response_format" if name == kind else name,
-        )
+        raise lacking(name, "response_format" if name == kind else name)
     return {name: value for name, value in asked.items() if name not in profile.refuses}
 
 
@@ -259,11 +256,7 @@ def _part(part: Part) -> dict[str, JSON]:
             file = {"filename": filename, "file_data": data, "file_id": file_id}
             return {**extra, "type": "file", "file": {k: v for k, v in file.items() if v is not None}}
         case _:
-            raise UnsupportedFeature(
-                "이 위치에는 보낼 수 없는 내용입니다. 글이나 이미지로 보내세요.",
-                f"A part of type {type(part).__name__} cannot stand here. Send text or an image.",
-                param="messages",
-            )
+            raise lacking_part(part)
 
 
 def _tool_call(call: ToolCall) -> dict[str, JSON]:

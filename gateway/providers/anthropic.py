@@ -1,0 +1,370 @@
+"""Anthropic Messages. Pure; source: https://docs.anthropic.com/en/api/messages and …/streaming.
+
+Traps held here: `input_tokens` leaves out what the cache read and wrote; usage in `message_delta` is
+cumulative; the split of cache writes stands only in `message_start`; unsigned reasoning is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+import orjson
+
+from gateway.domain import Audio, File, Image, Reasoning, Text, ToolCall, ToolResult, UpstreamRequest
+from gateway.providers import failures
+from gateway.providers.blocks import Blocks
+from gateway.providers.counting import count, part, rest, settled
+from gateway.providers.decoding import AnswerDecoder
+from gateway.providers.writing import (
+    DEFAULT_MAX_OUTPUT_TOKENS,
+    Parameters,
+    arguments_of,
+    data_url,
+    instructions,
+    lacking,
+    lacking_part,
+    present,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from gateway.catalogue import Deployment
+    from gateway.domain import (
+        JSON,
+        ChatRequest,
+        Choice,
+        Delta,
+        Message,
+        Part,
+        ResponseFormat,
+        Tool,
+        UsageReport,
+    )
+
+VERSION: Final = "2023-06-01"
+MIN_BUDGET_TOKENS: Final = 1024
+_BUDGET_OF_EFFORT: Final = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 24576}
+_OWN_FIELDS: Final = (
+    *("thinking", "container", "context_management", "mcp_servers", "cache_control"),
+    *("inference_geo", "output_config", "speed", "anthropic_beta"),
+)
+_FINISH: Final = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "pause_turn": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+    "refusal": "content_filter",
+}
+
+error = failures.from_response
+
+
+def request(chat: ChatRequest, deployment: Deployment) -> UpstreamRequest:
+    """Write a Messages request. Raises UnsupportedFeature or InvalidRequest."""
+    parameters = Parameters(chat, deployment)
+    system, dialogue = instructions(chat.messages)
+    limit = chat.max_output_tokens or deployment.options.get("max_tokens", DEFAULT_MAX_OUTPUT_TOKENS)
+    choice = _tool_choice(chat)
+    parameters.take(parallel_tool_calls="")  # part of the choice
+    user = parameters.take(user="user_id")
+    body = {
+        **present(
+            model=deployment.upstream_model,
+            max_tokens=limit,
+            system=[block for message in system for block in _blocks(message.parts)] or None,
+            messages=_merged(dialogue),
+            tools=[_tool(tool) for tool in chat.tools] or None,
+            tool_choice=choice,
+            stop_sequences=list(chat.stop) or None,
+            metadata=user or None,
+            stream=True if chat.stream else None,
+        ),
+        **_thinking(chat, deployment.upstream_model, limit, parameters),
+        **_sampling(parameters),
+    }
+    own = parameters.pass_on(_OWN_FIELDS)
+    betas = own.pop("anthropic_beta", ())
+    form = _output_config(chat.response_format)
+    if config := form | body.pop("output_config", {}) | own.pop("output_config", {}):
+        body["output_config"] = config
+    body |= own | dict(deployment.options.get("body", {}))
+    headers = _headers(chat, deployment, betas)
+    return UpstreamRequest("POST", _url(deployment), headers, orjson.dumps(body), parameters.dropped())
+
+
+def _url(deployment: Deployment) -> str:
+    base = deployment.base_url.rstrip("/")
+    return f"{base}/messages" if base.endswith("/v1") else f"{base}/v1/messages"
+
+
+def _headers(chat: ChatRequest, deployment: Deployment, betas: Iterable[str]) -> dict[str, str]:
+    return {
+        "content-type": "application/json",
+        "accept": "text/event-stream" if chat.stream else "application/json",
+        "anthropic-version": VERSION,
+        **present(**{"x-api-key": deployment.credential.api_key, "anthropic-beta": ",".join(betas) or None}),
+        **deployment.headers,
+    }
+
+
+# --- parameters ----------------------------------------------------------------------------------
+
+
+def _sampling(parameters: Parameters) -> dict[str, JSON]:
+    taken = parameters.take(temperature="temperature", top_p="top_p", top_k="top_k")
+    if (temperature := taken.get("temperature")) is not None:
+        taken["temperature"] = min(temperature, 1.0)  # the scale ends at 1 here, at 2 in OpenAI's
+    tier = parameters.take(service_tier="service_tier").get("service_tier")
+    return taken | ({"service_tier": tier} if tier in {"auto", "standard_only"} else {})
+
+
+def _thinking(chat: ChatRequest, model: str, limit: int, parameters: Parameters) -> dict[str, JSON]:
+    """Translate reasoning into a budget, or into an effort for models that choose for themselves."""
+    effort, budget = chat.reasoning_effort, chat.reasoning_budget_tokens
+    if effort is None and budget is None:
+        return {}
+    if effort == "none" or budget == 0:
+        return {"thinking": {"type": "disabled"}}
+    parameters.drop("temperature", "top_k", "top_p")  # refused together with thinking
+    if _chooses_itself(model) and budget is None:
+        wanted = {"minimal": "low"}.get(effort or "", effort)
+        return {"thinking": {"type": "adaptive"}, "output_config": {"effort": wanted}}
+    tokens = budget or _BUDGET_OF_EFFORT.get(effort or "", 8192)
+    if limit <= MIN_BUDGET_TOKENS:
+        raise lacking(f"reasoning within {limit} output tokens", "max_completion_tokens")
+    return {"thinking": {"type": "enabled", "budget_tokens": max(MIN_BUDGET_TOKENS, min(tokens, limit - 1))}}
+
+
+def _chooses_itself(model: str) -> bool:
+    """Whether a model is of 4.6 or later: `claude-opus-4-6`, `claude-sonnet-5`, dated or not."""
+    version = re.search(r"claude-[a-z]+-(\d{1,2})(?:[-.](\d{1,2}))?(?![\d])", model)
+    return version is not None and (int(version[1]), int(version[2] or 0)) >= (4, 6)
+
+
+def _tool_choice(chat: ChatRequest) -> JSON:
+    mode = chat.tool_choice.mode if chat.tool_choice else "auto"
+    alone = chat.parallel_tool_calls is False
+    if not chat.tools or (chat.tool_choice is None and not alone):
+        return None
+    written: dict[str, JSON] = {"type": {"required": "any", "named": "tool"}.get(mode, mode)}
+    if mode == "named" and chat.tool_choice:
+        written["name"] = chat.tool_choice.name
+    if alone and mode != "none":
+        written["disable_parallel_tool_use"] = True
+    return written
+
+
+def _tool(tool: Tool) -> dict[str, JSON]:
+    if tool.extra.get("type", "function") not in {"function", "custom"}:  # run by Anthropic; policy decided
+        return {**tool.extra, "name": tool.name}
+    extra = {name: value for name, value in tool.extra.items() if name != "type"}
+    schema = tool.parameters or {"type": "object", "properties": {}}
+    named = present(name=tool.name, description=tool.description, strict=tool.strict)
+    return {**extra, **named, "input_schema": schema}
+
+
+def _output_config(wanted: ResponseFormat | None) -> dict[str, JSON]:
+    if wanted is None or wanted.kind == "text":
+        return {}
+    if wanted.kind == "json_object" or wanted.schema is None:
+        raise lacking("response_format json_object", "response_format")
+    return {"format": {"type": "json_schema", "schema": wanted.schema}}
+
+
+# --- messages ------------------------------------------------------------------------------------
+
+
+def _merged(dialogue: Iterable[Message]) -> list[dict[str, JSON]]:
+    """Write turns; results of parallel calls belong into one user turn, so neighbours are merged."""
+    turns: list[dict[str, JSON]] = []
+    for message in dialogue:
+        role = "assistant" if message.role == "assistant" else "user"
+        blocks = _blocks(message.parts)
+        if turns and turns[-1]["role"] == role:
+            turns[-1]["content"] += blocks
+        elif blocks:
+            turns.append({"role": role, "content": blocks})
+    return turns
+
+
+def _blocks(parts: Iterable[Part]) -> list[dict[str, JSON]]:
+    return [block for part in parts if (block := _block(part)) is not None]
+
+
+def _block(part: Part) -> dict[str, JSON] | None:
+    """Write one part; None for what Anthropic refuses and nobody misses: empty text, unsigned thought."""
+    match part:
+        case Text(text, extra):
+            return {**extra, "type": "text", "text": text} if text else None
+        case Image(url, _, extra):
+            return {**extra, "type": "image", "source": _source(url)}
+        case File():
+            return _document(part)
+        case Reasoning():
+            return _thought(part)
+        case ToolCall(id_, name, _, extra):
+            return {**extra, "type": "tool_use", "id": id_, "name": name, "input": arguments_of(part)}
+        case ToolResult(call_id, inner, is_error, extra):
+            result = {**extra, "type": "tool_result", "tool_use_id": call_id, "content": _blocks(inner)}
+            return result | ({"is_error": True} if is_error else {})
+        case Audio():
+            raise lacking_part(part)
+
+
+def _thought(thought: Reasoning) -> dict[str, JSON] | None:
+    if thought.redacted is not None:
+        return {"type": "redacted_thinking", "data": thought.redacted}
+    if thought.signature is None:
+        return None
+    return {"type": "thinking", "thinking": thought.text, "signature": thought.signature}
+
+
+def _source(url: str) -> dict[str, JSON]:
+    if inline := data_url(url):
+        return {"type": "base64", "media_type": inline.media_type, "data": inline.base64}
+    return {"type": "url", "url": url}
+
+
+def _document(file: File) -> dict[str, JSON]:
+    source = {"type": "file", "file_id": file.file_id} if file.file_id else _source(file.data or "")
+    return {**file.extra, "type": "document", "source": source, **present(title=file.filename)}
+
+
+# --- answers -------------------------------------------------------------------------------------
+
+
+class Decoder(AnswerDecoder):
+    def __init__(self, deployment: Deployment, *, stream: bool) -> None:
+        del deployment  # nothing differs between deployments
+        super().__init__(stream=stream)
+        self._blocks = Blocks()
+
+    def choices(self) -> tuple[Choice, ...]:
+        return (self._blocks.as_choice(),) if self._blocks else ()
+
+    def report(self, raw: Mapping[str, JSON], *, partial: bool) -> UsageReport:
+        return replace(report_of(raw), partial=partial)
+
+    def take_body(self, body: JSON, deltas: list[Delta]) -> None:
+        if body.get("type") == "error" or "content" not in body:
+            self.failure = failures.from_event(body["error"])
+            return
+        self._take_head(body)
+        for index, block in enumerate(body["content"]):
+            self._begin(index, block, deltas)
+            self._close(index, deltas)
+        self._stop(body, body.get("usage"), deltas)
+
+    def take_event(self, event: JSON, deltas: list[Delta]) -> None:
+        match event["type"]:
+            case "content_block_delta":
+                self._grow(event["index"], event["delta"], deltas)
+            case "content_block_start":
+                self._begin(event["index"], event["content_block"], deltas)
+            case "content_block_stop":
+                self._close(event["index"], deltas)
+            case "message_start":
+                self._take_head(event["message"])
+            case "message_delta":
+                self._stop(event["delta"], event.get("usage"), deltas)
+            case "message_stop":
+                self.ended = True
+            case "error":
+                self.failure = failures.from_event(event["error"])
+            case _:  # ping, and what is added later
+                pass
+
+    def _take_head(self, message: Mapping[str, JSON]) -> None:
+        self.id, self.served_model = message.get("id") or "", message.get("model") or ""
+        self._count(message.get("usage"))
+
+    def _count(self, usage: JSON) -> None:
+        """Keep the latest of each figure; a later null or absent one does not erase an earlier."""
+        if usage:
+            stated = {name: value for name, value in usage.items() if value is not None}
+            self.raw_usage = {**(self.raw_usage or {}), **stated}
+            self.service_tier = usage.get("service_tier") or self.service_tier
+
+    def _stop(self, delta: Mapping[str, JSON], usage: JSON, deltas: list[Delta]) -> None:
+        self._count(usage)
+        self.extra |= present(
+            stop_sequence=delta.get("stop_sequence"),
+            container=delta.get("container"),
+            stop_details=delta.get("stop_details"),
+        )
+        reason = delta.get("stop_reason")
+        if isinstance(reason, str):
+            self.extra["stop_reason"] = reason
+            deltas.append(self._blocks.finish(_FINISH.get(reason, reason)))
+
+    def _begin(self, index: int, block: Mapping[str, JSON], deltas: list[Delta]) -> None:
+        """Begin a block; those of tools that ran at Anthropic are no part of the answer."""
+        match block["type"]:
+            case "text":
+                deltas.append(self._blocks.text(index, block.get("text") or ""))
+                for citation in block.get("citations") or ():
+                    self._cite(citation, deltas)
+            case "thinking":
+                deltas.append(self._blocks.reasoning(index, block.get("thinking") or ""))
+                if signature := block.get("signature"):
+                    deltas.append(self._blocks.signature(index, signature))
+            case "redacted_thinking":
+                deltas.append(self._blocks.redacted(index, block.get("data") or ""))
+            case "tool_use":
+                arguments = orjson.dumps(block["input"]).decode() if block.get("input") else ""
+                deltas.append(self._blocks.call(index, block["id"], block["name"], arguments))
+
+    def _grow(self, index: int, delta: Mapping[str, JSON], deltas: list[Delta]) -> None:
+        match delta["type"]:
+            case "text_delta":
+                deltas.append(self._blocks.text(index, delta["text"]))
+            case "thinking_delta":
+                deltas.append(self._blocks.reasoning(index, delta["thinking"]))
+            case "signature_delta":
+                deltas.append(self._blocks.signature(index, delta["signature"]))
+            case "input_json_delta" if self._blocks.arguments_of(index) is not None:
+                deltas.append(self._blocks.arguments(index, delta["partial_json"]))
+            case "citations_delta":
+                self._cite(delta["citation"], deltas)
+
+    def _close(self, index: int, deltas: list[Delta]) -> None:
+        """End a block; a call without arguments has the empty object."""
+        if self._blocks.arguments_of(index) == "":
+            deltas.append(self._blocks.arguments(index, "{}"))
+
+    def _cite(self, citation: Mapping[str, JSON], deltas: list[Delta]) -> None:
+        if url := citation.get("url"):
+            deltas.append(self._blocks.cite(url, citation.get("title") or ""))
+
+
+def report_of(raw: Mapping[str, JSON]) -> UsageReport:
+    """Read a Messages `usage`; `input_tokens` is already without cache reads and writes."""
+    written = count(raw, "cache_creation_input_tokens")
+    split = part(raw, "cache_creation")
+    hour = count(split, "ephemeral_1h_input_tokens")
+    thinking = count(part(raw, "output_tokens_details"), "thinking_tokens")
+    short = count(split, "ephemeral_5m_input_tokens")
+    advisors = [i for i in raw.get("iterations") or () if i.get("type") == "advisor_message"]
+    return settled(
+        {
+            "input": count(raw, "input_tokens"),
+            "cache_read": count(raw, "cache_read_input_tokens"),
+            "cache_write_5m": rest(written, hour),
+            "cache_write_1h": hour,
+            "output": rest(count(raw, "output_tokens"), thinking),
+            "reasoning": thinking,
+            "searches": count(part(raw, "server_tool_use"), "web_search_requests"),
+        },
+        raw,
+        # what another model used on the way is stated beside the sum, in prices of that model
+        contradiction=bool(advisors) or _contradicts(written, short, hour),
+    )
+
+
+def _contradicts(written: int | None, short: int | None, hour: int | None) -> bool:
+    return written is not None and short is not None and written != short + (hour or 0)
