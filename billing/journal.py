@@ -1,0 +1,386 @@
+"""The journal: one thread per process that makes rows durable in groups.
+
+    event loop    append(entries) -> Future        waits for the group commit, not for its own
+    journal thread    takes all that waits, writes it in one transaction, wakes the loop once
+
+The database commit is the durable point. While the database is away, local segments that are
+fsynced take its place (`billing.segments`): charges always, new dispatches for a configured time and
+as long as there is room for their charges. What is spilled is shipped, in order, when the database
+is back; shipping twice changes nothing. No SQL lives here; a sink (`billing.store`) does it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import threading
+import time
+from concurrent.futures import Future as ThreadFuture
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+from billing.ledger import Charge, record_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from billing.ledger import Entry, Record
+    from billing.segments import Segments
+
+log = logging.getLogger(__name__)
+
+MAX_GROUP: Final = 256
+"""Submissions of one transaction: beyond it a bigger group saves nothing and delays the first."""
+
+FIRST_RETRY_S: Final = 0.05
+LAST_RETRY_S: Final = 2.0
+
+
+class JournalUnavailable(Exception):
+    """Nothing can be made durable now, so nothing may be sent. `korean` and `english` say what to do."""
+
+    def __init__(self, korean: str, english: str) -> None:
+        super().__init__(english)
+        self.korean = korean
+        self.english = english
+
+
+class SinkUnavailable(Exception):
+    """The database did not take a group, and nothing is wrong with the group; try again later."""
+
+
+class RowRefused(Exception):
+    """The database refused one submission for what is in it; its group was written without it."""
+
+
+class Sink(Protocol):
+    """Where groups become durable. Called on the journal thread only."""
+
+    def open(self) -> None:
+        """Connect, take a writer slot and adopt what dead writers left. Raises SinkUnavailable."""
+
+    def write(self, group: Sequence[Sequence[Record]]) -> list[RowRefused | None]:
+        """Write a group in one transaction; each submission whole or not at all.
+
+        Returns, for each submission, None or why it was refused. Writing a submission a second time
+        changes nothing. Raises SinkUnavailable when the database is away: then nothing is known.
+        """
+
+    def tick(self) -> None:
+        """Keep the slot alive, adopt what died meanwhile. Raises SinkUnavailable."""
+
+    def adopt(self, attempt_ids: Sequence[str]) -> int:
+        """Charge these attempts by estimate where they have no charge; return how many."""
+
+    def close(self) -> None:
+        """Give the slot back."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Submission:
+    entries: tuple[Entry, ...]
+    waiter: asyncio.Future[None] | ThreadFuture[None]
+    loop: asyncio.AbstractEventLoop | None
+    must_keep: bool
+
+
+@dataclass(slots=True)
+class JournalStats:
+    """Counters for /metrics and /readyz."""
+
+    groups: int = 0
+    submissions: int = 0
+    refused: int = 0
+    spilled: int = 0
+    shipped: int = 0
+    available: bool = False
+
+
+class Journal:
+    """`serve_without_database_s`: how long new dispatches are accepted on segments alone."""
+
+    def __init__(
+        self,
+        sink: Sink,
+        segments: Segments | None = None,
+        *,
+        max_pending: int = 20_000,
+        tick_s: float = 2.0,
+        serve_without_database_s: float = 60.0,
+    ) -> None:
+        self.stats = JournalStats()
+        self._sink = sink
+        self._segments = segments
+        self._max_pending = max_pending
+        self._tick_s = tick_s
+        self._serve_without_database_s = serve_without_database_s
+        self._queue: queue.SimpleQueue[_Submission | None] = queue.SimpleQueue()
+        self._started: ThreadFuture[None] = ThreadFuture()
+        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+        self._backlog: list[list[Record]] = []
+        self._away_since: float | None = None
+        self._retry_at = 0.0
+        self._retry_s = FIRST_RETRY_S
+        self._ticked_at = 0.0
+        self._stopping = False
+
+    # --- called from any thread, most often from the event loop ---
+
+    def start(self, timeout_s: float = 30.0) -> None:
+        """Open the sink and start to write. Raises JournalUnavailable if it cannot be opened."""
+        self._thread.start()
+        try:
+            self._started.result(timeout_s)
+        except (SinkUnavailable, TimeoutError) as error:
+            raise JournalUnavailable(
+                "원장 데이터베이스를 열 수 없습니다. `haechi doctor`로 원인을 확인하세요.",
+                f"the ledger's database cannot be opened ({error}); run `haechi doctor`",
+            ) from error
+
+    def stop(self, timeout_s: float = 30.0) -> None:
+        """Write what waits, give the slot back and end the thread."""
+        self._stopping = True
+        self._queue.put(None)
+        self._thread.join(timeout_s)
+
+    @property
+    def available(self) -> bool:
+        """Whether a dispatch would be taken now."""
+        return self._thread.is_alive() and not self._refusing()
+
+    def append(self, entries: Iterable[Entry]) -> asyncio.Future[None]:
+        """Make entries durable together; await the result on the running event loop.
+
+        The future raises JournalUnavailable (nothing was written, send nothing) or RowRefused.
+        A submission with a charge is never refused for want of room.
+        """
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[None] = loop.create_future()
+        self._submit(tuple(entries), waiter, loop)
+        return waiter
+
+    def write(self, entries: Iterable[Entry], timeout_s: float = 60.0) -> None:
+        """Make entries durable together and wait, for code that runs in threads."""
+        waiter: ThreadFuture[None] = ThreadFuture()
+        self._submit(tuple(entries), waiter, None)
+        waiter.result(timeout_s)
+
+    def _submit(
+        self,
+        entries: tuple[Entry, ...],
+        waiter: asyncio.Future[None] | ThreadFuture[None],
+        loop: asyncio.AbstractEventLoop | None,
+    ) -> None:
+        must_keep = any(isinstance(entry, Charge) for entry in entries)
+        if not must_keep and (self._refusing() or self._queue.qsize() >= self._max_pending):
+            waiter.set_exception(_unavailable())
+            return
+        self._queue.put(_Submission(entries, waiter, loop, must_keep))
+
+    def _refusing(self) -> bool:
+        if self._stopping or not self._thread.is_alive():
+            return True
+        since = self._away_since
+        if since is None:
+            return False
+        return self._segments is None or time.monotonic() - since > self._serve_without_database_s
+
+    # --- the journal thread ---
+
+    def _run(self) -> None:
+        try:
+            self._sink.open()
+            self._recover()
+        except BaseException as error:  # noqa: BLE001 - handed to start()
+            self._started.set_exception(error if isinstance(error, Exception) else SinkUnavailable(str(error)))
+            return
+        self.stats.available = True
+        self._started.set_result(None)
+        while self._step():
+            pass
+        self._last_words()
+
+    def _step(self) -> bool:
+        group, ended = self._collect()
+        if group:
+            self._commit(group)
+        elif self._away_since is not None:
+            self._ship()
+        self._tick()
+        return not ended
+
+    def _collect(self) -> tuple[list[_Submission], bool]:
+        """Wait for the first submission, then take all that are there."""
+        group: list[_Submission] = []
+        wait_s = self._tick_s if self._away_since is None else max(0.0, self._retry_at - time.monotonic())
+        try:
+            item = self._queue.get(timeout=wait_s)
+            while item is not None:
+                group.append(item)
+                if len(group) >= MAX_GROUP:
+                    return group, False
+                item = self._queue.get_nowait()
+        except queue.Empty:
+            return group, False
+        return group, True
+
+    def _commit(self, group: list[_Submission]) -> None:
+        records = [_records(submission) for submission in group]
+        if self._away_since is not None and not self._ship():
+            self._spill(group, records)
+            return
+        try:
+            results = self._sink.write(records)
+        except SinkUnavailable as error:
+            self._went_away(error)
+            self._spill(group, records)
+            return
+        except Exception as error:  # a defect: this group's callers learn of it, the journal lives on
+            log.exception("journal_group_failed")
+            self._resolve(group, [RowRefused(repr(error))] * len(group))
+            return
+        self.stats.groups += 1
+        self.stats.submissions += len(group)
+        self._note_refused(group, results)
+        self._resolve(group, results)
+
+    def _note_refused(self, group: list[_Submission], results: Sequence[Exception | None]) -> None:
+        for submission, result in zip(group, results, strict=True):
+            if result is not None:
+                self.stats.refused += 1
+                log.error("journal_row_refused", extra={"reason": str(result), "charge": submission.must_keep})
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        if self._away_since is not None or now - self._ticked_at < self._tick_s:
+            return
+        self._ticked_at = now
+        try:
+            self._sink.tick()
+        except SinkUnavailable as error:
+            self._went_away(error)
+        except Exception:
+            log.exception("journal_tick_failed")
+
+    # --- while the database is away ---
+
+    def _went_away(self, error: SinkUnavailable) -> None:
+        if self._away_since is None:
+            log.error("journal_database_away", extra={"reason": str(error)})
+            self._away_since = time.monotonic()
+            self.stats.available = False
+            self._retry_s = FIRST_RETRY_S
+        else:
+            self._retry_s = min(2 * self._retry_s, LAST_RETRY_S)
+        self._retry_at = time.monotonic() + self._retry_s
+
+    def _spill(self, group: list[_Submission], records: list[list[Record]]) -> None:
+        """Keep a group on the local disk: charges whatever happens, dispatches while that is allowed."""
+        kept = [
+            index
+            for index, submission in enumerate(group)
+            if submission.must_keep or (self._segments is not None and not self._refusing())
+        ]
+        durable = self._spill_records([records[i] for i in kept], [group[i].must_keep for i in kept])
+        written = {index for index, is_durable in zip(kept, durable, strict=True) if is_durable}
+        self._resolve(group, [None if i in written else _unavailable() for i in range(len(group))])
+
+    def _spill_records(self, records: list[list[Record]], must_keep: list[bool]) -> list[bool]:
+        """Append to the segment; charges stay in memory even where the disk takes nothing."""
+        durable = [False] * len(records)
+        if self._segments is not None and records:
+            for index, result in enumerate(self._segments.append(records, must_keep)):
+                durable[index] = result
+        for index, submission in enumerate(records):
+            if durable[index] or must_keep[index]:
+                self._backlog.append(submission)
+                self.stats.spilled += 1
+        return durable
+
+    def _ship(self) -> bool:
+        """Write the backlog in order. Return whether the database is back and the backlog empty."""
+        if time.monotonic() < self._retry_at:
+            return False
+        try:
+            while self._backlog:
+                group = self._backlog[:MAX_GROUP]
+                for result in self._sink.write(group):
+                    if result is not None:
+                        log.error("journal_row_refused", extra={"reason": str(result), "shipped": True})
+                del self._backlog[: len(group)]
+                self.stats.shipped += len(group)
+            self._sink.tick()
+        except SinkUnavailable as error:
+            self._went_away(error)
+            return False
+        if self._segments is not None:
+            self._segments.clear()
+        log.info("journal_database_back", extra={"shipped": self.stats.shipped})
+        self._away_since = None
+        self.stats.available = True
+        return True
+
+    def _recover(self) -> None:
+        """Ship what dead processes of this host left in segments, then estimate what they left open."""
+        if self._segments is None:
+            return
+        self._segments.open()
+        for orphan in self._segments.orphans():
+            submissions = list(orphan.read())
+            for start in range(0, len(submissions), MAX_GROUP):
+                self._sink.write(submissions[start : start + MAX_GROUP])
+            attempts = {r.attempt_id for s in submissions for r in s if r.attempt_id is not None}
+            adopted = self._sink.adopt(sorted(attempts))
+            log.warning("journal_orphan_shipped", extra={"submissions": len(submissions), "adopted": adopted})
+            orphan.remove()
+
+    def _last_words(self) -> None:
+        """Before the thread ends: ship once more, and leave the rest on disk for the next start."""
+        self._retry_at = 0.0
+        emptied = self._away_since is None or self._ship()
+        try:
+            self._sink.close()
+        except SinkUnavailable:
+            emptied = False
+        if self._segments is not None:
+            self._segments.close(keep=not emptied)
+
+    def _resolve(self, group: Sequence[_Submission], results: Sequence[Exception | None]) -> None:
+        """Wake each event loop once for all of its futures."""
+        by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[None], Exception | None]]] = {}
+        for submission, result in zip(group, results, strict=True):
+            waiter = submission.waiter
+            if submission.loop is not None and isinstance(waiter, asyncio.Future):
+                by_loop.setdefault(submission.loop, []).append((waiter, result))
+            elif result is None:
+                waiter.set_result(None)
+            else:
+                waiter.set_exception(result)
+        for loop, waiters in by_loop.items():
+            try:
+                loop.call_soon_threadsafe(_wake, waiters)
+            except RuntimeError:  # the loop is closed: nobody waits any more, and the rows are written
+                log.warning("journal_waiters_gone", extra={"waiters": len(waiters)})
+
+
+def _wake(waiters: list[tuple[asyncio.Future[None], Exception | None]]) -> None:
+    for waiter, result in waiters:
+        if waiter.done():
+            continue
+        if result is None:
+            waiter.set_result(None)
+        else:
+            waiter.set_exception(result)
+
+
+def _records(submission: _Submission) -> list[Record]:
+    return [record_of(entry) for entry in submission.entries]
+
+
+def _unavailable() -> JournalUnavailable:
+    return JournalUnavailable(
+        "사용 기록을 남길 수 없어 요청을 보내지 않았습니다. 잠시 뒤에 다시 시도하세요.",
+        "usage cannot be recorded now, so nothing was sent; try again shortly",
+    )
+

@@ -1,0 +1,118 @@
+"""The price book: which price and which FX rate were in force at an instant.
+
+    [[prices]]
+    key = "openai/gpt-5.1"
+    from = 2026-01-01            # a Korean day, or an instant with an offset; `until` is optional
+    currency = "USD"
+    input = "1.25"               # money is text, never a float
+    cache_read = "0.125"
+    output = "10"
+    source = "https://openai.com/api/pricing/"
+    checked = 2026-11-22
+    verified = true
+    [[prices.tiers]]             # optional: a request with more input than this pays these prices
+    above_input_tokens = 272000
+    input = "2.50"
+    [prices.service_tiers]       # optional: factors
+    flex = "0.5"
+
+    [[fx]]
+    base = "USD"
+    quote = "KRW"
+    date = 2026-11-21
+    rate = "1391.20"
+    source = "하나은행 매매기준율"
+
+Prices are per 1,000,000 for the token classes of `billing.usage.Usage` and for `characters`, and per
+one for `requests`, `searches`, `images`, `audio_seconds`, `video_seconds`. `billing.price_tables`
+reads the tables and says what is wrong with them; `billing.quotes` does the arithmetic.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from billing.price_tables import PriceTableError, read_fx, read_prices
+from billing.quotes import FxRate, Line, Price, Quote
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+__all__ = ["FxRate", "Line", "NoPrice", "Price", "PriceBook", "PriceTableError", "Quote"]
+
+
+class NoPrice(LookupError):
+    """No price, or no FX rate for its currency, is in force: there is no service without one."""
+
+    def __init__(self, korean: str, english: str) -> None:
+        super().__init__(f"{korean} / {english}")
+        self.korean = korean
+        self.english = english
+
+
+@dataclass(frozen=True, slots=True)
+class PriceBook:
+    """Effective-dated prices by key and FX rates by currency, each sorted by time."""
+
+    prices: Mapping[str, tuple[Price, ...]]
+    fx: Mapping[str, tuple[FxRate, ...]]
+    _quotes: dict[tuple[str, str, datetime | None], Quote] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    @classmethod
+    def from_tables(cls, prices: Sequence[Mapping[str, Any]], fx: Sequence[Mapping[str, Any]]) -> PriceBook:
+        """Read the `[[prices]]` and `[[fx]]` tables of haechi.toml.
+
+        Raises PriceTableError, naming every entry that is wrong.
+        """
+        price_problems, fx_problems = [], []
+        try:
+            read = read_prices(prices)
+        except PriceTableError as error:
+            price_problems = list(error.problems)
+        try:
+            rates = read_fx(fx)
+        except PriceTableError as error:
+            fx_problems = list(error.problems)
+        if price_problems or fx_problems:
+            raise PriceTableError([*price_problems, *fx_problems])
+        return cls(read, rates)
+
+    def quote(self, price_key: str, at: datetime) -> Quote:
+        """Freeze the price and the rate in force at an instant.
+
+        Raises NoPrice.
+        """
+        price = self._price_at(price_key, at)
+        fx = None if price.currency == "KRW" else self.fx_at(price.currency, at)
+        cache_key = (price_key, price.version, fx.published_at if fx else None)
+        quote = self._quotes.get(cache_key)
+        if quote is None:
+            quote = self._quotes[cache_key] = Quote(price, fx)
+        return quote
+
+    def fx_at(self, base: str, at: datetime) -> FxRate:
+        """Return the last rate published at or before an instant. Raises NoPrice."""
+        rates = self.fx.get(base, ())
+        index = bisect_right(rates, at, key=lambda rate: rate.published_at)
+        if index == 0:
+            raise NoPrice(
+                f"{at.isoformat()}에 쓸 {base}/KRW 환율이 없습니다. haechi.toml의 [[fx]]에 추가하세요.",
+                f"no {base}/KRW rate was published by {at.isoformat()}; add one to [[fx]] of haechi.toml",
+            )
+        return rates[index - 1]
+
+    def _price_at(self, price_key: str, at: datetime) -> Price:
+        versions = self.prices.get(price_key, ())
+        index = bisect_right(versions, at, key=lambda version: version.starts_at)
+        price = versions[index - 1] if index else None
+        if price is None or (price.ends_at is not None and at >= price.ends_at):
+            raise NoPrice(
+                f"'{price_key}'에 {at.isoformat()} 기준 단가가 없습니다. haechi.toml의 [[prices]]에 추가하세요.",
+                f"'{price_key}' has no price in force at {at.isoformat()}; add one to [[prices]] of haechi.toml",
+            )
+        return price

@@ -1,0 +1,123 @@
+"""Opens the database: SQLite made durable, PostgreSQL made patient. The one place that sets pragmas."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import URL
+
+log = logging.getLogger(__name__)
+
+BUSY_TIMEOUT_S: Final = 10
+WAL_LIMIT_BYTES: Final = 32 * 1024 * 1024
+
+
+class DatabaseUnavailable(Exception):
+    """The database cannot be opened; `korean` and `english` say why and how to mend it."""
+
+    def __init__(self, korean: str, english: str) -> None:
+        super().__init__(english)
+        self.korean = korean
+        self.english = english
+
+
+def open_engine(url: str) -> Engine:
+    """Engine for `sqlite:///path` or `postgresql://…` (psycopg 3).
+
+    SQLite commits with WAL and synchronous=FULL: what is acknowledged survives a power cut.
+    Raises DatabaseUnavailable if the directory of an SQLite file is missing, ValueError for other
+    databases. Whether the database answers is learned at the first connection.
+    """
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        return _sqlite(parsed)
+    if parsed.get_backend_name() == "postgresql":
+        return create_engine(
+            parsed.set(drivername="postgresql+psycopg"),
+            pool_pre_ping=True,
+            connect_args={"connect_timeout": 5, "application_name": "haechi"},
+        )
+    raise ValueError(f"sqlite 또는 postgresql만 쓸 수 있습니다: {parsed.drivername} / sqlite or postgresql only")
+
+
+def writing(engine: Engine) -> Engine:
+    """Return the same engine for transactions that write.
+
+    On SQLite they take the write lock when they begin; a transaction that reads first and writes
+    later would fail when another one wrote in between.
+    """
+    return engine.execution_options(sqlite_begin="IMMEDIATE")
+
+
+def _sqlite(url: URL) -> Engine:
+    path = url.database
+    if path and path != ":memory:" and not Path(path).absolute().parent.is_dir():
+        raise DatabaseUnavailable(
+            f"데이터베이스 폴더가 없습니다: {Path(path).absolute().parent}. 폴더를 만들거나 주소를 고치세요.",
+            f"the database's directory does not exist: {Path(path).absolute().parent}; create it or mend the URL",
+        )
+    engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_S})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - sqlite3.Connection behind the pool
+    connection.isolation_level = None  # the driver begins nothing by itself; _begin_sqlite does
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    mode = connection.get_execution_options().get("sqlite_begin", "DEFERRED")
+    connection.exec_driver_sql(f"BEGIN {mode}")
+
+
+class Checkpointer:
+    """Copies SQLite's write-ahead log into the file on a thread of its own.
+
+    The journal's connection never does it, so no request waits for it. A log that readers or a
+    steady load let grow beyond WAL_LIMIT_BYTES is truncated, which holds writers up for a moment.
+    """
+
+    def __init__(self, engine: Engine, every_s: float = 1.0) -> None:
+        self._engine = engine
+        self._every_s = every_s
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="checkpointer", daemon=True)
+
+    def start(self) -> None:
+        if self._engine.dialect.name == "sqlite":
+            self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._every_s):
+            with contextlib.suppress(SQLAlchemyError):
+                self._checkpoint()
+
+    def _checkpoint(self) -> None:
+        raw = self._engine.raw_connection()
+        try:
+            cursor = raw.cursor()
+            cursor.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            path = self._engine.url.database
+            wal = Path(f"{path}-wal")
+            if wal.exists() and wal.stat().st_size > WAL_LIMIT_BYTES:
+                cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            cursor.close()
+        finally:
+            raw.close()

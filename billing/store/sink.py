@@ -1,0 +1,402 @@
+"""The journal's sink: groups of rows into the database, chained, fenced, each submission whole.
+
+Called on the journal thread only. The usual way writes a whole group with a few statements. If the
+database refuses the group, it is written again submission by submission, each in a savepoint, so
+that what is wrong with one stays with it; what is there already is left as it is.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from sqlalchemy import Table, select, update
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
+
+from billing.journal import RowRefused, SinkUnavailable
+from billing.ledger import (
+    CHARGE_COLUMNS,
+    CHARGE_TABLE,
+    DISPATCH_COLUMNS,
+    DISPATCH_TABLE,
+    LINE_COLUMNS,
+    LINE_TABLE,
+    Outcome,
+    Record,
+    canonical,
+    chain,
+)
+from billing.periods import to_us
+from billing.store import slots
+from billing.store.adoption import adopt_attempts, adopt_slot
+from billing.store.engine import Checkpointer, writing
+from billing.store.rows import CHARGE_SELECT, DISPATCH_SELECT, charge_of_attempt, correction_of, read_lines
+from billing.store.statements import insert_rows
+from billing.tables import charges, dispatches, quotes, writers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from sqlalchemy import Connection, Engine
+
+log = logging.getLogger(__name__)
+
+CHAIN_COLUMNS: Final = ("slot", "epoch", "seq", "key_version", "mac")
+CHAINED: Final = {DISPATCH_TABLE: DISPATCH_COLUMNS + CHAIN_COLUMNS, CHARGE_TABLE: CHARGE_COLUMNS + CHAIN_COLUMNS}
+
+_ROWS_FAULT: Final = (DBAPIError, TypeError, ValueError, OverflowError)
+"""What a row can cause by what is in it, unless `_is_away` says that the database is the cause."""
+
+
+class _Plan(NamedTuple):
+    """Rows by table with their places in the chain, and the head after them."""
+
+    rows: dict[str, list[tuple[Any, ...]]]
+    columns: dict[str, tuple[str, ...]]
+    quotes: dict[str, str]
+    head: slots.Head
+    opened: dict[str, int]
+    settled: list[str]
+
+
+class LedgerSink:
+    """`key` signs the chain; `tables` are other tables whose rows may travel with the ledger's."""
+
+    def __init__(  # noqa: PLR0913 - a composition root's knobs
+        self,
+        engine: Engine,
+        key: bytes,
+        *,
+        key_version: int = 1,
+        tables: Iterable[Table] = (),
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        process: slots.Process | None = None,
+        lease_s: float = 15.0,
+    ) -> None:
+        self._engine = writing(engine)
+        self._key = key
+        self._key_version = key_version
+        self._tables = {table.name: table for table in tables}
+        self._clock = clock
+        self._watch = slots.Watch(process or slots.Process.this(), lease_s, {})
+        self._checkpointer = Checkpointer(engine)
+        self._connection: Connection | None = None
+        self._head: slots.Head | None = None
+        self._open: dict[str, int] = {}
+        self._known_quotes: set[str] = set()
+
+    @property
+    def slot(self) -> int | None:
+        return self._head.slot if self._head else None
+
+    # --- the Sink protocol ---
+
+    def open(self) -> None:
+        """Take a slot and adopt what dead writers left open. Raises SinkUnavailable."""
+        self._guarded(self._take_slot)
+        self._guarded(self._adopt_dead)
+        self._checkpointer.start()
+
+    def write(self, group: Sequence[Sequence[Record]]) -> list[RowRefused | None]:
+        """Write a group; see billing.journal.Sink."""
+        try:
+            return self._guarded(lambda connection: self._write(connection, group))
+        except slots.Fenced:
+            log.error("ledger_writer_fenced", extra={"slot": self.slot})  # noqa: TRY400 - expected, no traceback
+            self._lose_slot()
+            self._guarded(self._take_slot)
+            return self._guarded(lambda connection: self._write(connection, group))
+
+    def tick(self) -> None:
+        """Beat, and adopt writers that died. Raises SinkUnavailable."""
+        try:
+            self._guarded(self._beat)
+        except slots.Fenced:
+            self._lose_slot()
+            self._guarded(self._take_slot)
+        self._guarded(self._adopt_dead)
+
+    def adopt(self, attempt_ids: Sequence[str]) -> int:
+        """Charge attempts by estimate where they have no charge. Raises SinkUnavailable."""
+
+        def adopting(connection: Connection) -> int:
+            records = adopt_attempts(connection, attempt_ids, self._clock(), "its journal segment was recovered")
+            self._commit_records(connection, records)
+            return len(records)
+
+        return self._guarded(adopting)
+
+    def close(self) -> None:
+        """Give the slot back; attempts that are still open are adopted by the next writer."""
+        self._checkpointer.stop()
+        try:
+            if self._head is not None:
+                self._guarded(self._release_slot)
+        finally:
+            self._disconnect()
+
+    # --- slot ---
+
+    def _take_slot(self, connection: Connection) -> None:
+        now = self._clock()
+        with connection.begin():
+            head = slots.take(connection, self._watch, to_us(now))
+            self._head = head
+            if head.low_seq <= head.seq:
+                records = adopt_slot(connection, head.slot, head.low_seq, now, _died(head.slot, head.epoch - 1))
+                self._append(connection, self._planned([records]))
+        self._open.clear()
+
+    def _adopt_dead(self, connection: Connection) -> None:
+        with connection.begin():
+            dead = slots.dead_writers(connection, self._watch, self._own().slot)
+        for row in dead:
+            now = self._clock()
+            with connection.begin():
+                if slots.raise_epoch(connection, row, slots.FREE, self._watch.process, to_us(now)):
+                    records = adopt_slot(connection, row.slot, row.low_seq, now, _died(row.slot, row.epoch))
+                    self._append(connection, self._planned([records]))
+                    connection.execute(
+                        update(writers).where(writers.c.slot == row.slot).values(low_seq=writers.c.seq + 1)
+                    )
+                    log.warning("ledger_writer_adopted", extra={"slot": row.slot, "attempts": len(records)})
+
+    def _beat(self, connection: Connection) -> None:
+        with connection.begin():
+            self._fence(connection, self._own())
+
+    def _release_slot(self, connection: Connection) -> None:
+        own = self._own()
+        state = slots.STOPPED if self._open else slots.FREE
+        with connection.begin():
+            self._fence(connection, own)
+            connection.execute(update(writers).where(writers.c.slot == own.slot).values(state=state))
+        self._head = None
+
+    def _lose_slot(self) -> None:
+        self._head = None
+        self._open.clear()
+
+    def _own(self) -> slots.Head:
+        if self._head is None:
+            raise slots.Fenced
+        return self._head
+
+    def _fence(self, connection: Connection, head: slots.Head) -> None:
+        """Move the head of the chain, if the slot is still ours. Raises Fenced."""
+        low_seq = next(iter(self._open.values()), head.seq + 1)
+        result = connection.execute(
+            update(writers)
+            .where(writers.c.slot == head.slot, writers.c.epoch == head.epoch)
+            .values(seq=head.seq, mac=head.mac.hex(), low_seq=low_seq, heartbeat_us=to_us(self._clock()))
+        )
+        if result.rowcount != 1:
+            raise slots.Fenced
+
+    # --- writing ---
+
+    def _write(self, connection: Connection, group: Sequence[Sequence[Record]]) -> list[RowRefused | None]:
+        own = self._own()
+        before = dict(self._open)
+        try:
+            with connection.begin():
+                self._append(connection, self._planned(group))
+        except (*_ROWS_FAULT, RowRefused) as error:
+            self._head, self._open = own, before
+            if _is_away(error):
+                raise
+            return self._write_apart(connection, group)
+        return [None] * len(group)
+
+    def _write_apart(self, connection: Connection, group: Sequence[Sequence[Record]]) -> list[RowRefused | None]:
+        """Write each submission in a savepoint of its own."""
+        results: list[RowRefused | None] = []
+        own, before = self._own(), dict(self._open)
+        try:
+            with connection.begin():
+                for submission in group:
+                    results.append(self._write_one(connection, submission))  # noqa: PERF401 - each changes the head
+        except BaseException:
+            self._head, self._open = own, before
+            raise
+        return results
+
+    def _write_one(self, connection: Connection, submission: Sequence[Record]) -> RowRefused | None:
+        own, before = self._own(), dict(self._open)
+        try:
+            with connection.begin_nested():
+                missing = [_settling(connection, r) for r in submission if not self._is_there(connection, r)]
+                if missing:
+                    self._append(connection, self._planned([missing]))
+        except (*_ROWS_FAULT, RowRefused) as error:
+            self._head, self._open = own, before
+            if _is_away(error):
+                raise
+            return error if isinstance(error, RowRefused) else RowRefused(_without_values(error))
+        return None
+
+    def _commit_records(self, connection: Connection, records: Sequence[Record]) -> None:
+        own, before = self._own(), dict(self._open)
+        try:
+            with connection.begin():
+                self._append(connection, self._planned([records]))
+        except BaseException:
+            self._head, self._open = own, before
+            raise
+
+    def _append(self, connection: Connection, plan: _Plan) -> None:
+        """Write a plan inside the caller's transaction. Raises Fenced."""
+        for attempt_id in plan.settled:
+            plan.opened.pop(attempt_id, None)
+            self._open.pop(attempt_id, None)
+        self._open |= plan.opened
+        self._fence(connection, plan.head)
+        new = [(quote_id, text) for quote_id, text in plan.quotes.items() if quote_id not in self._known_quotes]
+        insert_rows(connection, quotes.name, ("quote_id", "document"), new, " ON CONFLICT DO NOTHING")
+        for table, rows in plan.rows.items():
+            insert_rows(connection, table.partition(":")[0], plan.columns[table], rows)
+        self._head = plan.head
+
+    def _planned(self, group: Iterable[Sequence[Record]]) -> _Plan:
+        """Give every row its place in the chain; nothing is written yet."""
+        slot, epoch, seq, low_seq, mac = _fields(self._own())
+        plan = _Plan({}, {}, {}, self._own(), {}, [])
+        for record in (record for submission in group for record in submission):
+            columns = CHAINED.get(record.table)
+            if columns is None:
+                self._plan_other(plan, record)
+                continue
+            seq += 1
+            mac = chain(mac, seq, canonical(record, slot, epoch), self._key)
+            values = (*record.values, slot, epoch, seq, self._key_version, mac.hex())
+            plan.columns[record.table] = columns
+            plan.rows.setdefault(record.table, []).append(values)
+            if record.table == DISPATCH_TABLE:
+                plan.opened[record.values[0]] = seq
+                if record.quote_id is not None and record.quote_document is not None:
+                    plan.quotes[record.quote_id] = record.quote_document
+            else:
+                plan.settled.append(record.values[1])
+                _plan_lines(plan, record)
+        return plan._replace(head=slots.Head(slot, epoch, seq, low_seq, mac))
+
+    def _plan_other(self, plan: _Plan, record: Record) -> None:
+        if record.table not in self._tables or record.columns is None:
+            raise RowRefused(f"the journal was not given a table named {record.table!r}")
+        name = f"{record.table}:{','.join(record.columns)}"
+        plan.columns[name] = record.columns
+        plan.rows.setdefault(name, []).append(record.values)
+
+    def _is_there(self, connection: Connection, record: Record) -> bool:
+        """Whether this very row is written already. Raises RowRefused for another row of the same id."""
+        if record.table == DISPATCH_TABLE:
+            statement = select(*DISPATCH_SELECT).where(dispatches.c.attempt_id == record.values[0])
+        elif record.table == CHARGE_TABLE:
+            statement = select(*CHARGE_SELECT).where(charges.c.charge_id == record.values[0])
+        else:
+            return self._other_is_there(connection, record)
+        row = connection.execute(statement).first()
+        if row is not None and record.table == DISPATCH_TABLE and tuple(row) != record.values:
+            raise RowRefused(f"attempt {record.values[0]} is dispatched twice with different content")
+        return row is not None
+
+    def _other_is_there(self, connection: Connection, record: Record) -> bool:
+        table = self._tables.get(record.table)
+        if table is None or record.columns is None:
+            return False
+        values = dict(zip(record.columns, record.values, strict=True))
+        keys = list(table.primary_key.columns)
+        if any(key.name not in values for key in keys):
+            return False
+        statement = select(keys[0]).where(*(key == values[key.name] for key in keys))
+        return connection.execute(statement).first() is not None
+
+    # --- connection ---
+
+    def _guarded(self, work: Callable[[Connection], Any]) -> Any:  # noqa: ANN401 - what `work` returns
+        """Run on the connection; map a database that is away to SinkUnavailable."""
+        try:
+            return work(self._connected())
+        except DBAPIError as error:
+            if not _is_away(error):
+                raise
+            self._disconnect()
+            raise SinkUnavailable(_without_values(error)) from error
+
+    def _connected(self) -> Connection:
+        if self._connection is None:
+            connection = self._engine.connect()
+            if connection.dialect.name == "sqlite":
+                connection.exec_driver_sql("PRAGMA wal_autocheckpoint = 0")
+                connection.commit()
+            self._connection = connection
+            if self._head is not None:
+                self._reload_head(connection)
+        return self._connection
+
+    def _reload_head(self, connection: Connection) -> None:
+        """After a lost connection nobody knows whether the last commit happened: the table does."""
+        own = self._own()
+        row = connection.execute(select(writers).where(writers.c.slot == own.slot)).one()
+        connection.commit()
+        if row.epoch == own.epoch:
+            self._head = slots.Head(own.slot, own.epoch, row.seq, row.low_seq, bytes.fromhex(row.mac))
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            try:
+                connection.invalidate()
+                connection.close()
+            except SQLAlchemyError:
+                log.warning("ledger_connection_not_closed")
+
+
+def _settling(connection: Connection, record: Record) -> Record:
+    """Return a charge as it can be written: as a correction where an estimate came first.
+
+    Raises RowRefused if the attempt was charged already.
+    """
+    if record.table != CHARGE_TABLE or record.values[3] != "charge":
+        return record
+    earlier = charge_of_attempt(connection, record.values[1])
+    if earlier is None:
+        return record
+    if earlier["outcome"] != Outcome.ADOPTED:
+        raise RowRefused(f"attempt {record.values[1]} has its charge {earlier['charge_id']} already")
+    estimate_lines = read_lines(connection, earlier["charge_id"])
+    return correction_of(earlier, estimate_lines, record, "the usage arrived after the estimate")
+
+
+def _is_away(error: Exception) -> bool:
+    """Whether the database is at fault: locked, full, read-only, gone."""
+    if isinstance(error, InterfaceError):  # a lost connection, but a bad parameter with SQLite
+        return not type(error.orig).__module__.startswith("sqlite3")
+    return isinstance(error, OperationalError) or (isinstance(error, DBAPIError) and error.connection_invalidated)
+
+
+def _plan_lines(plan: _Plan, record: Record) -> None:
+    if not record.lines:
+        return
+    plan.columns[LINE_TABLE] = ("charge_id", "line_no", *LINE_COLUMNS)
+    charge_id = record.values[0]
+    plan.rows.setdefault(LINE_TABLE, []).extend(
+        (charge_id, number, *line) for number, line in enumerate(record.lines, start=1)
+    )
+
+
+def _fields(head: slots.Head) -> Iterator[Any]:
+    return iter((head.slot, head.epoch, head.seq, head.low_seq, head.mac))
+
+
+def _died(slot: int, epoch: int) -> str:
+    return f"writer {slot}.{epoch} ended before the charge"
+
+
+def _without_values(error: Exception) -> str:
+    """Name an error without the values of the row: these are nobody's business in a log."""
+    original = getattr(error, "orig", None)
+    if isinstance(error, IntegrityError) or original is None:
+        return type(original or error).__name__
+    return f"{type(original).__name__}: {str(original).splitlines()[0] if str(original) else ''}"

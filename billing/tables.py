@@ -1,0 +1,203 @@
+"""The ledger's tables, alike on SQLite and PostgreSQL.
+
+Times are BIGINT microseconds UTC (`…_us`): SQLite has no type for an instant, and an integer reads,
+sorts and hashes the same everywhere. Amounts are BIGINT nano-won (one row holds up to 9.2 billion
+won); unit prices and rates are decimal text. Rows of the ledger are only ever inserted: triggers
+refuse UPDATE, DELETE and TRUNCATE on both databases. `ledger_writer` alone is state: who writes.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    DDL,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    event,
+    text,
+)
+
+from billing.ledger import ATTRIBUTION_COLUMNS, CHARGE_TABLE, DISPATCH_TABLE, LINE_TABLE
+from billing.usage import CLASSES
+
+NAMING: Final = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+metadata = MetaData(naming_convention=NAMING)
+
+
+def _attribution() -> list[Column[object]]:
+    """Columns of billing.ledger.Attribution."""
+    types = {"stream": Integer}
+    return [
+        Column(name, types.get(name, Text), nullable=name == "via_service") for name in ATTRIBUTION_COLUMNS
+    ]
+
+
+def _chain() -> list[Column[object]]:
+    """Place of a row in the chain of its writer slot; `mac` is hex."""
+    return [
+        Column("slot", Integer, nullable=False),
+        Column("epoch", Integer, nullable=False),
+        Column("seq", BigInteger, nullable=False),
+        Column("key_version", Integer, nullable=False),
+        Column("mac", Text, nullable=False),
+    ]
+
+
+dispatches = Table(
+    DISPATCH_TABLE,
+    metadata,
+    Column("attempt_id", Text, primary_key=True),
+    Column("request_id", Text, nullable=False),
+    Column("attempt_no", Integer, nullable=False),
+    Column("started_at_us", BigInteger, nullable=False),
+    Column("billing_period", Text, nullable=False),
+    *_attribution(),
+    Column("quote_id", Text, nullable=False),
+    Column("price_key", Text, nullable=False),
+    Column("price_version", Text, nullable=False),
+    Column("hold_nano_krw", BigInteger, nullable=False),
+    Column("input_bytes", BigInteger, nullable=False),
+    Column("max_output_tokens", BigInteger),
+    *_chain(),
+    CheckConstraint("hold_nano_krw >= 0", name="hold"),
+    Index(None, "slot", "seq", unique=True),
+    Index(None, "request_id"),
+)
+
+charges = Table(
+    CHARGE_TABLE,
+    metadata,
+    Column("charge_id", Text, primary_key=True),
+    Column("attempt_id", Text, nullable=False),
+    Column("request_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("corrects", Text),
+    Column("outcome", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("cost_basis", Text, nullable=False),
+    Column("billing_period", Text, nullable=False),
+    Column("started_at_us", BigInteger, nullable=False),
+    Column("settled_at_us", BigInteger, nullable=False),
+    Column("first_token_us", BigInteger),
+    Column("http_status", Integer),
+    *_attribution(),
+    Column("quote_id", Text, nullable=False),
+    *(Column(name, BigInteger) for name in CLASSES),
+    Column("quarantined", Integer, nullable=False),
+    Column("service_tier", Text),
+    Column("amount_nano_krw", BigInteger, nullable=False),
+    Column("stated_cost", Text),
+    Column("stated_currency", Text),
+    Column("served_model", Text),
+    Column("provider_request_id", Text),
+    Column("raw_usage", Text),
+    Column("reason", Text),
+    *_chain(),
+    CheckConstraint("kind IN ('charge', 'correction', 'reconciliation', 'cache_hit')", name="kind"),
+    CheckConstraint("(corrects IS NULL) = (kind IN ('charge', 'cache_hit'))", name="corrects"),
+    CheckConstraint("kind IN ('correction', 'reconciliation') OR amount_nano_krw >= 0", name="amount"),
+    Index(None, "slot", "seq", unique=True),
+    Index(None, "billing_period", "department_id"),
+    Index(
+        "uq_ledger_charge_one_charge_per_attempt",
+        "attempt_id",
+        unique=True,
+        sqlite_where=text("kind = 'charge'"),
+        postgresql_where=text("kind = 'charge'"),
+    ),
+    Index(
+        "ix_ledger_charge_other_kinds_of_attempt",
+        "attempt_id",
+        sqlite_where=text("kind <> 'charge'"),
+        postgresql_where=text("kind <> 'charge'"),
+    ),
+)
+
+lines = Table(
+    LINE_TABLE,
+    metadata,
+    Column("charge_id", Text, nullable=False),
+    Column("line_no", Integer, nullable=False),
+    Column("token_class", Text, nullable=False),
+    Column("quantity", BigInteger, nullable=False),
+    Column("unit_price", Text, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("per", BigInteger, nullable=False),
+    Column("price_version", Text, nullable=False),
+    Column("fx_rate", Text),
+    Column("fx_date", Text),
+    Column("amount_nano_krw", BigInteger, nullable=False),
+    Column("basis", Text, nullable=False),
+    PrimaryKeyConstraint("charge_id", "line_no"),
+    sqlite_with_rowid=False,
+)
+
+quotes = Table(
+    "ledger_quote",
+    metadata,
+    Column("quote_id", Text, primary_key=True),
+    Column("document", Text, nullable=False),
+)
+"""Prices and rates that were ever charged by, once each; the id is the hash of the content."""
+
+writers = Table(
+    "ledger_writer",
+    metadata,
+    Column("slot", Integer, primary_key=True, autoincrement=False),
+    Column("epoch", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("pid_started", Text, nullable=False),
+    Column("heartbeat_us", BigInteger, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("low_seq", BigInteger, nullable=False),
+    Column("mac", Text, nullable=False),
+    CheckConstraint("state IN ('active', 'stopped', 'free')", name="state"),
+)
+"""One row per slot: `seq` and `mac` are the head of its chain; every dispatch below `low_seq` has its charge."""
+
+INSERT_ONLY: Final = (dispatches, charges, lines, quotes)
+
+
+def insert_only_ddl(table: str, dialect: str) -> tuple[str, ...]:
+    """Statements that make a table refuse every change of a row."""
+    if dialect == "sqlite":
+        return tuple(
+            f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
+            f"BEGIN SELECT RAISE(ABORT, '{table} is insert-only'); END"
+            for verb in ("UPDATE", "DELETE")
+        )
+    return (
+        "CREATE OR REPLACE FUNCTION haechi_insert_only() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION '% is insert-only', TG_TABLE_NAME; END $$",
+        f"CREATE TRIGGER {table}_no_change BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
+        "FOR EACH STATEMENT EXECUTE FUNCTION haechi_insert_only()",
+    )
+
+
+def make_insert_only(table: Table) -> None:
+    """Attach the triggers to `create_all`; other parts use it for their own insert-only tables."""
+    for dialect in ("sqlite", "postgresql"):
+        for statement in insert_only_ddl(table.name, dialect):
+            ddl = DDL(statement.replace("%", "%%")).execute_if(dialect=dialect)
+            event.listen(table, "after_create", ddl)
+
+
+for _table in INSERT_ONLY:
+    make_insert_only(_table)
