@@ -1,7 +1,7 @@
 """haechi.toml -> everything the gateway is built from. Every mistake is named, not only the first.
 
     [server]      host, port, workers, body_limit_mib, trusted_proxies, cors_origins, public_url
-    [database]    url (HAECHI_DATABASE_URL goes before it)
+    [database]    url (HAECHI_DATABASE_URL goes before it), journal_dir
     [identity]    openwebui_jwt_secret_env | openwebui_jwt_secret_file, max_stale_s
     [limits]      requests_per_minute_per_key, requests_per_minute_per_person, concurrent_requests
     [filter]      [[filter.policies]] as filters.policy reads them, [[filter.rules]] of the institution
@@ -63,10 +63,14 @@ class Config:
     server: ServerTable
     limits: LimitsTable
     database_url: str
+    journal_dir: Path
+    """Where charges are kept on the local disk while the database is away."""
     max_stale_s: float
     catalogue: Catalogue
     price_book: PriceBook
     policies: PolicyBook
+    in_house_model: str | None = None
+    """Where requests go that only an in-house model may answer; None: they are refused."""
     custom_rules: tuple[Mapping[str, Any], ...] = ()
     jwt_secrets: tuple[str, ...] = field(default=(), repr=False)
     warnings: tuple[tuple[str, str], ...] = ()
@@ -137,10 +141,12 @@ class _Builder:
             server=document.server,
             limits=document.limits,
             database_url=self._database_url(),
+            journal_dir=self.path.parent / document.database.journal_dir,
             max_stale_s=document.identity.max_stale_s,
             catalogue=Catalogue(MappingProxyType(models)),
             price_book=price_book,
             policies=self._policies(),
+            in_house_model=self._in_house_model(models),
             custom_rules=tuple(document.filter.rules),
             jwt_secrets=self._jwt_secrets(document.identity),
             warnings=tuple(self.warnings),
@@ -252,6 +258,15 @@ class _Builder:
 
     def _whose(self, own: str | None, provider: ProviderTable, path: KeyPath) -> KeyPath:
         return path if own else ("providers", self.document.providers.index(provider))
+
+    def _in_house_model(self, models: Mapping[str, Model]) -> str | None:
+        name = self.document.filter.in_house_model
+        if name is None:
+            return None
+        inside = [model.id for model in models.values() if Zone.IN_HOUSE in model.zones]
+        if name not in inside:
+            self.mistakes.unknown(("filter", "in_house_model"), name, inside, "[[models]] (zone = in_house)")
+        return name
 
     # --- secrets and files
 

@@ -35,6 +35,7 @@ class ServerTable(TomlTable):
 
 class DatabaseTable(TomlTable):
     url: str = "sqlite:///haechi.db"
+    journal_dir: str = "journal"
 
 
 class IdentityTable(TomlTable):
@@ -47,9 +48,12 @@ class LimitsTable(TomlTable):
     requests_per_minute_per_key: int = Field(default=0, ge=0)
     requests_per_minute_per_person: int = Field(default=0, ge=0)
     concurrent_requests: int = Field(default=0, ge=0)
+    default_max_output_tokens: int = Field(default=4096, gt=0)
+    drain_s: Positive = 30.0
 
 
 class FilterTable(TomlTable):
+    in_house_model: str | None = None
     policies: list[dict[str, Any]] = []
     rules: list[dict[str, Any]] = []
 

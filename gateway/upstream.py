@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 import aiohttp
 import httpx
@@ -29,6 +28,12 @@ if TYPE_CHECKING:
 ATTEMPT_HEADER: Final = "x-haechi-attempt"
 USER_AGENT: Final = "haechi"
 KEEPALIVE_S: Final = 30.0
+NEVER_CONNECTED: Final = (
+    aiohttp.ClientConnectorError,
+    aiohttp.ConnectionTimeoutError,
+    aiohttp.ClientProxyConnectionError,
+)
+"""Refused, no such host, TLS failed, no answer to connect: not a byte of the request was sent."""
 
 
 class UpstreamNotSent(UpstreamUnavailable):
@@ -151,9 +156,7 @@ class _named_errors:  # noqa: N801 - reads as a statement: `with _named_errors(d
 def _named(error: BaseException, deployment: Deployment) -> UpstreamError:
     cause = error.__cause__ or error
     name = deployment.model_id
-    if isinstance(cause, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)) or isinstance(
-        cause, aiohttp.ClientProxyConnectionError
-    ):
+    if isinstance(cause, NEVER_CONNECTED):
         return UpstreamNotSent(
             f"'{name}' 모델의 제공자에 연결할 수 없습니다. 잠시 뒤 다시 시도하거나 다른 모델을 고르세요.",
             f"The provider of '{name}' cannot be reached. Try again later or choose another model.",
@@ -171,44 +174,69 @@ def _named(error: BaseException, deployment: Deployment) -> UpstreamError:
     )
 
 
+class Deadlines:
+    """The one timer of an attempt: first byte, then silence between chunks, and the total.
+
+    Raises UpstreamTimeout. Time counts only between `listen()` and `heard()`, while we wait for the
+    provider: a slow reader at the other end is not the provider's silence, and a cancellation
+    must never hit the task in somebody else's code. `heard()` costs a clock reading; the timer itself
+    moves only when it rings.
+    """
+
+    __slots__ = ("_deployment", "_expired", "_limit_at", "_loop", "_task", "_timer", "_total_at")
+
+    def __init__(self, deployment: Deployment) -> None:
+        self._deployment = deployment
+        self._expired = False
+
+    async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
+        task = asyncio.current_task()
+        assert task is not None, "deadlines bound a task"
+        self._task = task
+        timeouts = self._deployment.timeouts
+        now = self._loop.time()
+        self._total_at = now + timeouts.total_s
+        self._limit_at: float | None = min(now + timeouts.first_byte_s, self._total_at)
+        self._timer = self._loop.call_at(self._limit_at, self._ring)
+        return self
+
+    def listen(self) -> None:
+        """Wait for the provider again: it may be silent for `idle_s`, within the total."""
+        self._limit_at = min(self._loop.time() + self._deployment.timeouts.idle_s, self._total_at)
+
+    def heard(self) -> None:
+        """Something arrived and is being passed on: nobody waits for the provider."""
+        self._limit_at = None
+
+    def at_most(self, seconds: float) -> None:
+        """Bound what is left, e.g. when nobody listens any more."""
+        self._total_at = min(self._total_at, self._loop.time() + seconds)
+        if self._limit_at is not None:
+            self._limit_at = min(self._limit_at, self._total_at)
+        self._timer.cancel()
+        self._timer = self._loop.call_at(self._limit_at or self._total_at, self._ring)
+
+    def _ring(self) -> None:
+        now = self._loop.time()
+        if self._limit_at is not None and now >= self._limit_at:
+            self._expired = True
+            self._task.cancel()
+        else:
+            # Passing on for longer than the total (limit unset) is looked at again in a while.
+            again_at = self._limit_at or max(self._total_at, now + self._deployment.timeouts.idle_s)
+            self._timer = self._loop.call_at(again_at, self._ring)
+
+    async def __aexit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        self._timer.cancel()
+        if self._expired:
+            still_cancelling = self._task.uncancel()
+            if isinstance(error, asyncio.CancelledError) and not still_cancelling:
+                raise timed_out(self._deployment) from error
+
+
 def timed_out(deployment: Deployment) -> UpstreamTimeout:
     return UpstreamTimeout(
         f"'{deployment.model_id}' 모델이 제시간에 답하지 않았습니다. 다시 시도하거나 다른 모델을 고르세요.",
         f"'{deployment.model_id}' did not answer in time. Try again or choose another model.",
     )
-
-
-@asynccontextmanager
-async def deadlines(deployment: Deployment) -> AsyncIterator[Deadlines]:
-    """Bound an attempt: first byte, silence between chunks, total. Raises UpstreamTimeout."""
-    loop = asyncio.get_running_loop()
-    started = loop.time()
-    timeouts = deployment.timeouts
-    try:
-        async with asyncio.timeout_at(started + min(timeouts.first_byte_s, timeouts.total_s)) as timeout:
-            yield Deadlines(timeout, loop, started + timeouts.total_s, timeouts.idle_s)
-    except TimeoutError as error:
-        raise timed_out(deployment) from error
-
-
-class Deadlines:
-    """The one timer of an attempt, moved as the answer proceeds."""
-
-    __slots__ = ("_idle_s", "_loop", "_timeout", "_total_at")
-
-    def __init__(
-        self, timeout: asyncio.Timeout, loop: asyncio.AbstractEventLoop, total_at: float, idle_s: float
-    ) -> None:
-        self._timeout = timeout
-        self._loop = loop
-        self._total_at = total_at
-        self._idle_s = idle_s
-
-    def heard(self) -> None:
-        """Something arrived: allow another `idle_s` of silence, within the total."""
-        self._timeout.reschedule(min(self._loop.time() + self._idle_s, self._total_at))
-
-    def at_most(self, seconds: float) -> None:
-        """Bound what is left, e.g. when nobody listens any more."""
-        self._total_at = min(self._total_at, self._loop.time() + seconds)
-        self._timeout.reschedule(self._total_at)

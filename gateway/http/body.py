@@ -56,6 +56,6 @@ def parse_json(body: bytes) -> JSON:
     except orjson.JSONDecodeError as error:
         raise InvalidRequest(
             f"본문이 올바른 JSON이 아닙니다({error.lineno}행 {error.colno}열). 따옴표와 쉼표를 확인하세요.",
-            f"The body is not valid JSON (line {error.lineno}, column {error.colno}). Check quotes and commas.",
+            f"The body is not valid JSON (line {error.lineno}, column {error.colno}). Check its quotes.",
             code="malformed_json",
         ) from None

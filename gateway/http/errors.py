@@ -58,8 +58,8 @@ TABLE: Final[dict[type[e.GatewayError], Answer]] = {
 }
 
 INTERNAL: Final = e.GatewayError(
-    "해치 안에서 오류가 났습니다. 다시 시도하고, 계속되면 요청 번호(x-request-id)와 함께 관리자에게 알려 주세요.",
-    "Something failed inside Haechi. Try again; if it persists, tell the administrator the x-request-id.",
+    "해치 안에서 오류가 났습니다. 다시 시도하고, 계속되면 x-request-id와 함께 관리자에게 알려 주세요.",
+    "Something failed inside Haechi. Try again; if it stays, give the administrator the x-request-id.",
 )
 
 

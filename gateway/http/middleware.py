@@ -57,7 +57,9 @@ class RequestIdentity:
         try:
             await self._app(scope, receive, send_identified)
         except Exception as error:  # noqa: BLE001 - the last resort; nothing may pass with its message
-            log.error("internal_error", request_id=request_id, kind=type(error).__name__, at=_place(error))
+            log.error(  # noqa: TRY400 - an exception is logged without its message
+                "internal_error", request_id=request_id, kind=type(error).__name__, at=_place(error)
+            )
             if not started:
                 await errors.response(errors.INTERNAL, _headers(scope))(scope, receive, send_identified)
 

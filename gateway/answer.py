@@ -1,0 +1,116 @@
+"""An answer on its way back: each of its channels is guarded and restored on its own.
+
+A channel is one text that a reader sees as a whole: the text of a choice, its reasoning, its
+refusal, the arguments of one tool call. Held-back text leaves with the channel's own end, before
+the choice's finish_reason. Pure; what is held back, and why, is filters/streaming.py's business.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, TypeAlias
+
+from filters.streaming import AnswerFilter
+from gateway.domain import Delta, Reasoning, Text, ToolCall, ToolCallDelta
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from filters.inspector import Detector
+    from filters.verdict import Verdict
+    from gateway.domain import Choice, Completion, Part
+
+Channel: TypeAlias = tuple[int, str, int]
+"""(choice, kind, number of the tool call)."""
+
+
+class Channels:
+    """All channels of one answer."""
+
+    def __init__(self, verdict: Verdict, detector: Detector) -> None:
+        self._verdict = verdict
+        self._detector = detector
+        self._filters: dict[Channel, AnswerFilter] = {}
+
+    def deltas(self, deltas: Iterable[Delta]) -> list[Delta]:
+        """Return what may be sent on now, in the order it came."""
+        out: list[Delta] = []
+        for delta in deltas:
+            if delta.finish_reason is not None:
+                out += self._flush(delta.choice)
+            out.append(self._delta(delta))
+        return out
+
+    def flush(self) -> list[Delta]:
+        """Return what is still held back, when no finish_reason has released it."""
+        choices = {choice for choice, _, _ in self._filters}
+        return [delta for choice in sorted(choices) for delta in self._flush(choice)]
+
+    def completion(self, completion: Completion) -> Completion:
+        """Return a whole answer guarded and restored."""
+        return dataclasses.replace(completion, choices=tuple(self._choice(c) for c in completion.choices))
+
+    def _filter(self, channel: Channel) -> AnswerFilter:
+        known = self._filters.get(channel)
+        if known is None:
+            in_json = channel[1] == "call"
+            known = self._filters[channel] = AnswerFilter(self._verdict, self._detector, in_json=in_json)
+        return known
+
+    def _delta(self, delta: Delta) -> Delta:
+        choice = delta.choice
+        if delta.text:
+            delta = delta._replace(text=self._filter((choice, "text", 0)).feed(delta.text))
+        if delta.reasoning:
+            delta = delta._replace(reasoning=self._filter((choice, "reasoning", 0)).feed(delta.reasoning))
+        if delta.refusal:
+            delta = delta._replace(refusal=self._filter((choice, "refusal", 0)).feed(delta.refusal))
+        if delta.tool_calls:
+            delta = delta._replace(tool_calls=tuple(self._call(choice, call) for call in delta.tool_calls))
+        return delta
+
+    def _call(self, choice: int, call: ToolCallDelta) -> ToolCallDelta:
+        if not call.arguments:
+            return call
+        return call._replace(arguments=self._filter((choice, "call", call.index)).feed(call.arguments))
+
+    def _flush(self, choice: int) -> list[Delta]:
+        out: list[Delta] = []
+        for channel in [c for c in self._filters if c[0] == choice]:
+            rest = self._filters.pop(channel).flush()
+            if rest:
+                out.append(_delta_of(channel, rest))
+        return out
+
+    def _choice(self, choice: Choice) -> Choice:
+        parts = tuple(self._part(choice.index, i, part) for i, part in enumerate(choice.parts))
+        refusal = choice.refusal and self._whole((choice.index, "refusal", 0), choice.refusal)
+        return dataclasses.replace(choice, parts=parts, refusal=refusal)
+
+    def _part(self, choice: int, number: int, part: Part) -> Part:
+        match part:
+            case Text(text):
+                return dataclasses.replace(part, text=self._whole((choice, "text", number), text))
+            case Reasoning(text):
+                return dataclasses.replace(part, text=self._whole((choice, "reasoning", number), text))
+            case ToolCall(arguments=arguments):
+                return dataclasses.replace(part, arguments=self._whole((choice, "call", number), arguments))
+            case _:
+                return part
+
+    def _whole(self, channel: Channel, text: str) -> str:
+        answer_filter = self._filter(channel)
+        return answer_filter.feed(text) + answer_filter.flush()
+
+
+def _delta_of(channel: Channel, text: str) -> Delta:
+    choice, kind, number = channel
+    match kind:
+        case "reasoning":
+            return Delta(choice=choice, reasoning=text)
+        case "refusal":
+            return Delta(choice=choice, refusal=text)
+        case "call":
+            return Delta(choice=choice, tool_calls=(ToolCallDelta(number, arguments=text),))
+        case _:
+            return Delta(choice=choice, text=text)

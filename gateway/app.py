@@ -1,0 +1,242 @@
+"""The composition root: the only module that names concrete parts and puts them together.
+
+`create_app` reads the configuration and builds; nothing listens, connects or starts a thread before
+the lifespan does. uvicorn calls `create` in each worker.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import structlog
+from fastapi.exceptions import RequestValidationError
+from fastapi_offline import FastAPIOffline
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+
+from billing.journal import Journal
+from billing.ledger import IdSource, Row
+from billing.periods import billing_month
+from billing.segments import Segments
+from billing.store import LedgerSink, open_engine
+from filters.engine import Engine
+from filters.inspector import Inspector
+from gateway import logs
+from gateway.attempt import Desk
+from gateway.directory import directory_snapshot
+from gateway.errors import GatewayError, InvalidRequest
+from gateway.estimates import Estimator
+from gateway.http import chat, errors, filter_preview, models, operations
+from gateway.http.middleware import RequestIdentity
+from gateway.keyring import Purpose
+from gateway.pipeline import Parts, Pipeline
+from gateway.settings import Settings
+from gateway.store.database import Database, check_migrated
+from gateway.store.receipts import RECEIPT_TABLE, receipt_row
+from gateway.upstream import Upstream
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from fastapi import FastAPI
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from billing.ledger import Entry
+    from filters.verdict import Verdict
+    from gateway.config import Config
+    from gateway.domain import Call
+    from gateway.identity import Directory
+    from gateway.keyring import Keyring
+    from gateway.store.snapshot import Snapshot
+
+log = structlog.get_logger("haechi")
+
+
+def create() -> FastAPI:
+    """Build the app from the environment; what `uvicorn --factory` calls in every worker."""
+    return create_app(Settings())
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Build the app. Raises ConfigError, SecretError or DatabaseUnavailable with what to do about it."""
+    logs.configure(settings.log_level, settings.log_format)
+    plant = Plant.build(settings.load_config(), settings.keyring())
+    app = FastAPIOffline(
+        title="Haechi 해치",
+        summary="공공기관을 위한 생성형 AI 게이트웨이 / a metered generative-AI gateway",
+        docs_url="/docs",
+        redoc_url=None,
+        static_url="/docs/static",
+        swagger_ui_parameters={"validatorUrl": None},
+        lifespan=plant.lifespan,
+    )
+    _mount(app, plant)
+    return app
+
+
+def _mount(app: FastAPI, plant: Plant) -> None:
+    pipeline, server = plant.pipeline, plant.config.server
+    app.include_router(chat.router(pipeline, server.body_limit_mib * 1024**2))
+    app.include_router(filter_preview.router(pipeline, server.body_limit_mib * 1024**2))
+    app.include_router(models.router(pipeline, created=int(time.time())))
+    app.include_router(operations.router(plant.checks()))
+    app.add_exception_handler(GatewayError, _gateway_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(RequestValidationError, _invalid_parameters)
+    if server.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=server.cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["authorization", "content-type"],
+            expose_headers=["x-request-id", "retry-after", "x-haechi-model", "x-haechi-verdict"],
+        )
+    app.add_middleware(RequestIdentity, new_id=plant.new_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Plant:
+    """The concrete parts of one process."""
+
+    config: Config
+    database: Database
+    directory: Snapshot[Directory]
+    journal: Journal
+    upstream: Upstream
+    inspector: Inspector
+    pipeline: Pipeline
+    new_id: Callable[[], str]
+
+    @classmethod
+    def build(cls, config: Config, keyring: Keyring) -> Plant:
+        database = open_engine(config.database_url)
+        directory = directory_snapshot(
+            database, keyring, jwt_secrets=config.jwt_secrets, max_stale_s=config.max_stale_s
+        )
+        chain_key = keyring.current(Purpose.LEDGER_CHAIN).key
+        sink = LedgerSink(database, chain_key, key_version=len(keyring.masters), tables=(RECEIPT_TABLE,))
+        journal = Journal(sink, Segments(config.journal_dir))
+        inspector = Inspector(Engine())
+        upstream = Upstream()
+        ids = IdSource()
+
+        def new_id() -> str:
+            return ids.next(datetime.now(UTC))
+
+        desk = Desk(
+            journal=journal,
+            upstream=upstream,
+            estimator=Estimator(),
+            now=lambda: datetime.now(UTC),
+            new_id=new_id,
+            drain_s=config.limits.drain_s,
+        )
+        finding_key = keyring.current(Purpose.FINDING_HASH)
+        pipeline = Pipeline(
+            Parts(
+                catalogue=config.catalogue,
+                directory=directory,
+                inspector=inspector,
+                policies=config.policies,
+                prices=config.price_book,
+                desk=desk,
+                receipt=_receipts(finding_key.key_id),
+                finding_key=finding_key.key,
+                in_house_model=config.in_house_model,
+                default_max_output_tokens=config.limits.default_max_output_tokens,
+            )
+        )
+        return cls(config, database, directory, journal, upstream, inspector, pipeline, new_id)
+
+    @asynccontextmanager
+    async def lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
+        """Start what needs starting; on the way out settle everything before the journal ends."""
+        check_migrated(self.database)
+        self.inspector.detect("첫 요청이 기다리지 않도록 규칙을 미리 엽니다: 010-1234-5678")
+        self.directory.start()
+        self.journal.start()
+        log.info("started", models=len(self.config.catalogue.models))
+        try:
+            yield
+        finally:
+            await self.upstream.aclose()
+            self.journal.stop()
+            self.directory.stop()
+            self.database.dispose()
+            log.info("stopped")
+
+    def checks(self) -> dict[str, Callable[[], None]]:
+        """What /readyz asks."""
+        return {
+            "database": self._check_database,
+            "journal": self._check_journal,
+            "filter": self._check_filter,
+        }
+
+    def _check_database(self) -> None:
+        check_migrated(self.database)
+        self.directory.current()
+
+    def _check_journal(self) -> None:
+        if not self.journal.available:
+            raise RuntimeError("the journal takes no dispatches")
+
+    def _check_filter(self) -> None:
+        if not self.inspector.detect("900101-1234568").found:
+            raise RuntimeError("the filter finds nothing")
+
+
+def _receipts(finding_key_id: str) -> Callable[[Call, Verdict, str, int], Entry]:
+    def receipt(call: Call, verdict: Verdict, model_id: str, attempts: int) -> Entry:
+        values = receipt_row(
+            call,
+            verdict.receipt,
+            model_id=model_id,
+            billing_period=billing_month(call.received_at),
+            findings=verdict.receipt.as_record()["findings"],
+            finding_key_id=finding_key_id,
+            attempts=attempts,
+        )
+        return Row(RECEIPT_TABLE.name, values)
+
+    return receipt
+
+
+# --- what Starlette raises by itself, in our words ---------------------------------------------------
+
+
+def _gateway_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, GatewayError), "registered for this class"
+    return errors.response(error, request.headers)
+
+
+def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException), "registered for this class"
+    if error.status_code == 405:
+        words = (
+            "이 주소에 쓸 수 없는 메서드입니다.",
+            "This address does not take that method.",
+            "method_not_allowed",
+        )
+    else:
+        words = (
+            "그런 주소는 없습니다. 쓸 수 있는 주소: /docs",
+            "There is no such address. See /docs.",
+            "not_found",
+        )
+    korean, english, code = words
+    response = errors.response(InvalidRequest(korean, english, code=code), request.headers)
+    response.status_code = error.status_code
+    response.headers.update(error.headers or {})
+    return response
+
+
+def _invalid_parameters(request: Request, _error: Exception) -> Response:
+    return errors.response(
+        InvalidRequest("주소의 값이 잘못되었습니다.", "A value in the address is wrong."), request.headers
+    )

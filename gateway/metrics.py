@@ -1,0 +1,67 @@
+"""What Prometheus sees. Sums over all workers; no label names a person, a key or a department.
+
+Children of labelled metrics are looked up once and kept: `labels()` costs more than `inc()`.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+if TYPE_CHECKING:
+    from billing.usage import Usage
+
+SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+INSPECTION_SECONDS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5)
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+requests = Counter("haechi_requests", "Requests answered, by surface and outcome", ["surface", "outcome"])
+attempts = Counter(
+    "haechi_attempts", "Attempts settled, by deployment and outcome", ["deployment", "outcome"]
+)
+tokens = Counter("haechi_tokens", "Tokens charged, by model and class", ["model", "token_class"])
+charged_won = Counter(
+    "haechi_charged_krw", "Charged, in won, by model; for trends, not for invoices", ["model"]
+)
+findings = Counter("haechi_filter_findings", "Findings of the filter, by type and action", ["type", "action"])
+in_flight = Gauge("haechi_requests_in_flight", "Requests being served", multiprocess_mode="livesum")
+inspection = Histogram("haechi_filter_seconds", "Time to inspect one request", buckets=INSPECTION_SECONDS)
+first_token = Histogram(
+    "haechi_first_token_seconds", "From dispatch to the first token", ["deployment"], buckets=SECONDS
+)
+duration = Histogram("haechi_request_seconds", "From the door to the last byte", ["surface"], buckets=SECONDS)
+
+
+@lru_cache(maxsize=4096)
+def _child(metric: Counter | Histogram, *labels: str) -> Counter | Histogram:
+    return metric.labels(*labels)
+
+
+def count(metric: Counter, *labels: str, amount: float = 1) -> None:
+    child = _child(metric, *labels)
+    assert isinstance(child, Counter)
+    child.inc(amount)
+
+
+def observe(metric: Histogram, *labels: str, seconds: float) -> None:
+    child = _child(metric, *labels) if labels else metric
+    assert isinstance(child, Histogram)
+    child.observe(seconds)
+
+
+def count_usage(model_id: str, usage: Usage) -> None:
+    for token_class, quantity in usage.classes():
+        count(tokens, model_id, token_class, amount=quantity)
+
+
+def exposition() -> bytes:
+    """Return the metrics of all workers in Prometheus's text format."""
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return generate_latest(REGISTRY)
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return generate_latest(registry)
