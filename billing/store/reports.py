@@ -199,7 +199,7 @@ def _whole(amount: ColumnElement[int]) -> ColumnElement[int]:
 
 
 def _tokens() -> list[ColumnElement[Any]]:
-    return [func.sum(charges.c[name]).label(name) for name in CLASSES]
+    return [func.sum(charges.c[name]).label(f"used_{name}") for name in CLASSES]
 
 
 def _nano(row: object) -> int:
@@ -213,7 +213,7 @@ def _usage_row(row: dict[str, Any]) -> UsageRow:
         requests=int(row["requests"]),
         attempts=int(row["attempts"]),
         estimated=int(row["estimated"]),
-        tokens={name: int(row[name]) for name in CLASSES if row[name]},
+        tokens={name: int(row[f"used_{name}"]) for name in CLASSES if row[f"used_{name}"]},
         cost_nano_krw=_nano(row),
     )
 
