@@ -6,17 +6,25 @@ a call returns and is safe to share between threads. Any failure of a detector i
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Final
 
+from filters import spans as types
 from filters.detector import Detector, DetectorError
 from filters.detectors.contacts import Emails, IpAddresses
+from filters.detectors.custom import CustomDetector, CustomRule
 from filters.detectors.documents import BirthDates, CustomsCodes, Passports, Vehicles
+from filters.detectors.english import english_detectors
+from filters.detectors.language import Addresses, Persons
 from filters.detectors.markings import Markings
 from filters.detectors.numbers import Halves, Numbers, PartialResidents
+from filters.detectors.secrets import Credentials, Passwords, PrivateKeys, VendorKeys
 from filters.fold import Folded, fold
 from filters.gate import Gate
+from filters.joined import find_joined
 from filters.resolve import resolve
 from filters.spans import Span
+from filters.views import VIEWS, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,53 +32,112 @@ if TYPE_CHECKING:
 RULES_VERSION: Final = "2026.11.1"
 """Raised with every change of what is found; docs/filter.md keeps the changelog."""
 
+THRESHOLD: Final = 0.5
+"""A finding below it is a guess and stays in the engine; policies may ask for more."""
+
 
 class Engine:
     """All detectors behind one gate.
 
-    `extra` are further detectors: agency rules, recognisers from elsewhere.
+    `rules` are the agency's own; `extra` are further detectors, such as Presidio recognisers in a
+    `PresidioDetector`. `rules_version` changes with either.
     """
 
-    def __init__(self, extra: Iterable[Detector] = ()) -> None:
-        self.rules_version = RULES_VERSION
-        self._detectors: list[Detector] = [
+    def __init__(self, rules: Sequence[CustomRule] = (), extra: Iterable[Detector] = ()) -> None:
+        own = [*(CustomDetector(rule) for rule in rules), *extra]
+        self.rules_version = _version(rules, own)
+        self.types = _BUILT_IN | {rule.type for rule in rules}
+        # What survives a disguise, in every reading of the text; then what is read only as it stands.
+        anywhere: list[Detector] = [
             Numbers(),
             Halves(),
-            PartialResidents(),
             Emails(),
-            IpAddresses(),
             Passports(),
             CustomsCodes(),
+            VendorKeys(),
+            PrivateKeys(),
+            Credentials(),
+            *english_detectors(),
+            *own,
+        ]
+        as_written: list[Detector] = [
+            PartialResidents(),
+            IpAddresses(),
             Vehicles(),
             BirthDates(),
             Markings(),
-            *extra,
+            Passwords(),
+            Addresses(),
+            Persons(),
         ]
-        self._gate = Gate([detector.gates for detector in self._detectors])
+        self._detectors = [*anywhere, *as_written]
+        self._everywhere = frozenset(range(len(anywhere)))
+        self._gate = Gate([*(detector.gates for detector in self._detectors), *(view.gates for view in VIEWS)])
 
     def detect(self, text: str) -> list[Span]:
         """Sorted, disjoint spans in code points of `text`. Raises `DetectorError`: refuse the text."""
-        folded = fold(text)
-        return resolve(self._found(folded))
+        return resolve(self._found(text, every_detector=True))
 
     def detect_joined(self, texts: Sequence[str]) -> list[tuple[int, Span]]:
-        """Identifiers that run across the borders of consecutive strings and are found in none alone.
+        """Identifiers that run across the borders of consecutive strings.
 
-        Each comes as one piece per string it touches: (index of the string, span within it).
+        Each comes as one piece per string it touches: (index of the string, span within it). What a
+        single string holds alone is left to `detect`.
         """
-        del texts
-        return []
+        return find_joined(texts, lambda text: self._found(text, every_detector=False))
 
-    def _found(self, folded: Folded) -> list[Span]:
+    def _found(self, text: str, *, every_detector: bool) -> list[Span]:
+        folded = fold(text)
+        owners = self._gate.owners(folded.text)
+        readers = owners if every_detector else owners & self._everywhere
+        spans = self._read_by(readers, folded)
+        for index, view in enumerate(VIEWS, len(self._detectors)):
+            if index in owners and (reading := read(view, folded)) is not None:
+                readers = self._gate.owners(reading.folded.text) & self._everywhere
+                spans += self._read_by(readers, reading.folded, reading.changed)
+        return spans
+
+    def _read_by(
+        self, owners: Iterable[int], folded: Folded, within: list[tuple[int, int]] | None = None
+    ) -> list[Span]:
+        """Findings of some detectors, mapped to the original; with `within`, only those that touch it."""
         spans: list[Span] = []
-        for owner in self._gate.owners(folded.text):
+        for owner in owners:
+            if owner >= len(self._detectors):
+                continue
             for span in _guarded(self._detectors[owner], folded.text):
-                start, end = folded.origin(span.start, span.end)
-                spans.append(span._replace(start=start, end=end))
+                if span.score >= THRESHOLD and (within is None or _touches(within, span)):
+                    start, end = folded.origin(span.start, span.end)
+                    spans.append(span._replace(start=start, end=end))
         return spans
 
 
+_BUILT_IN: Final = frozenset(
+    value for name, value in vars(types).items() if name.isupper() and isinstance(value, str) and name == value
+)
+
+
+def _version(rules: Sequence[CustomRule], own: Sequence[Detector]) -> str:
+    if not own:
+        return RULES_VERSION
+    described = repr([*rules, *(detector.name for detector in own)]).encode()
+    return f"{RULES_VERSION}+{hashlib.blake2b(described, digest_size=4).hexdigest()}"
+
+
+def _touches(ranges: list[tuple[int, int]], span: Span) -> bool:
+    """Whether a span shares a character with one of the sorted, disjoint ranges."""
+    low, high = 0, len(ranges)
+    while low < high:
+        middle = (low + high) // 2
+        if ranges[middle][1] <= span.start:
+            low = middle + 1
+        else:
+            high = middle
+    return low < len(ranges) and ranges[low][0] < span.end
+
+
 def _guarded(detector: Detector, text: str) -> list[Span]:
+    """A detector's findings; its failure loses message and cause, which might quote the text."""
     try:
         return detector.find(text)
     except DetectorError:

@@ -1,0 +1,30 @@
+"""What only language gives away, names and addresses, in the shape of the engine's detectors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from filters.detectors import addresses, names
+
+if TYPE_CHECKING:
+    from filters.spans import Span
+
+
+class Persons:
+    """PERSON by the lexicon scorer of filters/detectors/names.py; every text with Hangul or a title is read."""
+
+    name = "persons"
+    gates = ()
+
+    def find(self, text: str) -> list[Span]:
+        return names.find(text)
+
+
+class Addresses:
+    """KR_ADDRESS by filters/detectors/addresses.py."""
+
+    name = "addresses"
+    gates = ()
+
+    def find(self, text: str) -> list[Span]:
+        return addresses.find(text)

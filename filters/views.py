@@ -1,0 +1,221 @@
+"""Other readings of a text, made only when its folded form hints at them.
+
+Folding keeps every character that means something. A view goes further and reads Hangul, Hanja or
+English numerals as digits, look-alike letters inside a number as digits, base64 and hex as the text
+they hold, and rows announced as reversed backwards. Detectors run over a view as over the text, and
+only findings that touch what the view changed count. Each is bounded by the text's own length.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from filters.fold import Edit, Folded
+
+
+class View(NamedTuple):
+    """A reading: RE2 patterns of which one must occur, and the edits that make it."""
+
+    name: str
+    gates: tuple[str, ...]
+    edits: Callable[[str], Iterator[Edit]]
+
+
+class Reading(NamedTuple):
+    """One view of one text. `changed` are the ranges of the folded text that it reads differently."""
+
+    folded: Folded
+    changed: list[tuple[int, int]]
+
+
+def read(view: View, folded: Folded) -> Reading | None:
+    """The reading of a folded text, or None when the view changes nothing in it."""
+    edits = list(view.edits(folded.text))
+    if not edits:
+        return None
+    changed = []
+    shift = 0
+    for start, end, new in edits:
+        changed.append((start + shift, start + shift + len(new)))
+        shift += len(new) - (end - start)
+    return Reading(folded.rewritten(edits), changed)
+
+
+# --- numerals ----------------------------------------------------------------------------------------
+
+_SIGNS: Final = {
+    **dict.fromkeys("영공령빵〇零○", "0"),
+    **dict(zip("일이삼사오육칠팔구", "123456789", strict=True)),
+    **dict(zip("一二三四五六七八九", "123456789", strict=True)),
+    **dict(zip("壹貳參肆伍陸柒捌玖", "123456789", strict=True)),
+    **{"륙": "6", "壱": "1", "弐": "2", "参": "3"},
+}
+_NATIVE: Final = {"하나": "1", "둘": "2", "셋": "3", "넷": "4", "다섯": "5", "여섯": "6", "일곱": "7", "여덟": "8", "여덜": "8", "아홉": "9", "제로": "0"}
+_ENGLISH: Final = {
+    "zero": "0", "oh": "0", "one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8", "nine": "9",
+}  # fmt: skip
+_SIGN: Final = "[" + "".join(_SIGNS) + "]"
+_KOREAN: Final = f"(?:{'|'.join(_NATIVE)}|{_SIGN})"
+_JOIN: Final = r"(?:[\s\-.,·/~_|]{1,3}|\s?(?:다시|대시|대쉬|하이픈|하이푼|빼기|바|에|의|점)\s?)"
+_SPOKEN: Final = re.compile(f"(?:{_KOREAN}|[0-9])(?:{_JOIN}?(?:{_KOREAN}|[0-9]))" + "{6,}+")
+_SPOKEN_PART: Final = re.compile(f"(?P<numeral>{'|'.join(_NATIVE)}|{_SIGN})|[0-9]|(?P<join>[^0-9])")
+_WORD: Final = f"(?:{'|'.join(_ENGLISH)})"
+_SPELLED: Final = re.compile(rf"(?i)\b{_WORD}(?:[\s\-.,/]{{1,3}}(?:(?:dash|hyphen|minus|point)[\s,]{{1,2}})?{_WORD}){{6,}}+\b")
+_SPELLED_PART: Final = re.compile(rf"(?i)(?P<numeral>{_WORD})|(?P<join>[^a-z]*(?:dash|hyphen|minus|point)[^a-z]*)|(?P<gap>[^a-z]+)")
+
+
+def _spoken(text: str) -> Iterator[Edit]:
+    for match in _SPOKEN.finditer(text):
+        numerals = sum(part.lastgroup == "numeral" for part in _SPOKEN_PART.finditer(match.group()))
+        if numerals < 3:
+            continue
+        yield from _digits_of(match)
+
+
+def _digits_of(match: re.Match[str]) -> Iterator[Edit]:
+    """Numerals become digits; words between them become a hyphen, marks and blanks stay."""
+    offset = match.start()
+    for part in _SPOKEN_PART.finditer(match.group()):
+        written = part.group()
+        if part.lastgroup == "numeral":
+            yield offset + part.start(), offset + part.end(), _NATIVE.get(written) or _SIGNS[written]
+        elif part.lastgroup == "join" and "가" <= written <= "힣":
+            yield offset + part.start(), offset + part.end(), "-"
+
+
+def _spelled(text: str) -> Iterator[Edit]:
+    for match in _SPELLED.finditer(text):
+        offset = match.start()
+        for part in _SPELLED_PART.finditer(match.group()):
+            new = _ENGLISH[part.group().lower()] if part.lastgroup == "numeral" else ""
+            new = "-" if part.lastgroup == "join" else new
+            yield offset + part.start(), offset + part.end(), new
+
+
+# --- look-alike letters ------------------------------------------------------------------------------
+
+_LETTERS: Final = {"O": "0", "o": "0", "Q": "0", "D": "0", "I": "1", "l": "1", "|": "1", "i": "1", "!": "1", "L": "1", "Z": "2", "z": "2", "S": "5", "s": "5", "b": "6", "G": "6", "T": "7", "B": "8", "g": "9", "q": "9", "ㅇ": "0", "ㅣ": "1", "○": "0", "◯": "0", "◦": "0", "º": "0", "°": "0", "ø": "0", "Ø": "0", "ㅁ": "0"}  # fmt: skip
+_LETTER: Final = "OoQDIl|i!LZzSsbGTBgqㅇㅣ○◯◦º°øØㅁ"
+_MIXED: Final = re.compile(rf"(?<![A-Za-z])[0-9{_LETTER}](?:[-.\s/]{{0,2}}[0-9{_LETTER}]){{7,18}}+(?![A-Za-z])")
+
+
+def _lookalikes(text: str) -> Iterator[Edit]:
+    """Letters in a row of eight and more that is mostly digits."""
+    for match in _MIXED.finditer(text):
+        row = match.group()
+        digits = sum(character.isdigit() for character in row)
+        letters = sum(character in _LETTERS for character in row)
+        if letters and digits >= letters and digits >= 4:
+            offset = match.start()
+            yield from (
+                (offset + index, offset + index + 1, _LETTERS[character])
+                for index, character in enumerate(row)
+                if character in _LETTERS
+            )
+
+
+# --- encodings ---------------------------------------------------------------------------------------
+
+_BASE64: Final = re.compile(r"(?<![A-Za-z0-9+/_\-])[A-Za-z0-9+/_\-]{12,}+={0,2}")
+_BASE32: Final = re.compile(r"(?<![A-Z0-9a-z])[A-Z2-7]{16,}+={0,6}(?![A-Za-z0-9])")
+_HEX: Final = re.compile(r"(?<![0-9A-Za-z])(?:(?:0x)?[0-9a-fA-F]{2}[\s:,\-]{0,2}){9,}+(?![0-9A-Za-z])")
+_CODES: Final = re.compile(r"(?<![0-9])(?:(?:3[2-9]|4[0-9]|5[0-7]|[67][0-9]|8[0-9]|9[0-9]|1[01][0-9])[\s,;]{1,2}){8,}+(?:3[2-9]|4[0-9]|5[0-7]|[67][0-9]|8[0-9]|9[0-9]|1[01][0-9])(?![0-9])")
+_MAX_ENCODED: Final = 100_000
+"""Longer rows are files, which the walker handles as unread parts, not sentences."""
+
+_IDENTIFIER: Final = re.compile(r"[0-9]{2}|@")
+
+
+def _encoded(text: str) -> Iterator[Edit]:
+    edits: dict[int, Edit] = {}
+    for pattern, decode in ((_BASE64, _from_base64), (_BASE32, _from_base32), (_HEX, _from_hex), (_CODES, _from_codes)):
+        for match in pattern.finditer(text):
+            if match.end() - match.start() <= _MAX_ENCODED and (decoded := decode(match.group())):
+                edits.setdefault(match.start(), (match.start(), match.end(), decoded))
+    position = 0
+    for start in sorted(edits):
+        if start >= position:
+            yield edits[start]
+            position = edits[start][1]
+
+
+def _readable(raw: bytes) -> str:
+    """The text that bytes hold, if it is one and may hold an identifier."""
+    try:
+        decoded = raw.decode()
+    except UnicodeDecodeError:
+        return ""
+    plain = decoded.replace("\n", " ").replace("\t", " ").replace("\r", " ")
+    return decoded if plain.isprintable() and _IDENTIFIER.search(decoded) else ""
+
+
+def _from_base64(row: str) -> str:
+    body = row.rstrip("=").replace("-", "+").replace("_", "/")
+    for skipped in (0, body.rfind("/") + 1):
+        part = body[skipped:]
+        if len(part) % 4 == 1:
+            continue
+        try:
+            decoded = _readable(base64.b64decode(part + "=" * (-len(part) % 4)))
+        except (binascii.Error, ValueError):
+            continue
+        if decoded:
+            return decoded
+    return ""
+
+
+def _from_base32(row: str) -> str:
+    body = row.rstrip("=")
+    try:
+        return _readable(base64.b32decode(body + "=" * (-len(body) % 8)))
+    except (binascii.Error, ValueError):
+        return ""
+
+
+def _from_hex(row: str) -> str:
+    digits = re.sub(r"0x|[^0-9a-fA-F]", "", row)
+    return _readable(bytes.fromhex(digits[: len(digits) // 2 * 2]))
+
+
+def _from_codes(row: str) -> str:
+    """Decimal ASCII codes: 57 48 49."""
+    return _readable(bytes(int(code) for code in re.findall("[0-9]+", row)))
+
+
+# --- reversal ----------------------------------------------------------------------------------------
+
+_ROW: Final = re.compile(r"(?<![0-9A-Za-z])[0-9A-Za-z]+(?:[-. @][0-9A-Za-z]+){0,8}")
+
+
+def _reversed(text: str) -> Iterator[Edit]:
+    for match in _ROW.finditer(text):
+        if sum(character.isdigit() for character in match.group()) >= 7:
+            yield match.start(), match.end(), match.group()[::-1]
+
+
+_GATE_SIGN: Final = _SIGN.replace("○", "")
+VIEWS: Final = (
+    View(
+        "spoken",
+        (
+            rf"(?:{'|'.join(_NATIVE)}|{_GATE_SIGN})(?:{_JOIN}?(?:{'|'.join(_NATIVE)}|{_GATE_SIGN})){{3}}",
+            rf"[0-9](?:{_JOIN}?{_GATE_SIGN}){{3}}{_JOIN}?[0-9]",
+            rf"{_GATE_SIGN}{_JOIN}?[0-9]{_JOIN}?{_GATE_SIGN}{_JOIN}?[0-9]",
+        ),
+        _spoken,
+    ),
+    View("spelled", (rf"(?i){_WORD}(?:[\s\-.,/]{{1,3}}{_WORD}){{3}}",), _spelled),
+    View(
+        "lookalikes",
+        (rf"[0-9{_LETTER}](?:[-.\s/]{{0,2}}[0-9{_LETTER}]){{0,17}}(?:[0-9][-.\s/]{{0,2}}[{_LETTER}]|[{_LETTER}][-.\s/]{{0,2}}[0-9])",),
+        _lookalikes,
+    ),
+    View("encoded", (r"[A-Za-z0-9+/_\-]{12}", r"(?:(?:0x)?[0-9a-fA-F]{2}[\s:,\-]{0,2}){9}", r"(?:[0-9]{2,3}[\s,;]{1,2}){8}"), _encoded),
+    View("reversed", (r"거꾸로|역순|뒤집|반대로|(?i:revers|backward)",), _reversed),
+)
