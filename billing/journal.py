@@ -193,7 +193,9 @@ class Journal:
             self._sink.open()
             self._recover()
         except BaseException as error:  # noqa: BLE001 - handed to start()
-            self._started.set_exception(error if isinstance(error, Exception) else SinkUnavailable(str(error)))
+            self._started.set_exception(
+                error if isinstance(error, Exception) else SinkUnavailable(str(error))
+            )
             return
         self.stats.available = True
         self._started.set_result(None)
@@ -249,7 +251,9 @@ class Journal:
         for submission, result in zip(group, results, strict=True):
             if result is not None:
                 self.stats.refused += 1
-                log.error("journal_row_refused", extra={"reason": str(result), "charge": submission.must_keep})
+                log.error(
+                    "journal_row_refused", extra={"reason": str(result), "charge": submission.must_keep}
+                )
 
     def _tick(self) -> None:
         now = time.monotonic()
@@ -383,4 +387,3 @@ def _unavailable() -> JournalUnavailable:
         "사용 기록을 남길 수 없어 요청을 보내지 않았습니다. 잠시 뒤에 다시 시도하세요.",
         "usage cannot be recorded now, so nothing was sent; try again shortly",
     )
-

@@ -14,10 +14,8 @@ import hmac
 import os
 import threading
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
-from uuid import UUID
 
 import orjson
 
@@ -27,6 +25,7 @@ from billing.usage import CLASSES, Usage, UsageSource
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
     from decimal import Decimal
 
 FORMAT: Final = 1
@@ -170,7 +169,7 @@ class Charge:
         return total(self.lines)
 
     @classmethod
-    def settle(
+    def settle(  # noqa: PLR0913 - the fields that every settlement decides, all by name
         cls,
         dispatch: Dispatch,
         *,
@@ -354,6 +353,13 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - a column of any table
     return orjson.dumps(value).decode() if isinstance(value, list | tuple | dict) else value
 
 
+def _clean(text: str | None, most: int) -> str | None:
+    """What a provider sent must not make its charge unwritable: no NUL, no lone surrogate, not endless."""
+    if text is None or (text.isascii() and len(text) <= most and "\0" not in text):
+        return text
+    return text[:most].replace("\0", "").encode(errors="replace").decode()
+
+
 def _dispatch_record(entry: Dispatch) -> Record:
     quote = entry.quote
     values = (
@@ -396,13 +402,13 @@ def _charge_record(entry: Charge) -> Record:
         entry.quote_id,
         *classes,
         int(usage.quarantined),
-        entry.service_tier,
+        _clean(entry.service_tier, 100),
         entry.amount_nano_krw,
         None if entry.stated_cost is None else str(entry.stated_cost),
         entry.stated_currency,
-        entry.served_model,
-        entry.provider_request_id,
-        entry.raw_usage,
+        _clean(entry.served_model, 300),
+        _clean(entry.provider_request_id, 300),
+        _clean(entry.raw_usage, 16_000),
         entry.reason,
     )
     return Record(CHARGE_TABLE, values, tuple(line_row(line) for line in entry.lines))
@@ -440,5 +446,5 @@ class IdSource:
         with self._lock:
             self._last = stamp = max(stamp, self._last + 1)
         random = int.from_bytes(os.urandom(8)) >> 2
-        value = (stamp >> 12) << 80 | 7 << 76 | (stamp & 0xFFF) << 64 | 2 << 62 | random
-        return str(UUID(int=value))
+        digits = f"{(stamp >> 12) << 80 | 7 << 76 | (stamp & 0xFFF) << 64 | 2 << 62 | random:032x}"
+        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

@@ -71,7 +71,9 @@ def from_us(microseconds: int) -> datetime:
 def _parsed(month: str) -> tuple[int, int]:
     match = _MONTH.fullmatch(month)
     if match is None or match[1] == "0000":
-        raise ValueError(f"{month!r}은(는) 달이 아닙니다. 2026-11처럼 쓰세요. / not a month; write it like 2026-11")
+        raise ValueError(
+            f"{month!r}은(는) 달이 아닙니다. 2026-11처럼 쓰세요. / not a month; write it like 2026-11"
+        )
     return int(match[1]), int(match[2])
 
 

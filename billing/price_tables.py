@@ -156,7 +156,9 @@ class _Reader:
     def check_overlaps(self, versions: list[tuple[str, Price]]) -> None:
         """A version ends where it says, or else where the next begins; it may not reach beyond."""
         for (entry, earlier), (next_entry, later) in pairwise(versions):
-            if earlier.starts_at == later.starts_at or (earlier.ends_at and earlier.ends_at > later.starts_at):
+            if earlier.starts_at == later.starts_at or (
+                earlier.ends_at and earlier.ends_at > later.starts_at
+            ):
                 self._wrong(
                     next_entry,
                     "from",
@@ -174,7 +176,12 @@ class _Reader:
     def check_double_rates(self, rates: list[tuple[str, FxRate]]) -> None:
         for (entry, earlier), (next_entry, later) in pairwise(rates):
             if earlier.published_at == later.published_at:
-                self._wrong(next_entry, "date", f"{entry}와 같은 날의 환율입니다", f"a second rate for the day of {entry}")
+                self._wrong(
+                    next_entry,
+                    "date",
+                    f"{entry}와 같은 날의 환율입니다",
+                    f"a second rate for the day of {entry}",
+                )
 
     def _tiers(self, entry: str, tables: Any) -> tuple[Tier, ...]:  # noqa: ANN401 - straight from TOML
         if not isinstance(tables, list | tuple):
@@ -215,7 +222,7 @@ class _Reader:
             self._wrong(
                 entry,
                 name,
-                f"금액은 따옴표로 묶은 글자로 쓰세요 (예: \"1.25\"). 지금 값: {value!r}",
+                f'금액은 따옴표로 묶은 글자로 쓰세요 (예: "1.25"). 지금 값: {value!r}',
                 f'write amounts as text, e.g. "1.25", not {value!r}',
             )
             return None
@@ -241,7 +248,9 @@ class _Reader:
         if isinstance(value, datetime):
             if value.tzinfo is not None:
                 return value
-            self._wrong(entry, name, "시각에는 시간대가 있어야 합니다 (+09:00)", "an instant needs an offset (+09:00)")
+            self._wrong(
+                entry, name, "시각에는 시간대가 있어야 합니다 (+09:00)", "an instant needs an offset (+09:00)"
+            )
             return None
         day = self._day(entry, table, name)
         return day_start(day) if day else None
@@ -275,7 +284,9 @@ class _Reader:
         if isinstance(value, str) and value in _CURRENCIES:
             return value
         known = ", ".join(sorted(_CURRENCIES))
-        self._wrong(entry, name, f"모르는 통화입니다: {value!r} ({known})", f"unknown currency {value!r} ({known})")
+        self._wrong(
+            entry, name, f"모르는 통화입니다: {value!r} ({known})", f"unknown currency {value!r} ({known})"
+        )
         return ""
 
     def _check_names(self, entry: str, table: Mapping[str, Any], known: Iterable[str]) -> None:

@@ -111,8 +111,9 @@ class PriceBook:
         index = bisect_right(versions, at, key=lambda version: version.starts_at)
         price = versions[index - 1] if index else None
         if price is None or (price.ends_at is not None and at >= price.ends_at):
+            when = at.isoformat()
             raise NoPrice(
-                f"'{price_key}'에 {at.isoformat()} 기준 단가가 없습니다. haechi.toml의 [[prices]]에 추가하세요.",
-                f"'{price_key}' has no price in force at {at.isoformat()}; add one to [[prices]] of haechi.toml",
+                f"'{price_key}'에 {when} 기준 단가가 없습니다. haechi.toml의 [[prices]]에 추가하세요.",
+                f"'{price_key}' has no price in force at {when}; add one to [[prices]] of haechi.toml",
             )
         return price

@@ -53,6 +53,8 @@ KIN: Final[Mapping[str, tuple[str, ...]]] = {
 """Whose price a class without its own takes: the first that is priced, except that a cache write
 takes the dearest of what a cache write may cost."""
 
+_ONE_REQUEST: Final = Usage(requests=1)
+
 STATED: Final = "stated"
 """The class of the one line of a charge whose cost the provider stated."""
 
@@ -136,8 +138,11 @@ class Quote:
     """Everything that a charge depends on, as canonical JSON."""
     _tables: dict[tuple[int, str, bool], dict[str, _Rate]] = field(init=False, repr=False, compare=False)
 
+    _bounds: dict[int, dict[str, _Rate]] = field(init=False, repr=False, compare=False)
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "_tables", {})
+        object.__setattr__(self, "_bounds", {})
         object.__setattr__(self, "document", _document(self.price, self.fx))
         object.__setattr__(self, "id", document_id(self.document))
 
@@ -216,13 +221,11 @@ class Quote:
         the text input. `max_output_tokens` bounds one choice, reasoning included. `maxima` declares
         what else may be counted: tokens of images and tools, searches, seconds, ….
         """
-        extra = maxima or Usage(requests=1)
-        most_input = input_bytes + extra.input_tokens
-        tables = tuple(self._reachable(most_input))
-        text_input = _dearest(tables, ("input", "cache_read", "cache_write_5m", "cache_write_1h"))
-        text_output = _dearest(tables, ("output", "reasoning"))
-        bound = _at_most(input_bytes, text_input) + _at_most(choices * max_output_tokens, text_output)
-        return bound + sum(_at_most(quantity, _dearest(tables, (name,))) for name, quantity in extra.classes())
+        extra = maxima or _ONE_REQUEST
+        dearest = self._dearest_rates(input_bytes + extra.input_tokens)
+        bound = _at_most(input_bytes, dearest["text_input"])
+        bound += _at_most(choices * max_output_tokens, dearest["text_output"])
+        return bound + sum(_at_most(quantity, dearest[name]) for name, quantity in extra.classes())
 
     @classmethod
     def from_document(cls, document: str) -> Quote:
@@ -242,10 +245,16 @@ class Quote:
         )
         return cls(price, _fx_from(content["fx"]))
 
-    def _reachable(self, most_input: int) -> Iterator[dict[str, _Rate]]:
-        """Yield the rate tables of every tier and service tier that a bounded request may be charged by."""
-        reachable = [-1, *(i for i, tier in enumerate(self.price.tiers) if tier.above_input_tokens < most_input)]
-        for index in reachable:
+    def _dearest_rates(self, most_input: int) -> dict[str, _Rate]:
+        """Return the dearest rate by class over every tier that a bounded request may be charged by."""
+        reachable = sum(tier.above_input_tokens < most_input for tier in self.price.tiers)
+        cached = self._bounds.get(reachable)
+        if cached is None:
+            cached = self._bounds[reachable] = _dearest_of(tuple(self._reachable(reachable)))
+        return cached
+
+    def _reachable(self, tiers: int) -> Iterator[dict[str, _Rate]]:
+        for index in range(-1, tiers):
             for service_tier in ("", *self.price.service_tiers):
                 for quarantined in (False, True):
                     yield self._table(index, service_tier, quarantined)
@@ -291,7 +300,9 @@ def total(lines: Iterable[Line]) -> int:
 
 def negated(lines: Iterable[Line]) -> tuple[Line, ...]:
     """Lines that take others back, for corrections."""
-    return tuple(line._replace(quantity=-line.quantity, amount_nano_krw=-line.amount_nano_krw) for line in lines)
+    return tuple(
+        line._replace(quantity=-line.quantity, amount_nano_krw=-line.amount_nano_krw) for line in lines
+    )
 
 
 def _price_of(name: str, prices: Mapping[str, Decimal], quarantined: bool) -> tuple[Decimal, str]:  # noqa: FBT001 - see Quote._rates
@@ -315,6 +326,14 @@ def _won_ratio(unit_price: Decimal, fx: FxRate | None, per: int) -> tuple[int, i
     with localcontext(EXACT):
         numerator, denominator = (unit_price * (fx.rate if fx else 1) * NANO).as_integer_ratio()
     return numerator, denominator * per
+
+
+def _dearest_of(tables: tuple[dict[str, _Rate], ...]) -> dict[str, _Rate]:
+    """Rates by class, and of text, which may be read from or written to a cache and be reasoned about."""
+    rates = {name: _dearest(tables, (name,)) for name in CLASSES}
+    rates["text_input"] = _dearest(tables, ("input", "cache_read", "cache_write_5m", "cache_write_1h"))
+    rates["text_output"] = _dearest(tables, ("output", "reasoning"))
+    return rates
 
 
 def _dearest(tables: tuple[dict[str, _Rate], ...], names: tuple[str, ...]) -> _Rate:

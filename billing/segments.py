@@ -13,7 +13,6 @@ import fcntl
 import os
 import struct
 import zlib
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
@@ -23,6 +22,7 @@ from billing.ledger import DISPATCH_TABLE, Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
 _MAGIC: Final = b"HAECHI-JOURNAL-1"
 _HEAD: Final = struct.Struct("<16sQ")
@@ -61,7 +61,7 @@ class Segment:
             os.close(descriptor)
             raise
         segment = cls(path, descriptor)
-        segment._write_head()  # noqa: SLF001 - its own class
+        segment._write_head()
         os.fsync(descriptor)
         _sync_directory(path.parent)
         return segment
@@ -81,7 +81,7 @@ class Segment:
         segment = cls(path, descriptor)
         head = os.pread(descriptor, _HEAD.size, 0)
         magic, generation = _HEAD.unpack(head) if len(head) == _HEAD.size else (b"", 0)
-        segment._generation = generation if magic == _MAGIC else 0  # noqa: SLF001 - its own class
+        segment._generation = generation if magic == _MAGIC else 0
         return segment
 
     def append(self, payloads: Sequence[bytes]) -> None:
@@ -171,7 +171,10 @@ class Segments:
             payload = orjson.dumps([tuple(record) for record in submission])
             reserve = CHARGE_RESERVE_BYTES * sum(record.table == DISPATCH_TABLE for record in submission)
             spare = 0 if must_keep[index] else self._reserved_bytes + reserve
-            if own.room() < sum(map(len, payloads)) + len(payload) + (len(payloads) + 1) * _FRAME.size + spare:
+            if (
+                own.room()
+                < sum(map(len, payloads)) + len(payload) + (len(payloads) + 1) * _FRAME.size + spare
+            ):
                 continue
             payloads.append(payload)
             taken[index] = True

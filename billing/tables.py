@@ -170,7 +170,7 @@ writers = Table(
     Column("mac", Text, nullable=False),
     CheckConstraint("state IN ('active', 'stopped', 'free')", name="state"),
 )
-"""One row per slot: `seq` and `mac` are the head of its chain; every dispatch below `low_seq` has its charge."""
+"""One row per slot: `seq` and `mac` are the head of its chain; no dispatch below `low_seq` is open."""
 
 INSERT_ONLY: Final = (dispatches, charges, lines, quotes)
 
@@ -183,19 +183,22 @@ def insert_only_ddl(table: str, dialect: str) -> tuple[str, ...]:
             f"BEGIN SELECT RAISE(ABORT, '{table} is insert-only'); END"
             for verb in ("UPDATE", "DELETE")
         )
-    return (
+    function = (
         "CREATE OR REPLACE FUNCTION haechi_insert_only() RETURNS trigger LANGUAGE plpgsql AS "
-        "$$ BEGIN RAISE EXCEPTION '% is insert-only', TG_TABLE_NAME; END $$",
-        f"CREATE TRIGGER {table}_no_change BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
-        "FOR EACH STATEMENT EXECUTE FUNCTION haechi_insert_only()",
+        "$$ BEGIN RAISE EXCEPTION '% is insert-only', TG_TABLE_NAME; END $$"
     )
+    trigger = (
+        f"CREATE TRIGGER {table}_no_change BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
+        "FOR EACH STATEMENT EXECUTE FUNCTION haechi_insert_only()"
+    )
+    return function, trigger
 
 
 def make_insert_only(table: Table) -> None:
     """Attach the triggers to `create_all`; other parts use it for their own insert-only tables."""
     for dialect in ("sqlite", "postgresql"):
         for statement in insert_only_ddl(table.name, dialect):
-            ddl = DDL(statement.replace("%", "%%")).execute_if(dialect=dialect)
+            ddl = DDL(statement.replace("%", "%%")).execute_if(dialect=dialect)  # type: ignore[no-untyped-call]
             event.listen(table, "after_create", ddl)
 
 

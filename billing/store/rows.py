@@ -87,7 +87,9 @@ def read_lines(connection: Connection, charge_id: str) -> tuple[tuple[Any, ...],
 
 def charge_of_attempt(connection: Connection, attempt_id: str) -> dict[str, Any] | None:
     """Row of kind `charge` of an attempt."""
-    statement = select(*CHARGE_SELECT).where(charges.c.attempt_id == attempt_id, charges.c.kind == Kind.CHARGE)
+    statement = select(*CHARGE_SELECT).where(
+        charges.c.attempt_id == attempt_id, charges.c.kind == Kind.CHARGE
+    )
     row = connection.execute(statement).mappings().first()
     return None if row is None else dict(row)
 

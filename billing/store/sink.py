@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from sqlalchemy import Table, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
@@ -33,7 +33,7 @@ from billing.store.adoption import adopt_attempts, adopt_slot
 from billing.store.engine import Checkpointer, writing
 from billing.store.rows import CHARGE_SELECT, DISPATCH_SELECT, charge_of_attempt, correction_of, read_lines
 from billing.store.statements import insert_rows
-from billing.tables import charges, dispatches, quotes, writers
+from billing.tables import charges, dispatches, lines, quotes, writers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -42,8 +42,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 CHAIN_COLUMNS: Final = ("slot", "epoch", "seq", "key_version", "mac")
-CHAINED: Final = {DISPATCH_TABLE: DISPATCH_COLUMNS + CHAIN_COLUMNS, CHARGE_TABLE: CHARGE_COLUMNS + CHAIN_COLUMNS}
+CHAINED: Final = {
+    DISPATCH_TABLE: DISPATCH_COLUMNS + CHAIN_COLUMNS,
+    CHARGE_TABLE: CHARGE_COLUMNS + CHAIN_COLUMNS,
+}
 
 _ROWS_FAULT: Final = (DBAPIError, TypeError, ValueError, OverflowError)
 """What a row can cause by what is in it, unless `_is_away` says that the database is the cause."""
@@ -63,7 +68,7 @@ class _Plan(NamedTuple):
 class LedgerSink:
     """`key` signs the chain; `tables` are other tables whose rows may travel with the ledger's."""
 
-    def __init__(  # noqa: PLR0913 - a composition root's knobs
+    def __init__(
         self,
         engine: Engine,
         key: bytes,
@@ -77,7 +82,7 @@ class LedgerSink:
         self._engine = writing(engine)
         self._key = key
         self._key_version = key_version
-        self._tables = {table.name: table for table in tables}
+        self._tables = {table.name: table for table in (dispatches, charges, lines, *tables)}
         self._clock = clock
         self._watch = slots.Watch(process or slots.Process.this(), lease_s, {})
         self._checkpointer = Checkpointer(engine)
@@ -121,7 +126,9 @@ class LedgerSink:
         """Charge attempts by estimate where they have no charge. Raises SinkUnavailable."""
 
         def adopting(connection: Connection) -> int:
-            records = adopt_attempts(connection, attempt_ids, self._clock(), "its journal segment was recovered")
+            records = adopt_attempts(
+                connection, attempt_ids, self._clock(), "its journal segment was recovered"
+            )
             self._commit_records(connection, records)
             return len(records)
 
@@ -144,7 +151,9 @@ class LedgerSink:
             head = slots.take(connection, self._watch, to_us(now))
             self._head = head
             if head.low_seq <= head.seq:
-                records = adopt_slot(connection, head.slot, head.low_seq, now, _died(head.slot, head.epoch - 1))
+                records = adopt_slot(
+                    connection, head.slot, head.low_seq, now, _died(head.slot, head.epoch - 1)
+                )
                 self._append(connection, self._planned([records]))
         self._open.clear()
 
@@ -209,7 +218,9 @@ class LedgerSink:
             return self._write_apart(connection, group)
         return [None] * len(group)
 
-    def _write_apart(self, connection: Connection, group: Sequence[Sequence[Record]]) -> list[RowRefused | None]:
+    def _write_apart(
+        self, connection: Connection, group: Sequence[Sequence[Record]]
+    ) -> list[RowRefused | None]:
         """Write each submission in a savepoint of its own."""
         results: list[RowRefused | None] = []
         own, before = self._own(), dict(self._open)
@@ -252,10 +263,12 @@ class LedgerSink:
             self._open.pop(attempt_id, None)
         self._open |= plan.opened
         self._fence(connection, plan.head)
-        new = [(quote_id, text) for quote_id, text in plan.quotes.items() if quote_id not in self._known_quotes]
-        insert_rows(connection, quotes.name, ("quote_id", "document"), new, " ON CONFLICT DO NOTHING")
+        new = [
+            (quote_id, text) for quote_id, text in plan.quotes.items() if quote_id not in self._known_quotes
+        ]
+        insert_rows(connection, quotes, ("quote_id", "document"), new, " ON CONFLICT DO NOTHING")
         for table, rows in plan.rows.items():
-            insert_rows(connection, table.partition(":")[0], plan.columns[table], rows)
+            insert_rows(connection, self._tables[table.partition(":")[0]], plan.columns[table], rows)
         self._head = plan.head
 
     def _planned(self, group: Iterable[Sequence[Record]]) -> _Plan:
@@ -314,7 +327,7 @@ class LedgerSink:
 
     # --- connection ---
 
-    def _guarded(self, work: Callable[[Connection], Any]) -> Any:  # noqa: ANN401 - what `work` returns
+    def _guarded(self, work: Callable[[Connection], T]) -> T:
         """Run on the connection; map a database that is away to SinkUnavailable."""
         try:
             return work(self._connected())
@@ -373,7 +386,9 @@ def _is_away(error: Exception) -> bool:
     """Whether the database is at fault: locked, full, read-only, gone."""
     if isinstance(error, InterfaceError):  # a lost connection, but a bad parameter with SQLite
         return not type(error.orig).__module__.startswith("sqlite3")
-    return isinstance(error, OperationalError) or (isinstance(error, DBAPIError) and error.connection_invalidated)
+    return isinstance(error, OperationalError) or (
+        isinstance(error, DBAPIError) and error.connection_invalidated
+    )
 
 
 def _plan_lines(plan: _Plan, record: Record) -> None:

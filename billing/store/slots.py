@@ -72,7 +72,7 @@ class Watch:
         if row.state != ACTIVE:
             return False
         if row.host == self.process.host and row.pid_started:
-            return _start_of(row.pid) != row.pid_started
+            return bool(_start_of(row.pid) != row.pid_started)
         return self._stands_still(row)
 
     def _stands_still(self, row: Row[tuple[object, ...]]) -> bool:
@@ -95,7 +95,9 @@ def take(connection: Connection, watch: Watch, now_us: int) -> Head:
     return _new_slot(connection, watch.process, now_us)
 
 
-def raise_epoch(connection: Connection, row: Row[tuple[object, ...]], state: str, process: Process, now_us: int) -> bool:
+def raise_epoch(
+    connection: Connection, row: Row[tuple[object, ...]], state: str, process: Process, now_us: int
+) -> bool:
     """Fence the holder of a slot; False if somebody else was faster."""
     result = connection.execute(
         update(writers)
@@ -113,7 +115,9 @@ def raise_epoch(connection: Connection, row: Row[tuple[object, ...]], state: str
 
 
 def dead_writers(connection: Connection, watch: Watch, own_slot: int) -> list[Row[tuple[object, ...]]]:
-    rows = connection.execute(select(writers).where(writers.c.slot != own_slot, writers.c.state != FREE)).all()
+    rows = connection.execute(
+        select(writers).where(writers.c.slot != own_slot, writers.c.state != FREE)
+    ).all()
     return [row for row in rows if watch.is_dead(row)]
 
 

@@ -118,9 +118,7 @@ class _Walk:
         self._name_suspects()
         self._check_quotes()
         self._check_orphan_lines()
-        settled = self._connection.execute(
-            select(charges.c.attempt_id).where(charges.c.kind == Kind.CHARGE)
-        )
+        settled = self._connection.execute(select(charges.c.attempt_id).where(charges.c.kind == Kind.CHARGE))
         open_count = self._dispatches - sum(1 for _ in settled)
         problems = tuple(sorted(self._problems, key=lambda p: (p.slot, p.seq))[:MOST_PROBLEMS])
         return VerifyReport(self._rows, len(last), self._charges, max(0, open_count), self._total, problems)
@@ -149,7 +147,9 @@ class _Walk:
         amount = row.record.values[_AMOUNT]
         self._total += amount
         if sum(line[_LINE_AMOUNT] for line in row.record.lines) != amount:
-            self._problem("total", row, "금액이 내역의 합과 다릅니다 / the amount is not the sum of its lines")
+            self._problem(
+                "total", row, "금액이 내역의 합과 다릅니다 / the amount is not the sum of its lines"
+            )
 
     def _holds(self, row: _ChainedRow, previous: bytes) -> bool:
         key = self._keys.get(row.key_version)
@@ -181,11 +181,15 @@ class _Walk:
         for suspect in self._suspects[:MOST_PROBLEMS]:
             row = suspect.row
             if row.key_version not in self._keys:
-                self._problem("unknown_key", row, f"키 버전 {row.key_version}이(가) 없습니다 / no key of this version")
+                self._problem(
+                    "unknown_key", row, f"키 버전 {row.key_version}이(가) 없습니다 / no key of this version"
+                )
             elif self._was_elsewhere(row):
                 self._problem("reordered", row, "다른 자리에 있던 행입니다 / this row stood at another place")
             else:
-                message = "쓰인 뒤에 바뀌었거나 끼워 넣은 행입니다 / changed after it was written, or inserted"
+                message = (
+                    "쓰인 뒤에 바뀌었거나 끼워 넣은 행입니다 / changed after it was written, or inserted"
+                )
                 self._problem("changed", row, message)
 
     def _was_elsewhere(self, row: _ChainedRow) -> bool:
