@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 if TYPE_CHECKING:
     from gateway.providers.base import Adapter
 
-WIRES = ("openai", "anthropic")
+WIRES = ("openai", "anthropic", "gemini", "responses")
 
 
 def adapter(wire: str) -> Adapter:

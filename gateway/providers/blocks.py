@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.domain import NOTHING, Choice, Delta, Reasoning, Text, ToolCall, ToolCallDelta
+from gateway.domain import NOTHING, Choice, Delta, Image, Reasoning, Text, ToolCall, ToolCallDelta
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
@@ -31,6 +31,8 @@ class _Block:
         text = "".join(self.pieces)
         if self.kind == "text":
             return Text(text, self.extra)
+        if self.kind == "image":
+            return Image(text)
         if self.kind == "reasoning":
             return Reasoning(text, self.signature, self.redacted, self.extra)
         return ToolCall(self.id, self.name, text, self.extra)
@@ -76,6 +78,11 @@ class Blocks:
         block.redacted = (block.redacted or "") + data
         return Delta(self.choice, extra={"redacted_thinking": data})
 
+    def image(self, key: Hashable, url: str) -> Delta:
+        """Add an image that the model drew, as a `data:` URL."""
+        self._block(("image", key), "image").pieces.append(url)
+        return Delta(self.choice, extra={"images": [{"type": "image_url", "image_url": {"url": url}}]})
+
     def call(
         self, key: Hashable, id_: str, name: str, arguments: str = "", extra: Mapping[str, JSON] = NOTHING
     ) -> Delta:
@@ -84,13 +91,13 @@ class Blocks:
         block.position = self._calls
         block.pieces.append(arguments)
         self._calls += 1
-        return self._called(ToolCallDelta(block.position, id_, name, arguments), extra)
+        return Delta(self.choice, tool_calls=(ToolCallDelta(block.position, id_, name, arguments),))
 
     def arguments(self, key: Hashable, piece: str) -> Delta:
         """Add to the arguments of a call that `call` began. Raises KeyError if none did."""
         block = self._blocks[("call", key)]
         block.pieces.append(piece)
-        return self._called(ToolCallDelta(block.position, arguments=piece))
+        return Delta(self.choice, tool_calls=(ToolCallDelta(block.position, arguments=piece),))
 
     def attach(self, key: Hashable, extra: Mapping[str, JSON]) -> None:
         """Keep fields of the provider with a text or reasoning block that has begun."""
@@ -99,8 +106,10 @@ class Blocks:
                 block.extra = {**block.extra, **extra}
 
     def cite(self, url: str, title: str) -> Delta:
-        """Add a source of the text, in the form that clients of the chat format know."""
+        """Add a source of the text once, in the form that clients of the chat format know."""
         annotation = {"type": "url_citation", "url_citation": {"url": url, "title": title}}
+        if annotation in self._annotations:
+            return Delta(self.choice)
         self._annotations.append(annotation)
         return Delta(self.choice, extra={"annotations": [annotation]})
 
@@ -137,6 +146,3 @@ class Blocks:
         if block is None:
             block = self._blocks[key] = _Block(kind)
         return block
-
-    def _called(self, call: ToolCallDelta, extra: Mapping[str, JSON] = NOTHING) -> Delta:
-        return Delta(self.choice, tool_calls=(call,), extra=extra or None)

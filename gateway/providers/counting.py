@@ -33,7 +33,7 @@ def count(raw: Mapping[str, JSON], *names: str) -> int | None:
     return None
 
 
-def total(*counts: int | None) -> int | None:
+def summed(*counts: int | None) -> int | None:
     """Add what is stated; None if nothing is."""
     stated = [c for c in counts if c is not None]
     return sum(stated) if stated else None
@@ -42,6 +42,11 @@ def total(*counts: int | None) -> int | None:
 def rest(whole: int | None, *inside: int | None) -> int | None:
     """Take the stated parts out of a whole; None if the whole is not stated. May be negative."""
     return None if whole is None else whole - sum(c or 0 for c in inside)
+
+
+def within(quantity: int | None, room: int | None) -> int | None:
+    """Bound a class that may overlap another already counted (cached audio is cached and audio)."""
+    return quantity if quantity is None or room is None else min(quantity, max(room, 0))
 
 
 def usd(value: JSON) -> Decimal | None:
@@ -61,24 +66,26 @@ def settled(
     *,
     provider_total: int | None = None,
     stated_cost_usd: Decimal | None = None,
+    beside_total: int = 0,
     contradiction: bool = False,
 ) -> UsageReport:
     """Build the report, and flag it if its classes do not add up to the provider's own total.
 
     A negative remainder (a part larger than its whole) shrinks the largest other class of its side,
     so that the side still sums to what the provider counted. Tokens that the total has and no class
-    explains are booked as output, the dearest class.
+    explains are booked as output, the dearest class. `beside_total` are tokens that the provider bills
+    and leaves out of its total.
     """
     mended = dict(classes)
     negative = _mend(mended, INPUT_TOKEN_CLASSES) | _mend(mended, OUTPUT_TOKEN_CLASSES)
     for name, quantity in mended.items():
         if quantity is not None and quantity < 0:
             mended[name], negative = None, True
-    summed = sum(mended.get(name) or 0 for name in INPUT_TOKEN_CLASSES + OUTPUT_TOKEN_CLASSES)
-    mismatch = provider_total is not None and summed != provider_total
-    if provider_total is not None and summed < provider_total:
-        mended["output"] = (mended.get("output") or 0) + provider_total - summed
-    usage = Usage(**mended, quarantined=negative or mismatch or contradiction)
+    counted = sum(mended.get(name) or 0 for name in INPUT_TOKEN_CLASSES + OUTPUT_TOKEN_CLASSES)
+    unexplained = 0 if provider_total is None else provider_total + beside_total - counted
+    if unexplained > 0:
+        mended["output"] = (mended.get("output") or 0) + unexplained
+    usage = Usage(**mended, quarantined=negative or unexplained != 0 or contradiction)
     return UsageReport(usage, raw, provider_total, stated_cost_usd)
 
 

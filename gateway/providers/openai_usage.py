@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gateway.providers.counting import count, part, rest, settled, usd
+from gateway.providers.counting import count, part, rest, settled, summed, usd, within
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,11 +29,15 @@ def report_of(raw: Mapping[str, JSON], profile: Profile, *, partial: bool = Fals
     into = part(raw, "prompt_tokens_details") or part(raw, "input_tokens_details")
     out = part(raw, "completion_tokens_details") or part(raw, "output_tokens_details")
     reasoning = count(out, "reasoning_tokens")
+    if profile.extras_beside:
+        return _with_extras(raw, prompt, completion, total, partial=partial)
     if _reasoning_is_beside(prompt, completion, reasoning, total, profile):
         completion = (completion or 0) + (reasoning or 0)
     cached = _cached(raw, into)
     written = count(into, "cache_write_tokens", "cache_creation_tokens")
-    audio_in, image_in = count(into, "audio_tokens"), count(into, "image_tokens")
+    fresh = rest(prompt, cached, written)
+    audio_in = within(count(into, "audio_tokens"), fresh)
+    image_in = within(count(into, "image_tokens"), rest(fresh, audio_in))
     audio_out, image_out = count(out, "audio_tokens"), count(out, "image_tokens")
     classes = {
         "input": rest(prompt, cached, written, audio_in, image_in),
@@ -55,7 +59,28 @@ def report_of(raw: Mapping[str, JSON], profile: Profile, *, partial: bool = Fals
         stated_cost_usd=_cost(raw),
         contradiction=_miss_contradicts(raw, prompt, cached),
     )
-    return replace(report, partial=True) if partial else report
+    return replace(report, partial=partial)
+
+
+def _with_extras(
+    raw: Mapping[str, JSON], prompt: int | None, completion: int | None, total: int | None, *, partial: bool
+) -> UsageReport:
+    """Read Perplexity's usage: reasoning and citation tokens are billed beside completion and total."""
+    reasoning, citations = count(raw, "reasoning_tokens"), count(raw, "citation_tokens")
+    beside = (reasoning or 0) + (citations or 0)
+    report = settled(
+        {
+            "input": prompt,
+            "output": summed(completion, citations),
+            "reasoning": reasoning,
+            "searches": _searches(raw),
+        },
+        raw,
+        provider_total=total,
+        stated_cost_usd=_cost(raw),
+        beside_total=0 if total == (prompt or 0) + (completion or 0) + beside else beside,
+    )
+    return replace(report, partial=partial)
 
 
 def _reasoning_is_beside(

@@ -49,6 +49,8 @@ class Profile:
     """`reasoning_effort`, `reasoning.effort` (OpenRouter), or `thinking.type` (Z.ai, DeepSeek)."""
     reasoning_apart: bool = False
     """Whether reasoning tokens are counted beside `completion_tokens`, for answers without a total."""
+    extras_beside: bool = False
+    """Whether `reasoning_tokens` and `citation_tokens` stand beside completion and total (Perplexity)."""
     body: Mapping[str, JSON] = NOTHING
     """Sent with every request."""
 
@@ -139,6 +141,7 @@ _PROFILES = (
         "perplexity",
         lacks=_OPENAI_ONLY | {"seed", "logit_bias", "user", "parallel_tool_calls"},
         refuses=frozenset({"n", "tools", "tool_choice", "stop", "logprobs", "top_logprobs"}),
+        extras_beside=True,
     ),
     Profile(
         "openrouter",

@@ -1,0 +1,206 @@
+"""OpenAI Responses: a ChatRequest into an UpstreamRequest. Pure.
+
+Source: https://platform.openai.com/docs/api-reference/responses. Traps held here: `strict` is true
+unless said otherwise, unlike in the chat format; answers are kept at the provider unless `store` is
+false, and then reasoning comes back only encrypted.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import orjson
+
+from gateway.domain import Audio, File, Image, Reasoning, Text, ToolCall, ToolResult, UpstreamRequest
+from gateway.providers import failures, profiles
+from gateway.providers.responses_answers import Decoder
+from gateway.providers.writing import Parameters, instructions, lacking, lacking_part, present
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from gateway.catalogue import Deployment
+    from gateway.domain import JSON, ChatRequest, Message, Part, ResponseFormat, Tool, ToolChoice
+    from gateway.providers.profiles import Profile
+
+__all__ = ["Decoder", "error", "request"]
+
+MIN_OUTPUT_TOKENS: Final = 16
+_OWN_FIELDS: Final = (
+    *("include", "truncation", "prompt_cache_key", "prompt_cache_retention", "safety_identifier"),
+    *("background", "conversation", "previous_response_id", "max_tool_calls", "prompt", "text"),
+)
+
+error = failures.from_response
+
+
+def request(chat: ChatRequest, deployment: Deployment) -> UpstreamRequest:
+    """Write a Responses request. Raises UnsupportedFeature or InvalidRequest."""
+    profile = profiles.of(deployment)
+    parameters = Parameters(chat, deployment)
+    parameters.drop(*(profile.lacks & profiles.SAMPLING))
+    instructions(chat.messages)
+    if chat.stop:
+        raise lacking("stop")
+    own = parameters.pass_on(_OWN_FIELDS)
+    text = {**(own.pop("text", None) or {}), **present(format=_format(chat.response_format))}
+    include = sorted({*(own.pop("include", None) or ()), *_include(chat, deployment, profile)})
+    limit = chat.max_output_tokens
+    body = {
+        **profile.body,
+        **own,
+        **present(
+            model=deployment.upstream_model,
+            input=[item for message in chat.messages for item in _items(message)],
+            tools=[_tool(tool) for tool in chat.tools] or None,
+            tool_choice=_tool_choice(chat.tool_choice) if chat.tools else None,
+            max_output_tokens=None if limit is None else max(limit, MIN_OUTPUT_TOKENS),
+            reasoning=_reasoning(chat),
+            text=text or None,
+            include=include or None,
+            stream=True if chat.stream else None,
+            store=False if profile.store else None,
+        ),
+        **_taken(parameters, profile),
+    }
+    headers = _headers(chat, deployment, profile)
+    url = f"{deployment.base_url.rstrip('/')}/responses"
+    return UpstreamRequest("POST", url, headers, orjson.dumps(body), parameters.dropped())
+
+
+def _headers(chat: ChatRequest, deployment: Deployment, profile: Profile) -> dict[str, str]:
+    key = deployment.credential.api_key
+    proof = {"api-key": key} if profile.auth == "api-key" else {"authorization": f"Bearer {key}"}
+    return {
+        "content-type": "application/json",
+        "accept": "text/event-stream" if chat.stream else "application/json",
+        **({name: value for name, value in proof.items() if key and value}),
+        **deployment.headers,
+    }
+
+
+# --- parameters ----------------------------------------------------------------------------------
+
+
+def _taken(parameters: Parameters, profile: Profile) -> dict[str, JSON]:
+    names = (
+        "temperature",
+        "top_p",
+        "top_logprobs",
+        "parallel_tool_calls",
+        "metadata",
+        "service_tier",
+        "user",
+    )
+    taken = parameters.take(**{name: name for name in names if name not in profile.lacks})
+    parameters.take(logprobs="")  # asked for by `include`
+    return taken
+
+
+def _include(chat: ChatRequest, deployment: Deployment, profile: Profile) -> Iterator[str]:
+    reasons = profile.reasoning_models and profile.reasoning_models.match(deployment.upstream_model)
+    if profile.store and (reasons or chat.reasoning_effort not in {None, "none"}):
+        yield "reasoning.encrypted_content"
+    if chat.logprobs:
+        yield "message.output_text.logprobs"
+
+
+def _reasoning(chat: ChatRequest) -> JSON:
+    effort = chat.reasoning_effort
+    if effort is None and chat.reasoning_budget_tokens is not None:
+        effort = "low" if chat.reasoning_budget_tokens <= 2048 else "medium"
+    if effort is None:
+        return None
+    return {"effort": effort} if effort == "none" else {"effort": effort, "summary": "auto"}
+
+
+def _format(wanted: ResponseFormat | None) -> JSON:
+    if wanted is None:
+        return None
+    if wanted.kind != "json_schema":
+        return {"type": wanted.kind}
+    named = present(description=wanted.description, strict=wanted.strict)
+    return {"type": "json_schema", "name": wanted.name or "answer", "schema": wanted.schema, **named}
+
+
+def _tool(tool: Tool) -> dict[str, JSON]:
+    if tool.extra.get("type", "function") not in {"function"}:  # run by the provider; policy decided
+        return {"name": tool.name, **tool.extra} if tool.name else dict(tool.extra)
+    return {
+        **tool.extra,
+        "type": "function",
+        **present(name=tool.name, description=tool.description),
+        "parameters": tool.parameters or {"type": "object", "properties": {}},
+        "strict": bool(tool.strict),
+    }
+
+
+def _tool_choice(choice: ToolChoice | None) -> JSON:
+    if choice is None:
+        return None
+    return {"type": "function", "name": choice.name} if choice.mode == "named" else choice.mode
+
+
+# --- items ---------------------------------------------------------------------------------------
+
+
+def _items(message: Message) -> Iterator[dict[str, JSON]]:
+    """Write one message as items: what is said together stays together, calls stand for themselves."""
+    said: list[Part] = []
+    for part in message.parts:
+        if isinstance(part, ToolCall | ToolResult | Reasoning):
+            yield from _message(message, said)
+            said = []
+            yield from _item(part)
+        else:
+            said.append(part)
+    yield from _message(message, said)
+
+
+def _message(message: Message, said: Iterable[Part]) -> Iterator[dict[str, JSON]]:
+    content = [
+        _content(part, message.role) for part in said if not (isinstance(part, Text) and not part.text)
+    ]
+    if content:
+        role = "user" if message.role == "tool" else message.role
+        yield {"type": "message", "role": role, "content": content}
+
+
+def _item(part: ToolCall | ToolResult | Reasoning) -> Iterator[dict[str, JSON]]:
+    match part:
+        case ToolCall(id_, name, arguments):
+            yield {"type": "function_call", "call_id": id_, "name": name, "arguments": arguments or "{}"}
+        case ToolResult(call_id, parts):
+            yield {"type": "function_call_output", "call_id": call_id, "output": _output(parts)}
+        case Reasoning(text, signature, _, extra) if signature:  # only what its provider can prove
+            summary = [{"type": "summary_text", "text": text}] if text else []
+            known = {"id": extra["id"]} if "id" in extra else {}
+            yield {"type": "reasoning", **known, "summary": summary, "encrypted_content": signature}
+
+
+def _output(parts: tuple[Part, ...]) -> JSON:
+    if all(isinstance(part, Text) for part in parts):
+        return "".join(part.text for part in parts if isinstance(part, Text))
+    return [_content(part, "user") for part in parts]
+
+
+def _content(part: Part, role: str) -> dict[str, JSON]:
+    match part:
+        case Text(text):
+            return {"type": "output_text" if role == "assistant" else "input_text", "text": text}
+        case Image(url, detail):
+            return {"type": "input_image", "image_url": url, "detail": detail or "auto"}
+        case Audio(data, form):
+            return {"type": "input_audio", "input_audio": {"data": data, "format": form}}
+        case File(filename, data, file_id):
+            return {"type": "input_file", **_file(filename, data, file_id)}
+        case _:
+            raise lacking_part(part)
+
+
+def _file(filename: str | None, data: str | None, file_id: str | None) -> Mapping[str, JSON]:
+    if file_id:
+        return {"file_id": file_id}
+    if data and not data.startswith("data:"):
+        return {"file_url": data}
+    return {"filename": filename or "file", "file_data": data}
