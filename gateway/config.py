@@ -3,8 +3,8 @@
     [server]      host, port, workers, body_limit_mib, trusted_proxies, cors_origins, public_url
     [database]    url (HAECHI_DATABASE_URL goes before it), journal_dir
     [identity]    openwebui_jwt_secret_env | openwebui_jwt_secret_file, max_stale_s
-    [limits]      requests_per_minute_per_key, requests_per_minute_per_person, concurrent_requests
-    [filter]      [[filter.policies]] as filters.policy reads them, [[filter.rules]] of the institution
+    [limits]      default_max_output_tokens, drain_s (how long an abandoned answer is read on)
+    [filter]      in_house_model; [[filter.policies]] as filters.policy reads them, [[filter.rules]]
     [[providers]] name, base_url, wire, profile, zone, api_key_env | api_key_file, proxy_url, ca_bundle, …
     [[models]]    id, name, capabilities, …  [[models.deployments]] provider, upstream_model, price_key, …
     [[prices]]    as billing.prices draws them   [[fx]]
@@ -141,7 +141,7 @@ class _Builder:
             server=document.server,
             limits=document.limits,
             database_url=self._database_url(),
-            journal_dir=self.path.parent / document.database.journal_dir,
+            journal_dir=(self.path.parent / document.database.journal_dir).resolve(),
             max_stale_s=document.identity.max_stale_s,
             catalogue=Catalogue(MappingProxyType(models)),
             price_book=price_book,

@@ -45,11 +45,8 @@ class IdentityTable(TomlTable):
 
 
 class LimitsTable(TomlTable):
-    requests_per_minute_per_key: int = Field(default=0, ge=0)
-    requests_per_minute_per_person: int = Field(default=0, ge=0)
-    concurrent_requests: int = Field(default=0, ge=0)
-    default_max_output_tokens: int = Field(default=4096, gt=0)
-    drain_s: Positive = 30.0
+    default_max_output_tokens: int = Field(default=4096, ge=1, le=1_000_000)
+    drain_s: float = Field(default=30.0, ge=0, le=600)
 
 
 class FilterTable(TomlTable):

@@ -9,16 +9,16 @@ where the key is marked trusted. Nothing here reads a database, and no message r
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import unquote
-from zoneinfo import ZoneInfo
 
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
 
+from billing.periods import billing_day, day_start
 from gateway import apikeys
 from gateway.domain import Caller
 from gateway.errors import Forbidden, Unauthenticated, UnknownPerson
@@ -26,12 +26,11 @@ from gateway.organisation import Place, places, valid_on
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import date
+    from datetime import date, datetime
 
     from gateway.keyring import DerivedKey
     from gateway.organisation import Key, Organisation, Person
 
-SEOUL = ZoneInfo("Asia/Seoul")
 JWT_LIFETIME_S = 300
 JWT_LEEWAY_S = 30
 JWT_MAX_CHARS = 8192
@@ -78,14 +77,14 @@ class Directory:
         jwt_secrets: Sequence[str] = (),
     ) -> Directory:
         """Resolve `organisation` around `now` (aware). `hash_keys`: every version, newest first."""
-        day = now.astimezone(SEOUL).date()
-        midnight = datetime.combine(day + timedelta(days=1), datetime.min.time(), SEOUL)
+        today = billing_day(now)
+        tomorrow = today + timedelta(days=1)
         return cls(
             hash_keys=tuple(hash_keys),
             keys=MappingProxyType({key.digest: key for key in organisation.keys}),
-            today=_resolve(organisation, day),
-            tomorrow=_resolve(organisation, midnight.date()),
-            midnight=midnight,
+            today=_resolve(organisation, today),
+            tomorrow=_resolve(organisation, tomorrow),
+            midnight=day_start(tomorrow),
             jwt_keys=tuple(OctKey.import_key(secret) for secret in jwt_secrets),
         )
 

@@ -94,6 +94,10 @@ class Keyring:
         """Every version, newest first: what was hashed with an older secret is still found."""
         return tuple(_derive(master, purpose) for master in self.masters)
 
+    def by_version(self, purpose: Purpose) -> dict[int, bytes]:
+        """Every key by its number: the oldest is 1, so that a rotation renumbers none."""
+        return {len(self.masters) - place: key.key for place, key in enumerate(self.all(purpose))}
+
     def by_id(self, purpose: Purpose, key_id: str) -> DerivedKey | None:
         return next((key for key in self.all(purpose) if key.key_id == key_id), None)
 

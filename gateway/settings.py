@@ -39,10 +39,11 @@ class Settings(BaseSettings):
 
     def load_config(self) -> toml.Config:
         """Read haechi.toml. Raises config.ConfigError or FileNotFoundError."""
-        env = dict(os.environ)
-        if self.database_url is not None:
-            env["HAECHI_DATABASE_URL"] = self.database_url
-        return toml.load(self.config, env)
+        return toml.load(self.config, self.variables())
+
+    def variables(self) -> dict[str, str]:
+        """Return the variables that haechi.toml may name, these settings among them."""
+        return {**os.environ, **self.environment()}
 
     def keyring(self) -> Keyring:
         """Return the master secrets. Raises keyring.SecretError on a missing, weak or exposed one."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from importlib import resources
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine, inspect, text
@@ -21,7 +20,7 @@ Database = Engine
 """The name under which modules without SQL hand it on."""
 
 
-class NotMigrated(Exception):  # noqa: N818 - a state of the database
+class NotMigrated(Exception):
     """The tables are not those of this version of Haechi."""
 
     def __init__(self, korean: str, english: str) -> None:
@@ -62,15 +61,16 @@ def check_migrated(engine: Engine) -> None:
 
 
 def migrate(url: str) -> list[str]:
-    """Bring the tables up to date; return the revisions that were applied."""
+    """Bring the tables up to date; return the revisions that were applied. Raises NotMigrated if ahead."""
+    from migrations import run
+
+    known = revisions()
     with _engine(url) as engine:
         found = current_revision(engine)
-    known = revisions()
-    if found not in (None, *known):
-        with _engine(url) as engine:
+        if found is not None and found not in known:
             check_migrated(engine)
-    _upgrade(url)
-    return known[known.index(found) + 1 :] if found is not None else known
+        run.upgrade(engine)
+    return known if found is None else known[known.index(found) + 1 :]
 
 
 @contextmanager
@@ -88,13 +88,3 @@ def _engine(url: str) -> Iterator[Engine]:
         yield engine
     finally:
         engine.dispose()
-
-
-def _upgrade(url: str) -> None:
-    from alembic import command
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", str(Path(str(resources.files("migrations")))))
-    config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
-    command.upgrade(config, "head")

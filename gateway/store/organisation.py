@@ -1,17 +1,18 @@
 """SQL for units, people and keys: reading a snapshot, importing registers, issuing and ending keys.
 
-Every change bumps the `directory` revision first and in its own transaction, which takes the write lock
-before anything is read and tells every process to load anew. Times and actors are handed in.
+Every change bumps the `directory` revision in its own transaction, and first: on PostgreSQL that row's
+lock lets one change in at a time. Times and actors are handed in.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from sqlalchemy import delete, insert, select, update
 
+from billing.periods import from_us, to_us
+from billing.store import writing
 from gateway import apikeys
 from gateway.imports import plan_people, plan_units
 from gateway.organisation import Grant, Key, Organisation, Person, Unit
@@ -19,7 +20,7 @@ from gateway.store.tables import admin_event, api_key, org_unit, person, revisio
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import date
+    from datetime import date, datetime
 
     from sqlalchemy import Column, Connection, Engine, RowMapping, Table
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from gateway.keyring import DerivedKey
 
 DIRECTORY = "directory"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class NoSuchKey(LookupError):
@@ -78,7 +78,7 @@ def import_units(
     engine: Engine, rows: Sequence[Row[Unit]], *, at: datetime, actor: str, absent_end: date | None = None
 ) -> Plan[Unit]:
     """Bring the units in line with `rows`, all or nothing. Raises imports.ImportFailed."""
-    with engine.begin() as connection:
+    with writing(engine).begin() as connection:
         bump_revision(connection)
         plan = plan_units(_units(connection), rows, absent_end=absent_end)
         _replace(connection, org_unit, org_unit.c.code, plan.changes)
@@ -90,7 +90,7 @@ def import_people(
     engine: Engine, rows: Sequence[Row[Person]], *, at: datetime, actor: str, absent_end: date | None = None
 ) -> Plan[Person]:
     """Bring the people in line with `rows`, all or nothing. Raises imports.ImportFailed."""
-    with engine.begin() as connection:
+    with writing(engine).begin() as connection:
         bump_revision(connection)
         plan = plan_people(_people(connection), rows, _units(connection), absent_end=absent_end)
         _replace(connection, person, person.c.employee_id, plan.changes)
@@ -131,7 +131,7 @@ def create_key(
         created_at=at,
         grant=grant,
     )
-    with engine.begin() as connection:
+    with writing(engine).begin() as connection:
         bump_revision(connection)
         connection.execute(insert(api_key).values(**_key_row(key)))
         owner = {"person_id": grant.person_id, "service": grant.service}
@@ -141,7 +141,7 @@ def create_key(
 
 def revoke_key(engine: Engine, id_or_prefix: str, *, at: datetime, actor: str) -> Key:
     """Revoke the one key of that id or shown prefix; revoking twice changes nothing. Raises NoSuchKey."""
-    with engine.begin() as connection:
+    with writing(engine).begin() as connection:
         bump_revision(connection)
         found = [key for key in _keys(connection) if id_or_prefix in (key.id, key.prefix)]
         if len(found) != 1:
@@ -155,23 +155,12 @@ def revoke_key(engine: Engine, id_or_prefix: str, *, at: datetime, actor: str) -
 
 
 def bump_revision(connection: Connection) -> None:
-    """Move the directory's revision; must be the first statement, as it takes the write lock."""
+    """Move the directory's revision; must be the first statement: its row lock orders the changes."""
     moved = connection.execute(
         update(revision).where(revision.c.name == DIRECTORY).values(number=revision.c.number + 1)
     )
     if moved.rowcount == 0:
         connection.execute(insert(revision).values(name=DIRECTORY, number=1))
-
-
-def to_us(at: datetime) -> int:
-    """Microseconds since 1970 UTC of an aware time, exactly."""
-    delta = at - _EPOCH
-    return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
-
-
-def from_us(us: int) -> datetime:
-    seconds, microsecond = divmod(us, 1_000_000)
-    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=microsecond)
 
 
 # --- rows <-> values -----------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gateway.store.organisation import to_us
+from billing.periods import to_us
 from gateway.store.tables import receipt
 
 if TYPE_CHECKING:

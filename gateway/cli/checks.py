@@ -1,0 +1,322 @@
+"""What `haechi doctor` looks at. Each check returns findings that say how to mend what they found."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import shutil
+import socket
+import ssl
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
+
+import httpx
+from sqlalchemy import make_url, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from billing.store import DatabaseUnavailable, open_engine
+from gateway.config import Config, unpriced
+from gateway.config_mistakes import ConfigError
+from gateway.keyring import SecretError
+from gateway.settings import Settings
+from gateway.store.database import NotMigrated, check_migrated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from sqlalchemy import Engine
+
+    from gateway.catalogue import Deployment
+
+State = Literal["ok", "warn", "fail"]
+_MARKS = {"ok": "정상", "warn": "주의", "fail": "실패"}
+MIN_DISK_MIB, LOW_DISK_MIB = 200, 2048
+MAX_SKEW_S = 30
+REACH_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`fix_…` is empty when there is nothing to do."""
+
+    state: State
+    name: str
+    korean: str
+    english: str
+    fix_korean: str = ""
+    fix_english: str = ""
+
+    def text(self) -> str:
+        lines = [f"[{_MARKS[self.state]}] {self.name}: {self.korean} / {self.english}"]
+        if self.fix_korean:
+            lines.append(f"       → {self.fix_korean} / {self.fix_english}")
+        return "\n".join(lines)
+
+    def row(self) -> dict[str, str]:
+        return {
+            "state": self.state,
+            "name": self.name,
+            "korean": self.korean,
+            "english": self.english,
+            "fix_korean": self.fix_korean,
+            "fix_english": self.fix_english,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Reached:
+    finding: Finding
+    server_time: datetime | None = None
+    measured_at: datetime | None = None
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """Run every check that the ones before it allow; never raises for what it looks at."""
+    findings = [*_environment(), *_secrets(settings)]
+    config, found = _config(settings)
+    findings += found
+    if config is None:
+        return findings
+    findings += _prices(config)
+    findings += _database(config)
+    findings += _disk(config)
+    findings += _port(config)
+    reached = _providers(config)
+    findings += [result.finding for result in reached]
+    findings += _clock(reached)
+    return findings
+
+
+# --- environment, secrets, config ----------------------------------------------------------------
+
+
+def _environment() -> Iterator[Finding]:
+    known = {f"HAECHI_{name.upper()}" for name in Settings.model_fields} | {"HAECHI_DEBUG"}
+    for name in sorted(os.environ):
+        if not name.startswith("HAECHI_") or name in known:
+            continue
+        close = difflib.get_close_matches(name, known, 1)
+        hint = f" {close[0]}?" if close else ""
+        yield Finding(
+            "warn",
+            "environment",
+            f"{name}은(는) 쓰이지 않는 환경 변수입니다.{hint}",
+            f"{name} is not a variable that Haechi reads.{hint}",
+            "이름을 고치거나 지우세요",
+            "mend the name or remove it",
+        )
+
+
+def _secrets(settings: Settings) -> Iterator[Finding]:
+    try:
+        keyring = settings.keyring()
+    except SecretError as error:
+        yield Finding("fail", "secrets", error.korean, error.english)
+    else:
+        count = len(keyring.masters)
+        yield Finding("ok", "secrets", f"마스터 비밀키 {count}개", f"{count} master secret(s)")
+
+
+def _config(settings: Settings) -> tuple[Config | None, list[Finding]]:
+    try:
+        config = settings.load_config()
+    except FileNotFoundError:
+        missing = Finding(
+            "fail", "config", f"{settings.config} 없음", "no such file", "`haechi init`", "`haechi init`"
+        )
+        return None, [missing]
+    except ConfigError as error:
+        return None, [
+            Finding("fail", "config", f"{m.line}행 {m.key}: {m.korean}", f"line {m.line}: {m.english}")
+            for m in error.mistakes
+        ]
+    findings = [Finding("warn", "config", korean, english) for korean, english in config.warnings]
+    if not config.catalogue.models:
+        findings.append(
+            Finding(
+                "warn", "config", "모델이 없습니다", "no models",
+                "[[models]]를 더하세요 (docs/configuration.md)", "add [[models]]",
+            )
+        )  # fmt: skip
+    models = len(config.catalogue.models)
+    return config, [*findings, Finding("ok", "config", f"{config.path}: 모델 {models}개", f"{models} models")]
+
+
+def _prices(config: Config) -> Iterator[Finding]:
+    for deployment, key in unpriced(config, datetime.now(UTC)):
+        yield Finding(
+            "fail",
+            "prices",
+            f"{deployment}: 오늘 적용되는 단가나 환율이 없습니다 ({key})",
+            f"{deployment}: no price or rate in force today ({key})",
+            "[[prices]] 또는 [[fx]]를 더하세요",
+            "add to [[prices]] or [[fx]]",
+        )
+
+
+# --- database, disk, port ------------------------------------------------------------------------
+
+
+def _database(config: Config) -> Iterator[Finding]:
+    shown = make_url(config.database_url).render_as_string(hide_password=True)
+    try:
+        engine = open_engine(config.database_url)
+        try:
+            check_migrated(engine)
+            _write_nothing(engine)
+        finally:
+            engine.dispose()
+    except NotMigrated as error:
+        yield Finding("fail", "database", error.korean, error.english)
+    except DatabaseUnavailable as error:
+        yield Finding("fail", "database", error.korean, error.english)
+    except (SQLAlchemyError, ValueError) as error:
+        kind = type(getattr(error, "orig", None) or error).__name__
+        yield Finding(
+            "fail",
+            "database",
+            f"{shown}에 쓸 수 없습니다 ({kind})",
+            f"cannot write to {shown} ({kind})",
+            "주소·계정·파일 권한(폴더까지 쓰기 가능해야 함)을 확인하세요",
+            "check address, account and permissions (the folder must be writable, too)",
+        )
+    else:
+        yield Finding("ok", "database", f"{shown}, 테이블 최신", "reachable, writable, tables up to date")
+
+
+def _write_nothing(engine: Engine) -> None:
+    """Touch a row and roll back: a read-only file or account shows itself only on writing."""
+    with engine.connect() as connection:
+        connection.execute(text("UPDATE revision SET number = number WHERE name = 'doctor'"))
+        connection.rollback()
+
+
+def _disk(config: Config) -> Iterator[Finding]:
+    url = make_url(config.database_url)
+    file = Path(url.database or "") if url.get_backend_name() == "sqlite" else config.path
+    folder = file.absolute().parent
+    if not folder.is_dir():
+        return
+    free_mib = shutil.disk_usage(folder).free // 2**20
+    state: State = "ok" if free_mib >= LOW_DISK_MIB else "warn" if free_mib >= MIN_DISK_MIB else "fail"
+    yield Finding(
+        state,
+        "disk",
+        f"{folder}: {free_mib:,} MiB 남음",
+        f"{free_mib:,} MiB free",
+        "" if state == "ok" else "공간을 늘리세요. 장부를 쓸 수 없으면 요청을 받지 않습니다",
+        "" if state == "ok" else "make room; without it requests are refused",
+    )
+
+
+def _port(config: Config) -> Iterator[Finding]:
+    host, port = config.server.host, config.server.port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            yield Finding(
+                "warn",
+                "port",
+                f"{host}:{port}을(를) 열 수 없습니다. 이미 실행 중일 수 있습니다",
+                f"cannot bind {host}:{port}; perhaps Haechi runs already",
+                "실행 중이 아니라면 [server] port를 바꾸세요",
+                "if it does not, change [server] port",
+            )
+
+
+# --- providers and the clock ---------------------------------------------------------------------
+
+
+def _providers(config: Config) -> list[_Reached]:
+    """Ask each distinct address once, side by side; no prompt is sent and no token is spent."""
+    deployments = {
+        (deployment.base_url, deployment.proxy_url, deployment.ca_bundle): deployment
+        for model in config.catalogue.models.values()
+        for deployment in model.deployments
+    }
+    if not deployments:
+        return []
+    with ThreadPoolExecutor(max_workers=16) as pool:
+        return list(pool.map(_reach, deployments.values()))
+
+
+def _reach(deployment: Deployment) -> _Reached:
+    name = f"provider {deployment.provider}"
+    host = urlsplit(deployment.base_url).netloc
+    try:
+        verify = ssl.create_default_context(cafile=deployment.ca_bundle)
+        with httpx.Client(
+            proxy=deployment.proxy_url, verify=verify, timeout=REACH_TIMEOUT_S, trust_env=False
+        ) as client:
+            answer = client.get(f"{deployment.base_url}/models", headers=_proof(deployment))
+    except (httpx.HTTPError, OSError) as error:
+        kind = type(error).__name__
+        return _Reached(
+            Finding(
+                "fail",
+                name,
+                f"{host}에 연결할 수 없습니다 ({kind})",
+                f"cannot reach {host} ({kind})",
+                "주소, 방화벽, proxy_url, ca_bundle을 확인하세요",
+                "check the address, firewall, proxy_url and ca_bundle",
+            )
+        )
+    return _Reached(_answered(name, host, answer), _date_of(answer), datetime.now(UTC))
+
+
+def _answered(name: str, host: str, answer: httpx.Response) -> Finding:
+    took_ms = answer.elapsed.total_seconds() * 1000
+    if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+        return Finding(
+            "warn",
+            name,
+            f"{host}에 연결되지만 키를 받아 주지 않습니다 ({answer.status_code})",
+            f"{host} answers and refuses the key ({answer.status_code})",
+            "api_key_env나 api_key_file의 값을 확인하세요",
+            "check what api_key_env or api_key_file holds",
+        )
+    return Finding("ok", name, f"{host} 응답 {took_ms:.0f} ms", f"{host} answers in {took_ms:.0f} ms")
+
+
+def _proof(deployment: Deployment) -> dict[str, str]:
+    """Return the headers that show our key, where a bearer token is how that provider takes it."""
+    key = deployment.credential.api_key
+    return {"authorization": f"Bearer {key}"} if key and deployment.wire == "openai" else {}
+
+
+def _date_of(answer: httpx.Response) -> datetime | None:
+    try:
+        return parsedate_to_datetime(answer.headers["date"])
+    except (KeyError, ValueError):
+        return None
+
+
+def _clock(reached: Iterable[_Reached]) -> Iterator[Finding]:
+    """Compare our clock with the providers' (their Date header): the median is what we trust."""
+    skew = sorted(
+        (r.measured_at - r.server_time).total_seconds() for r in reached if r.server_time and r.measured_at
+    )
+    if not skew:
+        yield Finding(
+            "ok", "clock", "비교할 서버가 없어 확인하지 못했습니다", "not compared: no server answered"
+        )
+        return
+    off_s = skew[len(skew) // 2]
+    state: State = "ok" if abs(off_s) <= MAX_SKEW_S else "fail"
+    fix: Callable[[str], str] = lambda words: "" if state == "ok" else words  # noqa: E731
+    yield Finding(
+        state,
+        "clock",
+        f"다른 서버와의 차이 {off_s:+.0f}초",
+        f"{off_s:+.0f} s against other servers",
+        fix("시각 동기화(chrony, timedatectl)를 켜세요. 청구일과 토큰 검증이 어긋납니다"),
+        fix("switch on time synchronisation: billing days and user tokens depend on it"),
+    )

@@ -1,0 +1,170 @@
+"""`haechi models`: what is open, where it runs, what it costs."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gateway.cli.common import (
+    ConfigOption,
+    Exit,
+    JsonOption,
+    config_of,
+    fail,
+    now,
+    print_json,
+    say,
+    settings_for,
+    show_table,
+)
+
+if TYPE_CHECKING:
+    from gateway.catalogue import Deployment, Model
+    from gateway.config import Config
+
+app = typer.Typer(no_args_is_help=True, help="모델과 단가 / models and prices")
+ModelArgument = Annotated[str, typer.Argument(help="모델 id / id of the model")]
+
+
+@app.command("list")
+def list_(json: JsonOption = False, config: ConfigOption = None) -> None:
+    """열려 있는 모델의 목록입니다 / List the models."""
+    read = config_of(settings_for(config))
+    models = list(read.catalogue.models.values())
+    if json:
+        print_json([_row(model) for model in models])
+        return
+    show_table(
+        ("모델", "이름", "제공자", "위치", "종류", "배포", ""),
+        [
+            (
+                model.id,
+                model.name,
+                model.owned_by,
+                "·".join(sorted(_ZONES[zone.value] for zone in model.zones)),
+                model.kind,
+                len(model.deployments),
+                "모의 (simulated)" if model.simulated else "",
+            )
+            for model in models
+        ],
+    )
+
+
+@app.command()
+def show(model: ModelArgument, json: JsonOption = False, config: ConfigOption = None) -> None:
+    """모델 하나를 자세히 봅니다 / Show one model."""
+    found = _model(config_of(settings_for(config)), model)
+    if json:
+        print_json(_row(found))
+        return
+    say(f"{found.id} — {found.name} ({found.owned_by}, {found.kind})")
+    if found.description:
+        say(found.description)
+    for deployment in found.deployments:
+        say(
+            f"  {deployment.id}: {_ZONES[deployment.zone.value]}, {deployment.wire}/{deployment.profile},"
+            f" {deployment.base_url} → {deployment.upstream_model}, 단가 {deployment.price_key}"
+            + (" [모의 / simulated]" if deployment.simulated else "")
+        )
+
+
+@app.command()
+def price(model: ModelArgument, json: JsonOption = False, config: ConfigOption = None) -> None:
+    """오늘 적용되는 단가와 환율입니다 / The price and rate in force today."""
+    from billing.prices import NoPrice
+
+    read = config_of(settings_for(config))
+    rows = []
+    for deployment in _model(read, model).deployments:
+        try:
+            rows += _prices(read, deployment)
+        except NoPrice:
+            fail(
+                f"{deployment.id}에 오늘 적용되는 단가나 환율이 없습니다.",
+                f"{deployment.id} has no price or rate in force today.",
+            )
+    if json:
+        print_json(rows)
+        return
+    show_table(
+        ("배포", "구분", "단가", "단위", "적용일", "출처", "확인"),
+        [
+            (
+                r["deployment"],
+                r["class"],
+                f"{r['price']} {r['currency']}",
+                r["per"],
+                r["from"],
+                r["source"],
+                "확인됨" if r["verified"] else "미확인 (unverified)",
+            )
+            for r in rows
+        ],
+    )
+
+
+_ZONES = {"external": "외부", "in_house": "내부"}
+
+
+def _prices(config: Config, deployment: Deployment) -> list[dict[str, object]]:
+    from billing.quotes import PER
+
+    quote = config.price_book.quote(deployment.price_key, now())
+    price = quote.price
+    return [
+        {
+            "deployment": deployment.id,
+            "price_key": price.key,
+            "version": price.version,
+            "class": usage_class,
+            "price": str(amount),
+            "currency": price.currency,
+            "per": PER[usage_class],
+            "from": price.starts_at.isoformat(),
+            "fx": str(quote.fx.rate) if quote.fx else None,
+            "fx_date": quote.fx.day.isoformat() if quote.fx else None,
+            "source": price.source,
+            "verified": price.verified,
+        }
+        for usage_class, amount in price.prices.items()
+    ]
+
+
+def _model(config: Config, wanted: str) -> Model:
+    found = config.catalogue.get(wanted)
+    if found is None:
+        close = difflib.get_close_matches(wanted, config.catalogue.models, 1)
+        hint = f" ('{close[0]}'?)" if close else ""
+        fail(f"모델 '{wanted}'이(가) 없습니다.{hint}", f"There is no model '{wanted}'.{hint}", Exit.USAGE)
+    return found
+
+
+def _row(model: Model) -> dict[str, object]:
+    return {
+        "id": model.id,
+        "name": model.name,
+        "owned_by": model.owned_by,
+        "kind": model.kind,
+        "capabilities": sorted(model.capabilities),
+        "zones": sorted(zone.value for zone in model.zones),
+        "simulated": model.simulated,
+        "context_tokens": model.context_tokens,
+        "max_output_tokens": model.max_output_tokens,
+        "deployments": [
+            {
+                "id": deployment.id,
+                "provider": deployment.provider,
+                "zone": deployment.zone.value,
+                "wire": deployment.wire,
+                "profile": deployment.profile,
+                "upstream_model": deployment.upstream_model,
+                "price_key": deployment.price_key,
+                "region": deployment.region,
+                "country": deployment.country,
+            }
+            for deployment in model.deployments
+        ],
+    }

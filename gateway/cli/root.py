@@ -1,0 +1,94 @@
+"""The command tree, and the one place where an error becomes a message and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import typer
+
+from gateway.cli import filtering, keys, ledger, models, registers, reports, serving, setup
+from gateway.cli.common import Exit, Failure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+app = typer.Typer(
+    name="haechi",
+    help="해치: 공공기관을 위한 생성형 AI 게이트웨이 / a metered AI gateway for public institutions",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for module in (setup, serving, filtering):
+    module.register(app)
+app.add_typer(keys.app, name="keys")
+app.add_typer(registers.departments, name="departments")
+app.add_typer(registers.people, name="people")
+app.add_typer(models.app, name="models")
+app.add_typer(reports.app, name="report")
+app.add_typer(ledger.app, name="ledger")
+
+
+def run() -> None:
+    try:
+        app()
+    except Failure as failure:
+        _end([failure.korean, failure.english], failure.code)
+    except KeyboardInterrupt:
+        _end(["중단했습니다.", "Interrupted."], Exit.INTERRUPTED)
+    except BrokenPipeError:  # the reader of our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Exception as error:
+        if os.environ.get("HAECHI_DEBUG"):
+            raise
+        _end(*_explained(error))
+
+
+def _explained(error: Exception) -> tuple[list[str], Exit]:
+    """Put errors of the parts below into words. Imports here: only a failing command pays for them."""
+    from billing.store import DatabaseUnavailable
+    from gateway.config_mistakes import ConfigError
+    from gateway.imports import ImportFailed
+    from gateway.keyring import SecretError
+    from gateway.store.database import NotMigrated
+
+    match error:
+        case ConfigError():
+            count = len(error.mistakes)
+            title = f"{error.path}에 잘못된 곳이 {count}곳 있습니다 / {count} mistakes:"
+            return [title, *(f"  {mistake}" for mistake in error.mistakes)], Exit.CONFIG
+        case ImportFailed():
+            title = f"{len(error.mistakes)}곳이 잘못되어 아무것도 바꾸지 않았습니다 / nothing was changed:"
+            return [title, *(f"  {mistake}" for mistake in error.mistakes)], Exit.INPUT
+        case SecretError():
+            return [error.korean, error.english], Exit.CONFIG
+        case NotMigrated() | DatabaseUnavailable():
+            return [error.korean, error.english], Exit.UNAVAILABLE
+    return _database_fault(error) or _internal_fault(error)
+
+
+def _database_fault(error: Exception) -> tuple[list[str], Exit] | None:
+    if type(error).__module__.partition(".")[0] != "sqlalchemy":
+        return None
+    kind = type(error).__name__
+    return [
+        f"데이터베이스를 쓸 수 없습니다({kind}). `haechi doctor`로 확인하세요.",
+        f"The database cannot be used ({kind}). `haechi doctor` tells why.",
+    ], Exit.UNAVAILABLE
+
+
+def _internal_fault(error: Exception) -> tuple[list[str], Exit]:
+    """Name the kind of error only: its text may hold what a person typed or a secret."""
+    kind = type(error).__name__
+    return [
+        f"예상하지 못한 오류입니다({kind}). HAECHI_DEBUG=1을 붙여 다시 실행하면 자세히 볼 수 있습니다.",
+        f"Unexpected error ({kind}). Run it again with HAECHI_DEBUG=1 for details.",
+    ], Exit.INTERNAL
+
+
+def _end(lines: Iterable[str], code: Exit) -> None:
+    first, *rest = lines
+    typer.echo("\n".join([f"오류: {first}", *(f"  {line}" for line in rest)]), err=True)
+    sys.exit(int(code))

@@ -1,0 +1,104 @@
+"""`haechi serve`, `health` and `demo`."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Any
+
+import typer
+
+from gateway.cli.common import ConfigOption, Exit, config_of, fail, say, settings_for, warn
+
+GRACE_S = 30
+"""How long a stopping worker waits for streams that are still running."""
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(serve)
+    app.command()(health)
+    app.command()(demo)
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="[server] host보다 우선 / before [server] host")] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="[server] port보다 우선")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, max=64, help="[server] workers보다 우선")] = None,
+    config: ConfigOption = None,
+) -> None:
+    """게이트웨이를 시작합니다 / Start the gateway."""
+    import uvicorn
+
+    from gateway.store.database import opened
+
+    settings = settings_for(config)
+    read = config_of(settings)
+    settings.keyring()
+    with opened(read.database_url):
+        pass
+    for korean, english in read.warnings:
+        warn(korean, english)
+    os.environ.update(settings.environment())  # the workers read the same settings
+    server = read.server
+    address, number = host or server.host, port or server.port
+    say(f"http://{address}:{number} 에서 시작합니다 (멈춤: Ctrl-C).", "Starting; Ctrl-C stops.")
+    uvicorn.run(
+        "gateway.app:create",
+        factory=True,
+        host=address,
+        port=number,
+        workers=workers or server.workers,
+        **_uvicorn_options(server.trusted_proxies),
+    )
+
+
+def _uvicorn_options(trusted_proxies: list[str]) -> dict[str, Any]:
+    """Return how uvicorn is run everywhere: fast parsers, no log of paths, no word about itself."""
+    return {
+        "loop": "uvloop",
+        "http": "httptools",
+        "ws": "none",
+        "log_config": None,  # gateway.app configures structlog
+        "access_log": False,
+        "server_header": False,
+        "proxy_headers": bool(trusted_proxies),
+        "forwarded_allow_ips": trusted_proxies,
+        "timeout_graceful_shutdown": GRACE_S,
+        "backlog": 4096,
+    }
+
+
+def health(
+    ready: Annotated[
+        bool, typer.Option("--ready", help="받을 준비까지 확인(/readyz) / ask /readyz instead of /livez")
+    ] = False,
+    url: Annotated[
+        str | None, typer.Option(help="기본: 설정의 주소 / default: the configured address")
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """실행 중인 게이트웨이가 살아 있는지 묻습니다 / Ask a running gateway whether it is well."""
+    from urllib.request import ProxyHandler, build_opener
+
+    if url is None:
+        server = config_of(settings_for(config)).server
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(server.host, server.host)  # noqa: S104 - compared
+        url = f"http://{host}:{server.port}"
+    address = f"{url.rstrip('/')}/{'readyz' if ready else 'livez'}"
+    try:
+        build_opener(ProxyHandler({})).open(address, timeout=5).close()
+    except OSError as error:
+        fail(f"응답이 없습니다: {address} ({error})", f"No answer from {address}", Exit.UNAVAILABLE)
+    say("정상 / ok")
+
+
+def demo(
+    once: Annotated[
+        bool, typer.Option("--once", help="한 번 보여 주고 끝냄 / run the job once and exit")
+    ] = False,
+    clients: Annotated[int, typer.Option(min=1, max=64, help="동시에 묻는 수 / concurrent clients")] = 1,
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8080,
+) -> None:
+    """실제 프롬프트로 전체 과정을 보여 줍니다 / Show the whole job on real prompts."""
+    from gateway.demo import run_demo
+
+    raise typer.Exit(run_demo(once=once, clients=clients, port=port))
