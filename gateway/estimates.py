@@ -42,6 +42,8 @@ class Estimator:
 
     def wants_sample(self, model_id: str) -> bool:
         """Whether this reported exchange should be learnt from."""
+        if not _encoding.cache_info().currsize:
+            return False
         seen = self._seen[model_id] = self._seen.get(model_id, 0) + 1
         return seen <= MIN_SAMPLES or seen % SAMPLE_EVERY == 0
 

@@ -77,6 +77,7 @@ class Way:
     zones: frozenset[Zone]
     verdict: Verdict
     rerouted: bool = False
+    """Another model answers than the one that was asked for."""
 
 
 class CurrentDirectory(Protocol):
@@ -185,15 +186,13 @@ class Pipeline:
             if inside is None:
                 await self._record(call, way, attempts=0)
                 raise refusals.in_house_only(way.verdict, self._in_house_models(call.caller))
-            way = self._way(call, inside, detection, Zone.IN_HOUSE, rerouted=inside is not model)
+            way = _kept_inside(self._way(call, inside, detection, Zone.IN_HOUSE), model)
         if way.verdict.action is Action.BLOCK:
             await self._record(call, way, attempts=0)
             raise refusals.blocked(way.verdict)
         return way
 
-    def _way(
-        self, call: Call, model: Model, detection: Detection, zone: Zone, *, rerouted: bool = False
-    ) -> Way:
+    def _way(self, call: Call, model: Model, detection: Detection, zone: Zone) -> Way:
         policy: ZonePolicy = self._parts.policies.for_(call.caller.unit_path, zone, call.received_at)
         try:
             verdict = decide(detection, policy, self._parts.finding_key)
@@ -202,7 +201,7 @@ class Pipeline:
         for finding in verdict.findings:
             metrics.count(metrics.findings, finding.span.type, finding.action.word)
         metrics.observe(metrics.inspection, seconds=verdict.receipt.elapsed_us / 1_000_000)
-        return Way(model, model.zones if zone is Zone.EXTERNAL else frozenset({zone}), verdict, rerouted)
+        return Way(model, model.zones if zone is Zone.EXTERNAL else frozenset({zone}), verdict)
 
     def _inside(self, model: Model, caller: Caller) -> Model | None:
         if Zone.IN_HOUSE in model.zones:
@@ -272,6 +271,15 @@ class Pipeline:
         return Attempt(self._parts.desk, dispatch, request, sent, deployment, speaking)
 
 
+def _kept_inside(way: Way, asked: Model) -> Way:
+    """Mark a way that leads inside because nothing may leave: its receipt says route."""
+    if way.verdict.action is Action.BLOCK:
+        return way
+    receipt = dataclasses.replace(way.verdict.receipt, action=Action.ROUTE)
+    verdict = dataclasses.replace(way.verdict, action=Action.ROUTE, receipt=receipt)
+    return dataclasses.replace(way, verdict=verdict, rerouted=way.model is not asked)
+
+
 def _zone(model: Model) -> Zone:
     """Return the zone a model is judged by: outside as soon as one of its deployments is."""
     return Zone.EXTERNAL if Zone.EXTERNAL in model.zones else Zone.IN_HOUSE
@@ -306,7 +314,7 @@ def _headers(way: Way, attempt: Attempt) -> dict[str, str]:
     headers = {
         "x-haechi-model": way.model.id,
         "x-haechi-zone": attempt.deployment.zone,
-        "x-haechi-verdict": "route" if way.rerouted else way.verdict.action.word,
+        "x-haechi-verdict": way.verdict.action.word,
     }
     if way.verdict.receipt.counts:
         headers["x-haechi-findings"] = ",".join(f"{k}={n}" for k, n in way.verdict.receipt.counts.items())
