@@ -56,6 +56,7 @@ _NUMBER_AT_END: Final = re.compile(
 _WORD_AT_END: Final = re.compile(r"[^\s\"'`,;<>()\[\]{}=]+\Z")
 _LABELLED_AT_END: Final = re.compile(_LABELS + r"[^\w\n]{0,4}(?:은|는|이|가)?[^\w\n]{0,4}[^\s\"']{0,40}\Z")
 _PEM_HEAD: Final = re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY")
+_PEM_AT_END: Final = re.compile(r"-{1,5}(?:BEGIN[A-Z ]{0,30}-{0,5})?\Z")
 _PEM_END: Final = re.compile(r"-----END [A-Z ]{0,30}-----")
 _WORD_ON: Final = re.compile(r"[^\s\"'`,;<>()\[\]{}]*")
 
@@ -114,7 +115,8 @@ class AnswerGuard:
             if span.type == SECRET:
                 at = self._swallow_on(text, start, end)
         pieces.append(self._passed(text[at:cut]))
-        self._held = text[max(at, cut) :]
+        in_block = self._swallowing is _PEM_END  # the end of its last line may be here already
+        self._held = text[-HELD_AT_MOST:] if in_block else text[max(at, cut) :]
         self._context = (self._context + text[: max(at, cut)])[-_CONTEXT:]
         return "".join(pieces)
 
@@ -166,15 +168,17 @@ class AnswerGuard:
         """What is left after the secret that is being swallowed."""
         if self._swallowing is _WORD_ON:
             end = _word_end(text, 0)
-        elif self._swallowing is _PEM_END:
+            if end < len(text):
+                self._swallowing = None
+            return text[end:]
+        if self._swallowing is _PEM_END:
             closing = _PEM_END.search(text)
-            end = closing.end() if closing else len(text)
-            self._held = "" if closing else text[-HELD_AT_MOST:]
-        else:
-            return text
-        if end < len(text):
-            self._swallowing = None
-        return text[end:]
+            if closing is None:
+                self._held = text[-HELD_AT_MOST:]
+                return ""
+            self._held, self._swallowing = "", None
+            return text[closing.end() :]
+        return text
 
 
 class _Quotes:
@@ -205,6 +209,9 @@ def _pending(text: str, context: str) -> int:
         return len(text)
     number = _NUMBER_AT_END.search(text, at)
     cut = number.start() if number else len(text)
+    block = _PEM_AT_END.search(text, at)
+    if block:
+        cut = min(cut, block.start())
     word = _WORD_AT_END.search(text, at)
     if word and _may_be_secret(word.group()):
         cut = min(cut, word.start())
