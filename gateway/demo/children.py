@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -28,7 +27,10 @@ class ChildFailed(Exception):
 
 
 class Child:
-    """One server under its guard. `log` receives its standard error (and output, after the ready line)."""
+    """One server under its guard.
+
+    `log` receives its standard error, and its output after the ready line. `env` None: ours.
+    """
 
     def __init__(self, command: Sequence[str], log: Path, env: Mapping[str, str] | None = None) -> None:
         self._log_path = log
@@ -39,7 +41,7 @@ class Child:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
-            env={**os.environ, **(env or {})},
+            env=env,
             start_new_session=True,  # Ctrl-C goes to the parent alone, which then stops us in order
         )
 

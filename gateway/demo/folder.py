@@ -1,0 +1,101 @@
+"""`.demo/`: made anew by every run, so that its books hold one run and nothing else.
+
+A run deletes only a folder that carries its mark. While one demo is up its folder is locked, and a
+second one uses a folder of its own.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from gateway.installation import initialise
+from gateway.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DEFAULT = Path(".demo")
+MARK = "haechi-demo.lock"
+
+
+@dataclass(frozen=True, slots=True)
+class DemoFolder:
+    path: Path
+
+    @classmethod
+    @contextmanager
+    def fresh(cls, wanted: Path = DEFAULT) -> Iterator[Self]:
+        """Yield an empty, locked folder: `wanted`, or another one while a running demo has that."""
+        path = wanted
+        path.mkdir(exist_ok=True)
+        if _foreign(path):
+            path = Path(tempfile.mkdtemp(prefix="haechi-demo-"))
+        with (path / MARK).open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                with cls.fresh(Path(tempfile.mkdtemp(prefix="haechi-demo-"))) as other:
+                    yield other
+                return
+            _empty(path)
+            yield cls(path)
+
+    @property
+    def config(self) -> Path:
+        return self.path / "haechi.toml"
+
+    @property
+    def database(self) -> Path:
+        return self.path / "haechi.db"
+
+    def initialise(self, catalogue: str, host: str, port: int) -> Settings:
+        """Lay down configuration, secrets and database, the way `haechi init` does."""
+        initialise(self.path, config_text=_head(host, port) + catalogue, settings=self.settings())
+        return self.settings()
+
+    def settings(self) -> Settings:
+        """Return the settings of this folder, whatever HAECHI_… the shell has set."""
+        return Settings(
+            config=self.config,
+            secret_file=self.path / "haechi.secret",
+            database_url=None,
+            secret_key=None,
+        )
+
+
+def _head(host: str, port: int) -> str:
+    return f"""# 시연용 설정: `haechi demo`가 만들었고 다음 실행 때 새로 만듭니다.
+# Made by `haechi demo`; the next run makes it anew.
+
+[server]
+host = "{host}"
+port = {port}
+
+[database]
+url = "sqlite:///haechi.db"
+
+[filter]
+in_house_model = "haechi-local"
+
+"""
+
+
+def _foreign(path: Path) -> bool:
+    """Whether the folder holds something that is not ours to delete."""
+    return any(path.iterdir()) and not (path / MARK).exists()
+
+
+def _empty(path: Path) -> None:
+    for entry in path.iterdir():
+        if entry.name == MARK:
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
