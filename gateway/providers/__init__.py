@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 if TYPE_CHECKING:
     from gateway.providers.base import Adapter
 
-WIRES = ("openai", "anthropic", "gemini", "responses")
+WIRES = ("openai", "anthropic", "gemini", "responses", "bedrock", "cohere")
 
 
 def adapter(wire: str) -> Adapter:

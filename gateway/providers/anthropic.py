@@ -6,7 +6,6 @@ refused there; results of parallel calls must stand in one turn; thinking exclud
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final
 
 import orjson
@@ -14,6 +13,7 @@ import orjson
 from gateway.domain import Audio, File, Image, Reasoning, Text, ToolCall, ToolResult, UpstreamRequest
 from gateway.providers import failures
 from gateway.providers.anthropic_answers import Decoder
+from gateway.providers.claude import thinking
 from gateway.providers.writing import (
     DEFAULT_MAX_OUTPUT_TOKENS,
     Parameters,
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     )
 
 VERSION: Final = "2023-06-01"
-MIN_BUDGET_TOKENS: Final = 1024
-_BUDGET_OF_EFFORT: Final = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 24576}
 _OWN_FIELDS: Final = (
     *("thinking", "container", "context_management", "mcp_servers", "cache_control"),
     *("inference_geo", "output_config", "speed", "anthropic_beta"),
@@ -71,7 +69,7 @@ def request(chat: ChatRequest, deployment: Deployment) -> UpstreamRequest:
             metadata=user or None,
             stream=True if chat.stream else None,
         ),
-        **_thinking(chat, deployment.upstream_model, limit, parameters),
+        **thinking(chat, deployment.upstream_model, limit, parameters),
         **_sampling(parameters),
     }
     own = parameters.pass_on(_OWN_FIELDS)
@@ -108,29 +106,6 @@ def _sampling(parameters: Parameters) -> dict[str, JSON]:
         taken["temperature"] = min(temperature, 1.0)  # the scale ends at 1 here, at 2 in OpenAI's
     tier = parameters.take(service_tier="service_tier").get("service_tier")
     return taken | ({"service_tier": tier} if tier in {"auto", "standard_only"} else {})
-
-
-def _thinking(chat: ChatRequest, model: str, limit: int, parameters: Parameters) -> dict[str, JSON]:
-    """Translate reasoning into a budget, or into an effort for models that choose for themselves."""
-    effort, budget = chat.reasoning_effort, chat.reasoning_budget_tokens
-    if effort is None and budget is None:
-        return {}
-    if effort == "none" or budget == 0:
-        return {"thinking": {"type": "disabled"}}
-    parameters.drop("temperature", "top_k", "top_p")  # refused together with thinking
-    if _chooses_itself(model) and budget is None:
-        wanted = {"minimal": "low"}.get(effort or "", effort)
-        return {"thinking": {"type": "adaptive"}, "output_config": {"effort": wanted}}
-    tokens = budget or _BUDGET_OF_EFFORT.get(effort or "", 8192)
-    if limit <= MIN_BUDGET_TOKENS:
-        raise lacking(f"reasoning within {limit} output tokens", "max_completion_tokens")
-    return {"thinking": {"type": "enabled", "budget_tokens": max(MIN_BUDGET_TOKENS, min(tokens, limit - 1))}}
-
-
-def _chooses_itself(model: str) -> bool:
-    """Whether a model is of 4.6 or later: `claude-opus-4-6`, `claude-sonnet-5`, dated or not."""
-    version = re.search(r"claude-[a-z]+-(\d{1,2})(?:[-.](\d{1,2}))?(?![\d])", model)
-    return version is not None and (int(version[1]), int(version[2] or 0)) >= (4, 6)
 
 
 def _tool_choice(chat: ChatRequest) -> JSON:

@@ -44,7 +44,7 @@ class AnswerDecoder(ABC):
         self._stream = stream
         self._whole = not stream
         self._looked = False
-        self._truncated = False
+        self.truncated = False
         self._body = bytearray()
         self._events = EventDecoder(MAX_EVENT_BYTES)
 
@@ -79,12 +79,12 @@ class AnswerDecoder(ABC):
         if self.failure is not None:
             raise self.failure
         if not self._looked:
-            self._look_at(data)
+            self.look_at(data)
         if self._whole:
             return self._collect(data)
         deltas: list[Delta] = []
         try:
-            self._take_stream(data, deltas)
+            self.take_bytes(data, deltas)
         except EventTooLong:
             self.failure = failures.broken("an event is too long")
         except (ValueError, TypeError, AttributeError, KeyError):  # not JSON, or JSON of another shape
@@ -95,11 +95,11 @@ class AnswerDecoder(ABC):
         if self._whole:
             self._finish_whole()
         elif self.failure is None:
-            self._finish_stream()
+            self.take_rest()
         choices = self.choices()
         if self.failure is not None and not choices and self.raw_usage is None:
             raise self.failure
-        complete = self.failure is None and not self._truncated and (self.ended or self.finished)
+        complete = self.failure is None and not self.truncated and (self.ended or self.finished)
         return Completion(
             self.id,
             self.served_model,
@@ -113,7 +113,9 @@ class AnswerDecoder(ABC):
 
     # --- streams ---------------------------------------------------------------------------------
 
-    def _look_at(self, data: bytes) -> None:
+    # a format that is not server-sent events replaces these three
+
+    def look_at(self, data: bytes) -> None:
         """See by the first byte whether a promised stream is a JSON body or a web page instead."""
         first = data.lstrip()[:1]
         self._looked = bool(first)
@@ -123,7 +125,7 @@ class AnswerDecoder(ABC):
                 self.failure = failures.broken("a web page instead of a stream")
                 raise self.failure
 
-    def _take_stream(self, data: bytes, deltas: list[Delta]) -> None:
+    def take_bytes(self, data: bytes, deltas: list[Delta]) -> None:
         for event in self._events.feed(data):
             if event.data == DONE:
                 self.ended = True
@@ -132,7 +134,7 @@ class AnswerDecoder(ABC):
             if self.failure is not None:
                 return
 
-    def _finish_stream(self) -> None:
+    def take_rest(self) -> None:
         """Read a last event that has no empty line; one that is cut in its middle ends the answer."""
         for event in self._events.flush():
             if event.data == DONE:
@@ -141,7 +143,7 @@ class AnswerDecoder(ABC):
             try:
                 self.take_event(orjson.loads(event.data), [])
             except (ValueError, TypeError, AttributeError, KeyError):
-                self._truncated = True
+                self.truncated = True
 
     def _unless_failed(self, deltas: list[Delta]) -> list[Delta]:
         if self.failure is not None and not deltas:

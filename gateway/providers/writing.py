@@ -75,7 +75,12 @@ class Parameters:
         return {name: self._passed.pop(name) for name in names if name in self._passed}
 
     def drop(self, *names: str) -> None:
+        """Leave out parameters, and name those that the client asked for."""
         self._dropped |= {name for name in names if self._asked.pop(name, None) is not None}
+
+    def cannot(self, name: str) -> None:
+        """Name a parameter that was not among those taken one by one."""
+        self._dropped.add(name)
 
     def dropped(self) -> tuple[str, ...]:
         """Name what the wire lacks. Raises UnsupportedFeature if its absence changes the meaning."""

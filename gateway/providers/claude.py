@@ -1,0 +1,44 @@
+"""How Claude is asked to think, wherever it runs (Anthropic itself, Bedrock). Pure.
+
+Source: https://docs.anthropic.com/en/docs/build-with-claude/extended-thinking and …/effort.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from gateway.providers.writing import lacking
+
+if TYPE_CHECKING:
+    from gateway.domain import JSON, ChatRequest
+    from gateway.providers.writing import Parameters
+
+MIN_BUDGET_TOKENS: Final = 1024
+_BUDGET_OF_EFFORT: Final = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 24576}
+
+
+def thinking(chat: ChatRequest, model: str, limit: int, parameters: Parameters) -> dict[str, JSON]:
+    """Return the members that ask for reasoning, and drop the sampling parameters that exclude it.
+
+    A budget of tokens stays below `limit`, the whole output. Raises UnsupportedFeature if none fits.
+    """
+    effort, budget = chat.reasoning_effort, chat.reasoning_budget_tokens
+    if effort is None and budget is None:
+        return {}
+    if effort == "none" or budget == 0:
+        return {"thinking": {"type": "disabled"}}
+    parameters.drop("temperature", "top_k", "top_p")
+    if chooses_itself(model) and budget is None:
+        wanted = "low" if effort == "minimal" else effort
+        return {"thinking": {"type": "adaptive"}, "output_config": {"effort": wanted}}
+    if limit <= MIN_BUDGET_TOKENS:
+        raise lacking(f"reasoning within {limit} output tokens", "max_completion_tokens")
+    tokens = budget or _BUDGET_OF_EFFORT.get(effort or "", 16384)
+    return {"thinking": {"type": "enabled", "budget_tokens": max(MIN_BUDGET_TOKENS, min(tokens, limit - 1))}}
+
+
+def chooses_itself(model: str) -> bool:
+    """Whether a model takes an effort (4.6 and later): `claude-opus-4-6`, `claude-sonnet-5`, dated or not."""
+    version = re.search(r"claude-[a-z]+-(\d{1,2})(?!\d)(?:[-.](\d{1,2})(?!\d))?", model)
+    return version is not None and (int(version[1]), int(version[2] or 0)) >= (4, 6)
