@@ -41,7 +41,7 @@ class Dialect:
     `reasoning_field` carries visible reasoning, None keeps it hidden; `cost` says in which style a
     cost is stated (`xai`, `perplexity`); `done` is whether the stream ends with `[DONE]`;
     `usage_unasked` sends usage in the last chunk without being asked; `details` is whether usage has
-    `*_tokens_details`.
+    `*_tokens_details`; `reasoning_apart` counts reasoning beside `completion_tokens` and not inside.
     """
 
     reasoning_field: str | None = None
@@ -50,6 +50,7 @@ class Dialect:
     usage_unasked: bool = False
     details: bool = True
     hit_and_miss: bool = False
+    reasoning_apart: bool = False
     x_groq: bool = False
 
 
@@ -60,7 +61,7 @@ DIALECTS = {
     "friendli": Dialect(reasoning_field="reasoning_content"),
     "skt": Dialect(details=False),
     "kt": Dialect(details=False),
-    "xai": Dialect(reasoning_field="reasoning_content", cost="xai", usage_unasked=True),
+    "xai": Dialect(reasoning_field="reasoning_content", cost="xai", usage_unasked=True, reasoning_apart=True),
     "perplexity": Dialect(cost="perplexity", usage_unasked=True),
     "mistral": Dialect(usage_unasked=True, details=False),
     "deepseek": Dialect(reasoning_field="reasoning_content", hit_and_miss=True),

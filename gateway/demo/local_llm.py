@@ -83,6 +83,8 @@ def serve(port: int) -> Any:  # noqa: ANN401 - xllamacpp carries no types
     params.port = port
     params.n_ctx = CONTEXT_TOKENS
     params.n_parallel = PARALLEL_REQUESTS
+    # One thread: two that meet at a barrier for each token fall to 1 token/s when a core is taken.
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
     params.ui = False
     params.endpoint_metrics = True
     return Server(params)

@@ -62,13 +62,18 @@ def prove(evidence: Evidence) -> tuple[Check, ...]:
 
 
 def _as_expected(replies: Sequence[Reply]) -> Check:
-    """Every ask ended as its file says: an answer, a refusal, or another model that is named."""
+    """Every ask ended as its file says: an answer, a refusal, or another model that is named.
+
+    A mask too many costs nothing but a stumble in the text; it is counted and shown, not a fault.
+    """
+    careful = [reply for reply in replies if (reply.ask.expect, how(reply)) == ("answered", "masked")]
     wrong = tuple(
         f"{r.ask.unit} {r.ask.model}: {r.ask.expect} ≠ {how(r)} (HTTP {r.status}, {r.request_id})"
         for r in replies
-        if how(r) != r.ask.expect
+        if how(r) != r.ask.expect and r not in careful
     )
-    return Check(f"요청 {len(replies)}건이 정한 대로 끝남", "every request ended as it must", wrong)
+    aside = f" (그중 {len(careful)}건은 예상보다 조심스럽게 가림)" if careful else ""
+    return Check(f"요청 {len(replies)}건이 정한 대로 끝남{aside}", "every request ended as it must", wrong)
 
 
 def how(reply: Reply) -> str:

@@ -63,7 +63,7 @@ class Demo:
     def __init__(self, *, clients: int, port: int) -> None:
         self.clients = clients
         self.port = port
-        self.console = Console(soft_wrap=False)
+        self.console = _console()
 
     def run(self, *, stay: bool) -> int:
         signal.signal(signal.SIGTERM, _interrupt)
@@ -216,6 +216,12 @@ _KOREAN = {
     "blocked": "차단",
     "refused": "거절",
 }
+
+
+def _console() -> Console:
+    """Return a console that is wide enough for the table where the output is a file or a pipe."""
+    console = Console()
+    return console if console.is_terminal else Console(width=140)
 
 
 def _environment(settings: Settings) -> dict[str, str]:

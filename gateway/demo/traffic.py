@@ -45,7 +45,7 @@ class Reply:
 
     @property
     def blocked(self) -> bool:
-        return self.error is not None and self.error.get("type") == "sensitive_data_blocked"
+        return self.error is not None and self.error.get("code") == "sensitive_data_blocked"
 
     @property
     def refused(self) -> bool:

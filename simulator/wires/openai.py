@@ -78,11 +78,11 @@ def _schema(response_format: JSON) -> JSON:
 def usage(prompt: Prompt, counts: Counts, dialect: Dialect) -> JSON:
     """State usage OpenAI's way: cached tokens are part of the prompt, reasoning of the completion."""
     asked = counts.input + counts.cache_read + counts.cache_write
-    answered = counts.output + counts.reasoning
+    answered = counts.output + (0 if dialect.reasoning_apart else counts.reasoning)
     stated: dict[str, JSON] = {
         "prompt_tokens": asked,
         "completion_tokens": answered,
-        "total_tokens": asked + answered,
+        "total_tokens": asked + counts.output + counts.reasoning,
     }
     if dialect.details:
         stated["prompt_tokens_details"] = {"cached_tokens": counts.cache_read, "audio_tokens": 0}
