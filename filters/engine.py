@@ -19,12 +19,12 @@ from filters.detectors.language import Addresses, Persons
 from filters.detectors.markings import Markings
 from filters.detectors.numbers import Halves, Numbers, PartialResidents
 from filters.detectors.secrets import Credentials, Passwords, PrivateKeys, VendorKeys
-from filters.fold import Folded, fold
+from filters.fold import fold
 from filters.gate import Gate
 from filters.joined import find_joined
 from filters.resolve import resolve
 from filters.spans import Span
-from filters.views import VIEWS, read
+from filters.views import VIEWS, Reading, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -90,26 +90,37 @@ class Engine:
         folded = fold(text)
         owners = self._gate.owners(folded.text)
         readers = owners if every_detector else owners & self._everywhere
-        spans = self._read_by(readers, folded)
+        spans = [
+            _moved(span, folded.origin(span.start, span.end)) for span in self._read_by(readers, folded.text)
+        ]
         for index, view in enumerate(VIEWS, len(self._detectors)):
             if index in owners and (reading := read(view, folded)) is not None:
-                readers = self._gate.owners(reading.folded.text) & self._everywhere
-                spans += self._read_by(readers, reading.folded, reading.changed)
+                spans += self._in_view(reading)
         return spans
 
-    def _read_by(
-        self, owners: Iterable[int], folded: Folded, within: list[tuple[int, int]] | None = None
-    ) -> list[Span]:
-        """Findings of some detectors, mapped to the original; with `within`, only those that touch it."""
+    def _in_view(self, reading: Reading) -> list[Span]:
+        """Findings that touch what the view changed; only its surroundings are read again."""
         spans: list[Span] = []
-        for owner in owners:
-            if owner >= len(self._detectors):
-                continue
-            for span in _guarded(self._detectors[owner], folded.text):
-                if span.score >= THRESHOLD and (within is None or _touches(within, span)):
-                    start, end = folded.origin(span.start, span.end)
-                    spans.append(span._replace(start=start, end=end))
+        for start, end in reading.stretches():
+            part = reading.folded.text[start:end]
+            for span in self._read_by(self._gate.owners(part) & self._everywhere, part):
+                first, last = span.start + start, span.end + start
+                if reading.changes(first, last):
+                    spans.append(_moved(span, reading.folded.origin(first, last)))
         return spans
+
+    def _read_by(self, owners: Iterable[int], text: str) -> list[Span]:
+        return [
+            span
+            for owner in owners
+            if owner < len(self._detectors)
+            for span in _guarded(self._detectors[owner], text)
+            if span.score >= THRESHOLD
+        ]
+
+
+def _moved(span: Span, place: tuple[int, int]) -> Span:
+    return span._replace(start=place[0], end=place[1])
 
 
 _BUILT_IN: Final = frozenset(
@@ -122,18 +133,6 @@ def _version(rules: Sequence[CustomRule], own: Sequence[Detector]) -> str:
         return RULES_VERSION
     described = repr([*rules, *(detector.name for detector in own)]).encode()
     return f"{RULES_VERSION}+{hashlib.blake2b(described, digest_size=4).hexdigest()}"
-
-
-def _touches(ranges: list[tuple[int, int]], span: Span) -> bool:
-    """Whether a span shares a character with one of the sorted, disjoint ranges."""
-    low, high = 0, len(ranges)
-    while low < high:
-        middle = (low + high) // 2
-        if ranges[middle][1] <= span.start:
-            low = middle + 1
-        else:
-            high = middle
-    return low < len(ranges) and ranges[low][0] < span.end
 
 
 def _guarded(detector: Detector, text: str) -> list[Span]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from bisect import bisect_right
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -27,11 +28,31 @@ class View(NamedTuple):
     edits: Callable[[str], Iterator[Edit]]
 
 
+_AROUND: Final = 64
+"""Characters on both sides of a change that are read with it: a label and the rest of the number."""
+
+
 class Reading(NamedTuple):
-    """One view of one text. `changed` are the ranges of the folded text that it reads differently."""
+    """One view of one text. `changed` are the sorted, disjoint ranges of the view that differ."""
 
     folded: Folded
     changed: list[tuple[int, int]]
+
+    def stretches(self) -> list[tuple[int, int]]:
+        """The ranges of the view worth reading: every change with its surroundings, merged."""
+        merged: list[tuple[int, int]] = []
+        for start, end in self.changed:
+            first, last = max(0, start - _AROUND), min(len(self.folded.text), end + _AROUND)
+            if merged and first <= merged[-1][1]:
+                merged[-1] = (merged[-1][0], last)
+            else:
+                merged.append((first, last))
+        return merged
+
+    def changes(self, start: int, end: int) -> bool:
+        """Whether the view reads any of `[start, end)` differently."""
+        index = bisect_right(self.changed, (end,))
+        return index > 0 and self.changed[index - 1][1] > start
 
 
 def read(view: View, folded: Folded) -> Reading | None:
@@ -122,8 +143,8 @@ def _lookalikes(text: str) -> Iterator[Edit]:
 
 # --- encodings ---------------------------------------------------------------------------------------
 
-_BASE64: Final = re.compile(r"(?<![A-Za-z0-9+/_\-])[A-Za-z0-9+/_\-]{12,}+={0,2}")
-_BASE32: Final = re.compile(r"(?<![A-Z0-9a-z])[A-Z2-7]{16,}+={0,6}(?![A-Za-z0-9])")
+_BASE64: Final = re.compile(r"(?<![A-Za-z0-9+/_\-])[A-Za-z0-9+/_\-]{14,}+={0,6}")
+_BASE32: Final = re.compile(r"[A-Z2-7]{16,}={0,6}")
 _HEX: Final = re.compile(r"(?<![0-9A-Za-z])(?:(?:0x)?[0-9a-fA-F]{2}[\s:,\-]{0,2}){9,}+(?![0-9A-Za-z])")
 _CODES: Final = re.compile(r"(?<![0-9])(?:(?:3[2-9]|4[0-9]|5[0-7]|[67][0-9]|8[0-9]|9[0-9]|1[01][0-9])[\s,;]{1,2}){8,}+(?:3[2-9]|4[0-9]|5[0-7]|[67][0-9]|8[0-9]|9[0-9]|1[01][0-9])(?![0-9])")
 _MAX_ENCODED: Final = 100_000
@@ -132,17 +153,27 @@ _MAX_ENCODED: Final = 100_000
 _IDENTIFIER: Final = re.compile(r"[0-9]{2}|@")
 
 
-def _encoded(text: str) -> Iterator[Edit]:
-    edits: dict[int, Edit] = {}
-    for pattern, decode in ((_BASE64, _from_base64), (_BASE32, _from_base32), (_HEX, _from_hex), (_CODES, _from_codes)):
-        for match in pattern.finditer(text):
-            if match.end() - match.start() <= _MAX_ENCODED and (decoded := decode(match.group())):
-                edits.setdefault(match.start(), (match.start(), match.end(), decoded))
-    position = 0
-    for start in sorted(edits):
-        if start >= position:
-            yield edits[start]
-            position = edits[start][1]
+def _base64(text: str) -> Iterator[Edit]:
+    for match in _BASE64.finditer(text):
+        row = match.group()
+        if len(row) <= _MAX_ENCODED and not row.islower() and not row.isdecimal():
+            decoded = _from_base64(row) or (_from_base32(row) if _BASE32.fullmatch(row) else "")
+            if decoded:
+                yield match.start(), match.end(), decoded
+
+
+def _hexadecimal(text: str) -> Iterator[Edit]:
+    return _decoded(text, _HEX, _from_hex)
+
+
+def _character_codes(text: str) -> Iterator[Edit]:
+    return _decoded(text, _CODES, _from_codes)
+
+
+def _decoded(text: str, pattern: re.Pattern[str], decode: Callable[[str], str]) -> Iterator[Edit]:
+    for match in pattern.finditer(text):
+        if match.end() - match.start() <= _MAX_ENCODED and (decoded := decode(match.group())):
+            yield match.start(), match.end(), decoded
 
 
 def _readable(raw: bytes) -> str:
@@ -199,23 +230,29 @@ def _reversed(text: str) -> Iterator[Edit]:
             yield match.start(), match.end(), match.group()[::-1]
 
 
-_GATE_SIGN: Final = _SIGN.replace("○", "")
+_GATE_SIGN: Final = f"(?:{'|'.join(_NATIVE)}|{_SIGN.replace('○', '')})"
+_GATE_JOIN: Final = r"(?:[^0-9A-Za-z가-힣]|에|의|점|바)?"
 VIEWS: Final = (
     View(
         "spoken",
         (
-            rf"(?:{'|'.join(_NATIVE)}|{_GATE_SIGN})(?:{_JOIN}?(?:{'|'.join(_NATIVE)}|{_GATE_SIGN})){{3}}",
-            rf"[0-9](?:{_JOIN}?{_GATE_SIGN}){{3}}{_JOIN}?[0-9]",
-            rf"{_GATE_SIGN}{_JOIN}?[0-9]{_JOIN}?{_GATE_SIGN}{_JOIN}?[0-9]",
+            _GATE_JOIN.join([_GATE_SIGN] * 4),
+            rf"[0-9]{_GATE_JOIN}{_GATE_SIGN}{_GATE_JOIN}[0-9]{_GATE_JOIN}{_GATE_SIGN}",
+            rf"{_GATE_SIGN}{_GATE_SIGN}{_GATE_JOIN}[0-9]|[0-9]{_GATE_JOIN}{_GATE_SIGN}{_GATE_SIGN}{_GATE_SIGN}",
         ),
         _spoken,
     ),
-    View("spelled", (rf"(?i){_WORD}(?:[\s\-.,/]{{1,3}}{_WORD}){{3}}",), _spelled),
+    View("spelled", (rf"(?i){_WORD}[\s\-.,/]{{1,3}}{_WORD}[\s\-.,/]{{1,3}}{_WORD}",), _spelled),
     View(
         "lookalikes",
-        (rf"[0-9{_LETTER}](?:[-.\s/]{{0,2}}[0-9{_LETTER}]){{0,17}}(?:[0-9][-.\s/]{{0,2}}[{_LETTER}]|[{_LETTER}][-.\s/]{{0,2}}[0-9])",),
+        (
+            rf"[0-9{_LETTER}][-.\s/]?[0-9][-.\s/]?[{_LETTER}][-.\s/]?[0-9{_LETTER}]",
+            rf"[0-9][0-9][0-9][{_LETTER}]|[{_LETTER}][-.\s/]?[0-9][0-9][-.\s/]?[0-9]",
+        ),
         _lookalikes,
     ),
-    View("encoded", (r"[A-Za-z0-9+/_\-]{12}", r"(?:(?:0x)?[0-9a-fA-F]{2}[\s:,\-]{0,2}){9}", r"(?:[0-9]{2,3}[\s,;]{1,2}){8}"), _encoded),
+    View("base64", (r"[A-Za-z0-9+/_\-]{14}",), _base64),
+    View("hexadecimal", (r"(?:[2-3][0-9a-dA-D][\s:,\-]?(?:0x|\\x)?){6}[0-9]",), _hexadecimal),
+    View("character_codes", (r"(?:(?:4[5-9]|5[0-7])[\s,;]{1,2}){6}[0-9]",), _character_codes),
     View("reversed", (r"거꾸로|역순|뒤집|반대로|(?i:revers|backward)",), _reversed),
 )

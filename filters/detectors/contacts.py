@@ -27,9 +27,7 @@ class Emails:
 
     name = "emails"
     gates = (
-        r"[A-Za-z0-9_+\-][ ]?[@＠][ ]?[A-Za-z0-9]",
-        r"[A-Za-z0-9] ?(?:[\[({<] ?(?:at|AT|골뱅이|앳|@)|골뱅이|앳)",
-        r"[A-Za-z0-9] (?:at|AT) [A-Za-z0-9\-]+(?:\.| (?:dot|DOT) )",
+        r"[@＠]|골뱅이|앳|[\[({<] ?(?:at|AT) ?[\])}>]| (?:at|AT) ",
     )
 
     def find(self, text: str) -> list[Span]:
@@ -51,7 +49,7 @@ class IpAddresses:
     """IP_ADDRESS, labelled `private` or `public`. A version number and an outline number are none."""
 
     name = "ip_addresses"
-    gates = (r"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]", r"[0-9A-Fa-f]{1,4}::?[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]")
+    gates = (r"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]", r"[0-9A-Fa-f]::?[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]")
 
     def find(self, text: str) -> list[Span]:
         spans = [span for match in _IPV4.finditer(text) if (span := _ipv4(text, match)) is not None]

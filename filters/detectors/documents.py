@@ -25,7 +25,7 @@ class Passports:
 
     name = "passports"
     gates = (
-        r"[MSRGDOmsrgdo][-\s._·/*]{0,2}[0-9](?:[-\s._·/*]{0,2}[0-9]){2}[-\s._·/*]{0,2}[0-9A-Za-z](?:[-\s._·/*]{0,2}[0-9]){4}",
+        rf"[MSRGDOmsrgdo]{_GAP}[0-9]{_GAP}[0-9]{_GAP}[0-9]{_GAP}[0-9A-Za-z]{_GAP}[0-9]",
         r"여권|[Pp]assport",
     )
 
@@ -59,7 +59,7 @@ class CustomsCodes:
     """개인통관고유부호: P and twelve digits."""
 
     name = "customs_codes"
-    gates = (r"[Pp][-\s._·/*]{0,2}[0-9](?:[-\s._·/*]{0,2}[0-9]){11}",)
+    gates = (rf"[Pp]{_GAP}[0-9]{_GAP}[0-9]{_GAP}[0-9]{_GAP}[0-9]{_GAP}[0-9]",)
 
     def find(self, text: str) -> list[Span]:
         spans = []
@@ -87,7 +87,7 @@ class Vehicles:
     """KR_VEHICLE: 12가 3456, 123가4567, 서울12가3456."""
 
     name = "vehicles"
-    gates = (rf"[0-9]{{2,3}}[-\s]?[{_CLEAR}{_UNCLEAR}][-\s]?[0-9](?:[-\s.]?[0-9]){{3}}",)
+    gates = (rf"[0-9][-\s]?[{_CLEAR}{_UNCLEAR}][-\s]?[0-9]",)
 
     def find(self, text: str) -> list[Span]:
         return [span for match in _PLATE.finditer(text) if (span := _plate(text, match)) is not None]
@@ -103,7 +103,7 @@ def _plate(text: str, match: re.Match[str]) -> Span | None:
 
 
 _DATE: Final = (
-    r"(?P<year>(?:19|20)[0-9]{2}|['’‘]?[0-9]{2})(?P<mark>\s?[-./년]\s?)(?P<month>0?[1-9]|1[0-2])\s?[-./월]\s?(?P<day>3[01]|[12][0-9]|0?[1-9])(?:\s?일|\.(?![0-9]))?"
+    r"(?P<year>(?:19|20)[0-9]{2}|['’‘]?[0-9]{2})(?P<mark>\s?[-./년]\s?)(?P<month>0?[1-9]|1[0-2])\s?[-./월]\s?(?P<day>3[01]|[12][0-9]|0?[1-9])(?P<ending>\s?일)?"
     r"|(?P<plain>(?:19|20)?[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01]))"
 )
 _BIRTH_LABEL: Final = (
@@ -112,30 +112,33 @@ _BIRTH_LABEL: Final = (
 _BORN_ON: Final = re.compile(
     rf"{_BIRTH_LABEL}(?P<gap>[^0-9\n가-힣]{{0,6}}(?:(?:은|는|이|가|이며|및|정보|양력|음력)[^0-9\n가-힣]{{0,4}}){{0,2}}\n?)(?<![0-9])(?:{_DATE})(?![0-9]|-[0-9])"
 )
-_BORN: Final = re.compile(rf"(?<![0-9])(?:{_DATE})(?=\s?\.?\)?\s?(?:생(?![가-힣])|생(?:으로|인|이|입|임|의|\s|\))|출생(?!률|아|신고|연도|율)))")
-_NAMED: Final = re.compile(rf"[가-힣]{{2,4}}\s?(?:님|씨|군|양)?\s?[(,/]\s?(?:[남여男女]\s?[,/]\s?)?(?:{_DATE})(?:\s?생)?\s?[,)/]\s?(?:[남여男女]\b)?")
+_BORN: Final = re.compile(r"(?<=[0-9일.)\s])(?:생(?![가-힣])|생(?:으로|인|이|입|임|의)|출생(?!률|아|신고|연도|율))")
+_DATE_BEFORE: Final = re.compile(rf"(?<![0-9])(?:{_DATE})\s?\.?\)?\s?$")
+_DATE_LENGTH: Final = 24
 
 
 class BirthDates:
     """DATE_OF_BIRTH: a date that its label, or 생 behind it, says somebody was born on."""
 
     name = "birth_dates"
-    gates = (r"생\s?년\s?월\s?일|생일|출생|탄생일|[0-9]\s?[일.]?\.?\)?\s?생", r"(?i)birth|d\.?o\.?b|born")
+    gates = (r"생\s?년\s?월\s?일|생일|출생|탄생일|(?i:birth|d\.?o\.?b|born)", r"[0-9]\s?[일.]?\.?\)?\s?생")
 
     def find(self, text: str) -> list[Span]:
-        spans = []
-        for pattern, rule in ((_BORN_ON, "birth_label"), (_BORN, "birth_suffix")):
-            for match in pattern.finditer(text):
-                if _is_birthday(match):
-                    start = match.start("plain") if match["plain"] else match.start("year")
-                    end = match.end("plain") if match["plain"] else _date_end(match)
-                    spans.append(Span(start, end, DATE_OF_BIRTH, 0.85, rule))
-        return spans
+        spans = [_birthday(match, "birth_label") for match in _BORN_ON.finditer(text)]
+        for born in _BORN.finditer(text):
+            match = _DATE_BEFORE.search(text, max(0, born.start() - _DATE_LENGTH), born.start())
+            if match is not None:
+                spans.append(_birthday(match, "birth_suffix"))
+        return [span for span in spans if span is not None]
 
 
-def _date_end(match: re.Match[str]) -> int:
-    """The date without a closing full stop that ends the sentence."""
-    return match.end() - (1 if match.group().endswith(".") else 0)
+def _birthday(match: re.Match[str], rule: str) -> Span | None:
+    """The date of a match without the full stop that may end its sentence."""
+    if not _is_birthday(match):
+        return None
+    if match["plain"]:
+        return Span(*match.span("plain"), DATE_OF_BIRTH, 0.85, rule)
+    return Span(match.start("year"), match.end("ending" if match["ending"] else "day"), DATE_OF_BIRTH, 0.85, rule)
 
 
 def _is_birthday(match: re.Match[str]) -> bool:

@@ -3,6 +3,9 @@
 A label raises a score or permits a form that would be nothing without it (a bare row of digits); it
 never forbids a form that stands on its own, except the labels of harmless numbers (`HARMLESS`),
 which take the benefit of the doubt away from forms without a check digit.
+
+The search runs backwards from the number, so it ends at the nearest word: labels are kept reversed,
+in one pattern shaped like a trie. `~` in a word is an optional blank.
 """
 
 from __future__ import annotations
@@ -14,29 +17,83 @@ HARMLESS: Final = "harmless"
 IDENTITY: Final = "identity"
 """`신분증 번호`: some identity number, without saying which."""
 
-_LABELS: Final = re.compile(
-    r"(?P<frn>외국인\s?등록|외국인\s?번호|국내\s?거소|거소\s?신고|거소\s?번호|[Aa]lien [Rr]egistration|\bFRN\b|\bARC\b)"
-    r"|(?P<corp>법인\s?등록|법인\s?번호|등기\s?번호|법인등기|[Cc]orporat\w+ [Rr]egistration)"
-    r"|(?P<rrn>주민\s?등록|주민\s?번호|주민\s?번|주민증|주민|민번|\bRRN\b|(?i:resident\s(?:registration|number|id))|(?:jumin|rrn)_?\w{0,8})"
-    r"|(?P<brn>사업자\s?등록|사업자\s?번호|사업자|고유\s?번호|사업장\s?번호|[Bb]usiness [Rr]egistration|\bBRN\b|biz_?(?:no|num)\w*)"
-    r"|(?P<licence>운전\s?면허|면허\s?번호|면허증|면허|[Dd]riv\w+.{0,2}[Ll]icen[sc]e)"
-    r"|(?P<passport>여권|[Pp]assport)"
-    r"|(?P<health>건강\s?보험|의료\s?보험|건보|보험증|요양기관|[Hh]ealth [Ii]nsurance)"
-    r"|(?P<customs>통관|[Cc]ustoms)"
-    r"|(?P<account>계좌|통장|입금|송금|이체|은행|뱅크|농협|수협|신협|새마을금고|예금주|저축|증권|[Aa]ccount|acct"
-    r"|(?:국민|신한|우리|하나|기업|카카오|카뱅|토스|케뱅|제일|씨티|우체국|우정)(?=\s?[(:]?\s?$))"
-    r"|(?P<card>카드|[Cc]ard|\bVISA\b|비자|마스터|아멕스|카번호)"
-    r"|(?P<phone>전화|연락처|연락|휴대폰|핸드폰|휴대|폰\s?번호|폰|유선|직통|내선|교환|콜센터|문의|팩스|문자|(?i:fax|tel|mobile|phone|\bhp\b|h\.p|cell|call)|☎|☏|📞|📱|✆)"
-    r"|(?P<identity>신분증|신분\s?확인|본인\s?확인|인적\s?사항|개인\s?정보|생년월일|주소|성명|이름|고객|신청인|환자|보호자|세대주|대표자|가족)"
-    r"|(?P<harmless>상품|제품|품목|바코드|물품|품번|자산|모델|일련|시리얼|규격|도서|주문|송장|운송장|배송|문서|계약|공고|관리|접수|승인"
-    r"|민원|고지서|납부|허가|특허|출원|사건|판결|처방|거래|예산|금액|사업비|총액|합계|매출|비용|수량|좌표|위도|경도|버전|학번|사번|군번|코드"
-    r"|입찰|발주|견적|세금계산서|시행|호수|지번|필지|고시|훈령|예규|조례|법률|식별|회원|로그|타임스탬프|결재|대장|기록물|등기우편|우편물|공문|증서|시험|수험|응시|티켓|예약|행사"
-    r"|(?i:ISBN|ISSN|EAN|GTIN|SKU|DOI|order|invoice|tracking|serial|timestamp|epoch|version|product|item|model|budget|ref(?:erence)?\b|build|commit|uuid|hash))"
-)
+_WORDS: Final = {
+    "frn": "외국인~등록 외국인~번호 국내~거소 거소~신고 거소~번호 alien~registration frn arc",
+    "corp": "법인~등록 법인~번호 등기~번호 법인~등기 corporate~registration corp_no corp_reg",
+    "rrn": "주민~등록 주민~번호 주민~번 주민~등록증 주민증 주민 민번 rrn resident~registration resident~number jumin ssn",
+    "brn": "사업자~등록 사업자~번호 사업자~등록증 사업자 고유~번호 사업장~번호 business~registration brn biz_no bizno",
+    "licence": "운전~면허 면허~번호 운전~면허증 면허증 면허 driver~license driver's~license driving~licence licence license",
+    "passport": "여권 passport",
+    "health": "건강~보험 의료~보험 건보 보험증 health~insurance",
+    "customs": "통관 customs",
+    "account": "계좌 통장 입금 송금 이체 은행 뱅크 농협 수협 신협 새마을~금고 새마을금고 예금주 저축 증권 account acct"
+    " 카카오뱅크 토스뱅크 케이뱅크 우체국 국민은행 신한은행 우리은행 하나은행 기업은행",
+    "card": "카드 card visa 비자 마스터 아멕스 카번호",
+    "phone": "전화 연락처 연락 휴대폰 핸드폰 휴대 폰~번호 폰 유선 직통 내선 교환 콜센터 문의 팩스 문자 fax tel mobile"
+    " phone hp h.p cell call ☎ ☏ 📞 📱 ✆",
+    IDENTITY: "신분증 신분~확인 본인~확인 인적~사항 개인~정보 생년월일 주소 성명 이름 고객 신청인 환자 보호자 세대주"
+    " 대표자 가족",
+    HARMLESS: "상품 제품 품목 바코드 물품 품번 자산 모델 일련 시리얼 규격 도서 주문 송장 운송장 배송 문서 계약 공고 관리"
+    " 접수 승인 민원 고지서 납부 허가 특허 출원 사건 판결 처방 거래 예산 금액 사업비 총액 합계 매출 비용 수량 좌표 위도"
+    " 경도 버전 학번 사번 군번 코드 입찰 발주 견적 세금계산서 시행 호수 지번 필지 고시 훈령 예규 조례 법률 식별 회원 로그"
+    " 타임스탬프 결재 대장 기록물 등기우편 우편물 공문 증서 시험 수험 응시 티켓 예약 행사 우편번호 단가 원가 조달 나라장터"
+    " 품의 지출 기안 생산 제작 등록특허 면적 인구 통계 조회수 순번 연번 번지 isbn issn ean gtin sku doi order invoice"
+    " tracking serial timestamp epoch version product item model budget build commit uuid hash reference ref.",
+}
 _BEFORE: Final = 34
 _BEHIND: Final = 16
+_SHORT: Final = 4
+"""ASCII words up to this length must stand alone: `tel` is not in `hotel`."""
+
+_Trie = dict[str, "_Trie"]
+_END: Final = ""
+
+
+def _trie_pattern(words: list[str]) -> str:
+    """One alternation that shares prefixes, so that a position costs one look at its character."""
+    root: _Trie = {}
+    for word in words:
+        node = root
+        for character in word:
+            node = node.setdefault(character, {})
+        node[_END] = {}
+    return _alternatives(root)
+
+
+def _alternatives(node: _Trie) -> str:
+    branches = [
+        (" ?" if character == "~" else re.escape(character)) + _alternatives(child)
+        for character, child in node.items()
+        if character != _END
+    ]
+    if not branches:
+        return ""
+    joined = "|".join(branches)
+    whole = len(branches) == 1 and _END not in node
+    return joined if whole else f"(?:{joined})" + ("?" if _END in node else "")
+
+
+def _bounded(word: str, edge: str) -> str:
+    return word + edge if word.isascii() and len(word) <= _SHORT else word
+
+
+def _searcher(*, reverse: bool) -> re.Pattern[str]:
+    words = [word[::-1] if reverse else word for group in _WORDS.values() for word in group.split()]
+    free = [word for word in words if not (word.isascii() and len(word) <= _SHORT)]
+    short = [re.escape(word) for word in words if word.isascii() and len(word) <= _SHORT]
+    first = "".join(re.escape(character) for character in sorted({word[0] for word in words}))
+    return re.compile(rf"(?=[{first}])(?:{_trie_pattern(free)}|(?<![a-z])(?:{'|'.join(short)})(?![a-z]))")
+
+
+_KIND_OF: Final = {
+    word.replace("~", ""): kind for kind, words in _WORDS.items() for word in words.split()
+}
+_BACKWARDS: Final = _searcher(reverse=True)
+_FORWARDS: Final = _searcher(reverse=False)
 _LONG_NUMBER: Final = re.compile(r"[0-9]{4}|[0-9]{3}[-, ][0-9]{3}")
-_NEAR_END: Final = re.compile(r"[^0-9\n]{0,7}")
+_BANK_SHORT: Final = re.compile(r"\s?[:(]?\s?(?:민국|한신|리우|나하|업기|오카카|뱅카|스토|뱅케|일제|티씨|정우|산부|구대|남경|북전)(?![가-힣])")
+"""Reversed names of banks that are ordinary words elsewhere: only right before the number."""
+_NEAR: Final = re.compile(r"[^0-9\n]{0,7}")
 
 
 class Label(NamedTuple):
@@ -54,20 +111,17 @@ NONE: Final = Label("", direct=False)
 
 def label_of(text: str, start: int, end: int) -> Label:
     """The label of the number at `text[start:end]`: the nearest before it, else one right behind it."""
-    before = text[max(0, start - _BEFORE) : start]
-    nearest = None
-    for nearest in _LABELS.finditer(before):
-        pass
-    if nearest is not None and not _LONG_NUMBER.search(before, nearest.end()):
-        return Label(nearest.lastgroup or "", direct=True)
-    behind = _LABELS.search(text, end, end + _BEHIND)
-    if behind is not None and _NEAR_END.fullmatch(text, end, behind.start()):
-        return Label(behind.lastgroup or "", direct=True)
-    return Label(nearest.lastgroup or "", direct=False) if nearest is not None else NONE
+    before = text[max(0, start - _BEFORE) : start][::-1].lower()
+    if _BANK_SHORT.match(before):
+        return Label("account", direct=True)
+    nearest = _BACKWARDS.search(before)
+    if nearest is not None and not _LONG_NUMBER.search(before, 0, nearest.start()):
+        return Label(_kind(nearest.group()[::-1]), direct=True)
+    behind = _FORWARDS.search(text[end : end + _BEHIND].lower())
+    if behind is not None and _NEAR.fullmatch(text, end, end + behind.start()):
+        return Label(_kind(behind.group()), direct=True)
+    return Label(_kind(nearest.group()[::-1]), direct=False) if nearest is not None else NONE
 
 
-def labels_before(text: str, start: int) -> frozenset[str]:
-    """All kinds of labels shortly before a number."""
-    return frozenset(
-        match.lastgroup or "" for match in _LABELS.finditer(text, max(0, start - _BEFORE), start)
-    )
+def _kind(word: str) -> str:
+    return _KIND_OF[word.replace(" ", "")]

@@ -297,7 +297,7 @@ class Halves:
     """Numbers whose front and back are given apart, in either order. One span covers both."""
 
     name = "halves"
-    gates = (r"[0-9](?:.|\n){1,60}(?:뒤|뒷|나머지|끝|앞|[Ll]ast|[Ss]econd|[Rr]est|[Ff]irst)(?:.|\n){0,30}[0-9]",)
+    gates = (r"뒷|뒤|나머지|끝\s?자리|(?i:last|second|rest)",)
 
     def find(self, text: str) -> list[Span]:
         spans = []
@@ -342,7 +342,7 @@ class PartialResidents:
     """YYMMDD-S****** : birth date and sex, the rest already masked. Labelled `partial`."""
 
     name = "partial_residents"
-    gates = (r"[0-9]{6} ?- ?[0-9](?:[*xX●○•#◯■□]|[^0-9])", r"[0-9]{6} ?- ?[0-9]$")
+    gates = (r"[0-9]{6} ?- ?[0-9](?:[^0-9]|$)",)
 
     def find(self, text: str) -> list[Span]:
         return [span for match in _PARTIAL.finditer(text) if (span := _partial(text, match)) is not None]

@@ -55,8 +55,9 @@ _VENDORS: Final = {
     "azure": r"(?:AccountKey|SharedAccessKey|SharedAccessSignature)=[A-Za-z0-9+/=%]{20,200}",
     "jwt": r"eyJ[A-Za-z0-9_\-]{8,4000}\.eyJ[A-Za-z0-9_\-]{8,4000}\.[A-Za-z0-9_\-]{10,1000}",
 }
+_FIRST: Final = "".join(sorted(set("AghsyGsrxpStwSknN[EdElLPfcveKeoa0123456789") - {"["}))
 _VENDOR: Final = re.compile(
-    r"(?<![A-Za-z0-9_\-])(?:" + "|".join(f"(?P<{name}>{pattern})" for name, pattern in _VENDORS.items()) + ")"
+    rf"(?<![A-Za-z0-9_\-])(?=[{_FIRST}])(?:" + "|".join(f"(?P<{name}>{pattern})" for name, pattern in _VENDORS.items()) + ")"
 )
 
 
@@ -66,7 +67,7 @@ _COUNT: Final = re.compile(r"\{([0-9]+)(?:,[0-9]*)?\}")
 
 def _gate_of(pattern: str) -> str:
     """The beginning of a vendor's pattern, in RE2's syntax and small: it may fire too often."""
-    shortened = _COUNT.sub(lambda count: f"{{{min(int(count[1]), 10)}}}", _LOOKAHEAD.sub("", pattern))
+    shortened = _COUNT.sub(lambda count: f"{{{min(int(count[1]), 3)}}}", _LOOKAHEAD.sub("", pattern))
     return f"(?:{shortened})"
 
 
@@ -119,11 +120,11 @@ _URL: Final = re.compile(
     r"://[^\s:@/\"'<>]{0,64}:[^\s@/\"'<>]{1,128}@[^\s\"'<>가-힣]{2,200})"
 )
 _ASSIGNED: Final = re.compile(
-    r"(?<![A-Za-z])(?P<key>(?i:service_?key|api[_\- ]?key|secret[_\- ]?(?:key|access[_\- ]?key)?|access[_\- ]?(?:key|token)|auth[_\- ]?(?:key|token)|client[_\- ]?secret"
-    r"|refresh[_\- ]?token|bearer[_\- ]?token|token|private[_\- ]?key|consumer[_\- ]?secret|encryption[_\- ]?key|jsessionid|session[_\- ]?(?:id|key)|apikey|x-api-key|x-naver-client-secret|aws_secret_access_key)"
-    r"|서비스\s?키|인증\s?키|API\s?키|api\s?키|시크릿\s?키?|비밀\s?키|개인\s?키|암호화\s?키|접근\s?키|액세스\s?(?:키|토큰)|토큰|엑세스\s?토큰|일반\s?인증키(?:\s?\((?:Encoding|Decoding)\))?)"
-    r"(?:\s?값)?[\"'`]?\s{0,3}(?:[:=]|=>|은|는|이|가)?\s{0,3}(?:Bearer\s)?[\"'`]?(?P<value>[A-Za-z0-9+/=_\-.%!@#$^&*~]{12,512})"
+    r"(?:(?i:key|secret|token|session_?id|api_?key)|서비스\s?키|[가-힣Ii]\s?키|토큰|시크릿)(?:\s?\((?:[A-Za-z]{4,10})\))?(?:\s?값)?"
+    r"[\"'`]?\s{0,3}(?:[:=]|=>|은|는|이|가)\s{0,3}(?:Bearer\s)?[\"'`]?(?P<value>[A-Za-z0-9+/=_\-.%!@#$^&*~]{12,512})"
 )
+"""Whatever a name ends in, `serviceKey`, `client_secret` or `인증키`, its last word is what counts."""
+
 _BEARER: Final = re.compile(r"(?i:authorization|proxy-authorization)[\"']?\s?[:=]\s?[\"']?(?:(?i:bearer|basic|token)\s+)?(?P<value>[A-Za-z0-9+/=_\-.~]{12,2000})")
 _IDENTITY_HASH: Final = re.compile(
     r"(?<![A-Za-z])(?:CI|DI|연계\s?정보|중복\s?가입\s?확인\s?정보)(?:\s?\([A-Z가-힣 ]{2,12}\))?(?:\s?값)?\s?(?:[:=]|은|는)?\s?[\"']?(?P<value>[A-Za-z0-9+/]{86}==|[A-Za-z0-9+/]{62,64}={0,2})(?![A-Za-z0-9+/=])"
@@ -135,11 +136,7 @@ class Credentials:
 
     name = "credentials"
     gates = (
-        r"jdbc:[a-z0-9]{2,20}:",
-        r"://[^\s:@/]{0,64}:[^\s@/]{1,128}@",
-        r"(?i)(?:key|secret|token|session_?id|jsessionid|authorization)[\"'`]?\s{0,3}(?:[:=]|=>|은|는|이|가)?\s{0,3}(?:bearer|basic)?\s?[\"'`]?[A-Za-z0-9+/=_\-.%!@#$^&*~]{12}",
-        r"(?:키|토큰|시크릿)(?:\s?\([A-Za-z]{4,10}\))?(?:\s?값)?[\"'`]?\s{0,3}(?:[:=]|=>|은|는|이|가)?\s{0,3}[\"'`]?[A-Za-z0-9+/=_\-.%!@#$^&*~]{12}",
-        r"[A-Za-z0-9+/]{62}",
+        r"jdbc:|://[^\s:@/]*:[^\s@/]*@|(?i:key|secret|token|session_?id|authorization)|키|토큰|시크릿|연계\s?정보|중복\s?가입|\b(?:CI|DI)\b",
     )
 
     def find(self, text: str) -> list[Span]:
@@ -183,9 +180,7 @@ class Passwords:
     """`비밀번호는 qwer1234!입니다`, `pw: …`: the value behind the word, if it looks like one."""
 
     name = "passwords"
-    gates = (
-        r"(?i)(?:비밀\s?번호|비\s?번|패스\s?워드|암호|패스\s?코드|핀\s?번호|잠금\s?번호|접속\s?번호|passw(?:or)?d|passphrase|passcode|pwd|pw)(?:\s?\([^()\n]{1,12}\))?[\"'`]?\s{0,2}(?:[:=：]|=>|->|은|는|이|가|is|\s)",
-    )
+    gates = (r"비밀\s?번호|비\s?번|패스\s?워드|암호|패스\s?코드|핀\s?번호|잠금\s?번호|접속\s?번호|(?i:passw|passphrase|passcode|pwd|\bpw)",)
 
     def find(self, text: str) -> list[Span]:
         return [span for match in _PASSWORD.finditer(text) if (span := _password(match)) is not None]
