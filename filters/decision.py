@@ -11,6 +11,7 @@ import time
 import unicodedata
 from collections import Counter
 from functools import partial
+from itertools import groupby
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from filters import spans
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from filters.inspector import Detection
+    from filters.jsontext import Literal
     from filters.policy import AllowList, ZonePolicy
     from filters.spans import Span
     from filters.verdict import JSON, Unread
@@ -53,6 +55,8 @@ UNIQUE_TYPES: Final = frozenset(
 
 _NOT_PERSONAL: Final = frozenset({spans.SECURITY_MARKING, spans.SECRET, spans.PERSON})
 _NO_HASH: Final = b""
+_MOST_REPEATED: Final = 300
+"""Distinct values looked for again. A text with more is a register, which density routes or blocks."""
 
 
 class Found(NamedTuple):
@@ -244,15 +248,18 @@ def _mask_all(
         judged = sorted([*judged, *_repeats(parts, judged)], key=lambda j: (j.found.part, j.found.span.start))
     findings: list[Finding] = []
     cuts: dict[int, list[Cut]] = {}
-    for found, action, _ in judged:
-        part = parts[found.part]
-        token = ""
-        if _is_masked(found.span, action):
-            pieces = _cuts(found.span, part, book)
-            cuts.setdefault(found.part, []).extend(pieces)
-            token = pieces[0].token if pieces else ""
-        digest = finding_hash(hash_key, found.span.type, value_of(part, found.span)) if hash_key else ""
-        findings.append(Finding(written_path(part.where), found.span, action, token, digest))
+    for index, of_part in groupby(judged, key=lambda one: one.found.part):
+        part = parts[index]
+        path = written_path(part.where)
+        inside = literals(part.text) if part.kind is Kind.JSON_TEXT else []
+        for found, action, _ in of_part:
+            token = ""
+            if _is_masked(found.span, action):
+                pieces = _cuts(found.span, part, inside, book)
+                cuts.setdefault(index, []).extend(pieces)
+                token = pieces[0].token if pieces else ""
+            digest = finding_hash(hash_key, found.span.type, value_of(part, found.span)) if hash_key else ""
+            findings.append(Finding(path, found.span, action, token, digest))
     if not cuts:
         return detection.body, tuple(findings), book
     return _rewrite(detection, cuts, book), tuple(findings), book
@@ -263,35 +270,39 @@ def _is_masked(span: Span, action: Action) -> bool:
     return span.type != spans.SECURITY_MARKING and action > Action.ALLOW
 
 
-def _cuts(span: Span, part: Part, book: TokenBook) -> list[Cut]:
+def _cuts(span: Span, part: Part, inside: list[Literal], book: TokenBook) -> list[Cut]:
     if part.kind is Kind.NUMBER:
         return [Cut(0, len(part.text), book.token(span.type, part.text))]
     if part.kind is not Kind.JSON_TEXT:
         return [Cut(span.start, span.end, book.token(span.type, part.text[span.start : span.end]))]
     return [
         Cut(start, end, book.token(span.type, unescape(part.text[start:end]).text), is_number)
-        for start, end, is_number in literal_cuts(span.start, span.end, literals(part.text))
+        for start, end, is_number in literal_cuts(span.start, span.end, inside)
     ]
 
 
 def _repeats(parts: tuple[Part, ...], judged: list[_Judged]) -> list[_Judged]:
     """A value that is masked in one place is found wherever else it stands, also without context."""
-    taken: dict[int, list[Span]] = {}
     values: dict[str, _Judged] = {}
     for one in judged:
-        taken.setdefault(one.found.part, []).append(one.found.span)
         value = value_of(parts[one.found.part], one.found.span)
         if _is_masked(one.found.span, one.action) and len(value) >= _shortest_repeat(one.found.span.type):
             values.setdefault(value, one)
+    if len(values) > _MOST_REPEATED:
+        return []
+    spans_of: dict[int, list[Span]] = {}
+    for one in judged:
+        spans_of.setdefault(one.found.part, []).append(one.found.span)
     repeats: list[_Judged] = []
     for index, part in enumerate(parts):
-        text = part.text
-        for value, one in values.items():
-            if value in text:
-                others = taken.setdefault(index, [])
-                fresh = [s for s in _occurrences(text, value, one.found.span) if not _overlaps(s, others)]
-                others.extend(fresh)
-                repeats.extend(_Judged(Found(index, span), one.action, cleared=False) for span in fresh)
+        standing = [(value, one) for value, one in values.items() if value in part.text]
+        if standing:
+            taken = bytearray(len(part.text))
+            for span in spans_of.get(index, ()):
+                _take(taken, span)
+            for value, one in standing:
+                fresh = _occurrences(part.text, value, one.found.span, taken)
+                repeats += [_Judged(Found(index, span), one.action, cleared=False) for span in fresh]
     return repeats
 
 
@@ -300,19 +311,21 @@ def _shortest_repeat(type_: str) -> int:
     return 3 if type_ == spans.PERSON else 6
 
 
-def _occurrences(text: str, value: str, like: Span) -> list[Span]:
+def _occurrences(text: str, value: str, like: Span, taken: bytearray) -> list[Span]:
+    """Where `value` stands on characters that are not taken yet; takes them."""
     found: list[Span] = []
     at = text.find(value)
     while at >= 0:
         glued = like.type == spans.PERSON and at > 0 and text[at - 1].isalpha()
-        if not glued:
+        if not glued and not any(taken[at : at + len(value)]):
             found.append(like._replace(start=at, end=at + len(value), rule="repeat"))
+            _take(taken, found[-1])
         at = text.find(value, at + len(value))
     return found
 
 
-def _overlaps(span: Span, others: list[Span]) -> bool:
-    return any(span.start < other.end and other.start < span.end for other in others)
+def _take(taken: bytearray, span: Span) -> None:
+    taken[span.start : span.end] = b"\x01" * (span.end - span.start)
 
 
 def _rewrite(detection: Detection, cuts: dict[int, list[Cut]], book: TokenBook) -> JSON:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 from filters.conversation import TailMemory
 from filters.decision import UNIQUE_TYPES, Found
 from filters.detector import DetectorError
-from filters.errors import DetectorFailed
+from filters.errors import DetectorFailed, Unscannable
 from filters.jsontext import literals, unescape
 from filters.seen import SeenTexts
 from filters.walker import Kind, Limits, walk, written_path
@@ -128,6 +128,8 @@ class Inspector:
             if not part.text:
                 continue
             found += [Found(index, span) for span in self._in_part(part)]
+            if len(found) > self.limits.findings:
+                raise Unscannable("too_large")
             if time.perf_counter_ns() > deadline:
                 raise DetectorFailed(written_path(part.where), "timeout")
         return found

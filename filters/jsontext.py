@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_left, bisect_right
 from typing import Final, NamedTuple
 
 import orjson
 
 _LITERAL: Final = re.compile(r'"((?:[^"\\]++|\\.)*+)"(\s*+:)?|-?\d[\d.eE+-]*+')
-_ESCAPE: Final = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
-_SIMPLE: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+_ESCAPES: Final = re.compile(
+    r"(?P<plain>(?:\\u(?![dD][89a-fA-F])[0-9a-fA-F]{4})+)|\\u[dD][89abAB]..\\u[dD][c-fC-F]..|\\u....|\\.",
+    re.DOTALL,
+)
+"""A run of characters of the basic plane, a surrogate pair, a lone surrogate, or a short escape."""
 
 
 class Literal(NamedTuple):
@@ -71,37 +75,24 @@ def unescape(text: str) -> Unescaped:
     pieces: list[str] = []
     origins: list[int] = []
     at = 0
-    for match in _joined_surrogates(text):
-        start, end, character = match
-        pieces.append(text[at:start])
+    for match in _ESCAPES.finditer(text):
+        start, end = match.span()
+        pieces += text[at:start], json.loads(f'"{match.group()}"')
         origins.extend(range(at, start))
-        pieces.append(character)
-        origins.append(start)
+        origins.extend(range(start, end, 6) if match.group("plain") else (start,))
         at = end
     pieces.append(text[at:])
     origins.extend(range(at, len(text) + 1))
     return Unescaped("".join(pieces), origins)
 
 
+def literals_within(found: list[Literal], start: int, end: int) -> list[Literal]:
+    """Those of sorted literals that share a character with a range."""
+    first = bisect_right(found, start, key=lambda literal: literal.end)
+    last = bisect_left(found, end, lo=first, key=lambda literal: literal.start)
+    return found[first:last]
+
+
 def quote_inside(value: str) -> str:
     """`value` as it stands between the quotes of a JSON string."""
     return json.dumps(value, ensure_ascii=False)[1:-1]
-
-
-def _joined_surrogates(text: str) -> list[tuple[int, int, str]]:
-    """Escapes as (start, end, character); a surrogate pair is one character."""
-    found: list[tuple[int, int, str]] = []
-    for match in _ESCAPE.finditer(text):
-        start, end = match.span()
-        code = match.group(1)
-        character = chr(int(code, 16)) if code else _SIMPLE.get(match.group(2), match.group(2))
-        if found and found[-1][1] == start and _is_pair(found[-1][2], character):
-            high = found.pop()
-            character = (high[2] + character).encode("utf-16", "surrogatepass").decode("utf-16")
-            start = high[0]
-        found.append((start, end, character))
-    return found
-
-
-def _is_pair(high: str, low: str) -> bool:
-    return "\ud800" <= high <= "\udbff" and "\udc00" <= low <= "\udfff"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from filters.jsontext import quote_inside, unescape
+from filters.jsontext import literals_within, quote_inside, unescape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -89,22 +89,26 @@ def escape_look_alikes(text: str, book: TokenBook) -> str:
     """
     if _FIRST.search(text) is None:
         return text
-    return _PLAIN.sub(lambda match: _literal(match, match.group(), book), text)
+    return _PLAIN.sub(lambda match: _literal(match, str, book), text)
 
 
 def escape_look_alikes_in_json(text: str, book: TokenBook) -> str:
     """The same inside JSON source, where the brackets may be written as escapes."""
     if _FIRST.search(text) is None:
         return text
-    return _IN_JSON.sub(lambda match: _literal(match, unescape(match.group()).text, book), text)
+    return _IN_JSON.sub(lambda match: _literal(match, _unescaped, book), text)
 
 
-def _literal(match: re.Match[str], value: str, book: TokenBook) -> str:
+def _unescaped(source: str) -> str:
+    return unescape(source).text
+
+
+def _literal(match: re.Match[str], read: Callable[[str], str], book: TokenBook) -> str:
     token = canonical(match)
     ours = _TOKEN_SHAPE.fullmatch(token) and (
         match.group()[0] in "⟦\\" or token in book.restorable or token.startswith(f"{OPEN}{LITERAL}_")
     )
-    return book.token(LITERAL, value) if ours else match.group()
+    return book.token(LITERAL, read(match.group())) if ours else match.group()
 
 
 def literal_cuts(start: int, end: int, literals: list[Literal]) -> list[tuple[int, int, bool]]:
@@ -113,17 +117,12 @@ def literal_cuts(start: int, end: int, literals: list[Literal]) -> list[tuple[in
     A number is taken whole, because half a number and half a token are no JSON; what lies between
     literals stays as it is.
     """
-    pieces: list[tuple[int, int, bool]] = []
-    for literal in literals:
-        if literal.start >= end:
-            break
-        if literal.end <= start:
-            continue
-        if literal.is_string:
-            pieces.append((max(start, literal.start), min(end, literal.end), False))
-        else:
-            pieces.append((literal.start, literal.end, True))
-    return pieces
+    return [
+        (max(start, literal.start), min(end, literal.end), False)
+        if literal.is_string
+        else (literal.start, literal.end, True)
+        for literal in literals_within(literals, start, end)
+    ]
 
 
 class Restorer:

@@ -20,6 +20,10 @@ JSON: TypeAlias = Any
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
+_MOST_RECORDED = 1_000
+"""Findings written out in a stored receipt; `counts` and `actions` count them all."""
+
+
 def _nothing() -> Mapping[str, int]:
     return NOTHING
 
@@ -132,7 +136,7 @@ class Receipt:
                     "action": found.action.word,
                     "value_hash": found.value_hash,
                 }
-                for found in self.findings
+                for found in self.findings[:_MOST_RECORDED]
             ],
         }
 

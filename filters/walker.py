@@ -68,6 +68,7 @@ class Limits:
     depth: int = 64
     parts: int = 50_000
     characters: int = 2_000_000
+    findings: int = 10_000
 
 
 class Walk(NamedTuple):

@@ -129,7 +129,7 @@ def test_a_number_is_found_wherever_a_request_can_hold_text(inspector, body):
 
 
 def test_the_key_gives_a_structured_value_its_meaning(engine):
-    body = {"metadata": {"계좌번호": "110-452-987654 신한은행", "성명": "홍길동"}}
+    body = {"metadata": {"계좌번호": "110-452-987654 신한은행", "성명": "김민준"}}
     found = {f.span.type for f in decide(Inspector(engine).detect(body), OUT).findings}
     assert found == {"KR_BANK_ACCOUNT", "PERSON"}
 
