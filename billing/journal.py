@@ -18,12 +18,13 @@ import threading
 import time
 from concurrent.futures import Future as ThreadFuture
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Protocol
 
-from billing.ledger import Charge, record_of
+from billing.ledger import Charge, Dispatch, record_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
 
     from billing.ledger import Entry, Record
     from billing.segments import Segments
@@ -77,6 +78,26 @@ class Sink(Protocol):
         """Give the slot back."""
 
 
+class Waiting:
+    """Awaits a dispatch. A caller that is cancelled meanwhile sends nothing, and the journal settles.
+
+    Without this, an attempt whose row became durable in the moment of the cancellation would stay
+    open for as long as this process lives.
+    """
+
+    def __init__(self, future: asyncio.Future[None], abandon: Callable[[], None]) -> None:
+        self._future = future
+        self._abandon = abandon
+
+    def __await__(self) -> Generator[object, None, None]:
+        try:
+            yield from self._future
+        except (asyncio.CancelledError, GeneratorExit):
+            if self._future.done() and not self._future.cancelled() and self._future.exception() is None:
+                self._abandon()
+            raise
+
+
 @dataclass(frozen=True, slots=True)
 class _Submission:
     entries: tuple[Entry, ...]
@@ -108,6 +129,7 @@ class Journal:
         max_pending: int = 20_000,
         tick_s: float = 2.0,
         serve_without_database_s: float = 60.0,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.stats = JournalStats()
         self._sink = sink
@@ -115,6 +137,7 @@ class Journal:
         self._max_pending = max_pending
         self._tick_s = tick_s
         self._serve_without_database_s = serve_without_database_s
+        self._clock = clock
         self._queue: queue.SimpleQueue[_Submission | None] = queue.SimpleQueue()
         self._started: ThreadFuture[None] = ThreadFuture()
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
@@ -149,15 +172,19 @@ class Journal:
         """Whether a dispatch would be taken now."""
         return self._thread.is_alive() and not self._refusing()
 
-    def append(self, entries: Iterable[Entry]) -> asyncio.Future[None]:
+    def append(self, entries: Iterable[Entry]) -> Awaitable[None]:
         """Make entries durable together; await the result on the running event loop.
 
-        The future raises JournalUnavailable (nothing was written, send nothing) or RowRefused.
-        A submission with a charge is never refused for want of room.
+        Awaiting raises JournalUnavailable (nothing was written, send nothing) or RowRefused. A
+        submission with a charge is never refused for want of room. A dispatch whose caller is
+        cancelled while it waits is settled here as `not_sent`: its caller sends nothing.
         """
+        entries = tuple(entries)
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[None] = loop.create_future()
-        self._submit(tuple(entries), waiter, loop)
+        self._submit(entries, waiter, loop)
+        if any(isinstance(entry, Dispatch) for entry in entries):
+            return Waiting(waiter, lambda: self._settle_abandoned(entries))
         return waiter
 
     def write(self, entries: Iterable[Entry], timeout_s: float = 60.0) -> None:
@@ -177,6 +204,17 @@ class Journal:
             waiter.set_exception(_unavailable())
             return
         self._queue.put(_Submission(entries, waiter, loop, must_keep))
+
+    def _settle_abandoned(self, entries: tuple[Entry, ...]) -> None:
+        charged = {entry.attempt_id for entry in entries if isinstance(entry, Charge)}
+        now = self._clock()
+        charges = tuple(
+            Charge.not_sent(entry, now, "its caller went away before it was sent")
+            for entry in entries
+            if isinstance(entry, Dispatch) and entry.attempt_id not in charged
+        )
+        if charges:
+            self._submit(charges, ThreadFuture(), None)
 
     def _refusing(self) -> bool:
         if self._stopping or not self._thread.is_alive():
@@ -352,30 +390,31 @@ class Journal:
 
     def _resolve(self, group: Sequence[_Submission], results: Sequence[Exception | None]) -> None:
         """Wake each event loop once for all of its futures."""
-        by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[None], Exception | None]]] = {}
+        by_loop: dict[asyncio.AbstractEventLoop, list[tuple[_Submission, Exception | None]]] = {}
         for submission, result in zip(group, results, strict=True):
             waiter = submission.waiter
             if submission.loop is not None and isinstance(waiter, asyncio.Future):
-                by_loop.setdefault(submission.loop, []).append((waiter, result))
+                by_loop.setdefault(submission.loop, []).append((submission, result))
             elif result is None:
                 waiter.set_result(None)
             else:
                 waiter.set_exception(result)
         for loop, waiters in by_loop.items():
             try:
-                loop.call_soon_threadsafe(_wake, waiters)
+                loop.call_soon_threadsafe(self._wake, waiters)
             except RuntimeError:  # the loop is closed: nobody waits any more, and the rows are written
                 log.warning("journal_waiters_gone", extra={"waiters": len(waiters)})
 
-
-def _wake(waiters: list[tuple[asyncio.Future[None], Exception | None]]) -> None:
-    for waiter, result in waiters:
-        if waiter.done():
-            continue
-        if result is None:
-            waiter.set_result(None)
-        else:
-            waiter.set_exception(result)
+    def _wake(self, waiters: list[tuple[_Submission, Exception | None]]) -> None:
+        """Runs on the event loop."""
+        for submission, result in waiters:
+            if submission.waiter.cancelled():
+                if result is None and not submission.must_keep:
+                    self._settle_abandoned(submission.entries)
+            elif result is None:
+                submission.waiter.set_result(None)
+            else:
+                submission.waiter.set_exception(result)
 
 
 def _records(submission: _Submission) -> list[Record]:

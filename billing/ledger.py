@@ -10,12 +10,14 @@ the tables hold them; `sealed` and `chain` bind them into one chain of HMACs per
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import os
 import threading
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from uuid import UUID
 
 import orjson
 
@@ -167,6 +169,19 @@ class Charge:
     @property
     def amount_nano_krw(self) -> int:
         return total(self.lines)
+
+    @classmethod
+    def not_sent(cls, dispatch: Dispatch, settled_at: datetime, reason: str) -> Charge:
+        """Charge 0 for an attempt of which no byte left; the same id however often it is called."""
+        return cls.settle(
+            dispatch,
+            charge_id=derived_id("not_sent", dispatch.attempt_id),
+            settled_at=settled_at,
+            outcome=Outcome.NOT_SENT,
+            source=UsageSource.NONE,
+            usage=Usage(),
+            reason=reason,
+        )
 
     @classmethod
     def settle(  # noqa: PLR0913 - the fields that every settlement decides, all by name
@@ -428,6 +443,11 @@ def chain(previous_mac: bytes, seq: int, row: bytes, key: bytes) -> bytes:
 
 
 # --- ids -----------------------------------------------------------------------------------------
+
+
+def derived_id(purpose: str, attempt_id: str) -> str:
+    """One id per purpose and attempt, whoever asks for it."""
+    return str(UUID(bytes=hashlib.sha256(f"{purpose}:{attempt_id}".encode()).digest()[:16]))
 
 
 class IdSource:

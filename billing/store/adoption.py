@@ -7,14 +7,12 @@ that was frozen at its dispatch, and labelled: outcome `adopted`, source `estima
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from sqlalchemy import Connection, and_, select
 
 from billing.estimates import WINDOW, Sample, estimate, within
-from billing.ledger import Charge, Kind, Outcome, Record, record_of
+from billing.ledger import Charge, Kind, Outcome, Record, derived_id, record_of
 from billing.store.rows import DISPATCH_SELECT, dispatch_of, read_quote
 from billing.tables import charges, dispatches
 from billing.usage import INPUT_TOKEN_CLASSES, OUTPUT_TOKEN_CLASSES, UsageSource
@@ -79,18 +77,13 @@ def _adopted(
     guess = estimate(samples, dispatch.input_bytes, None, dispatch.max_output_tokens)
     return Charge.settle(
         dispatch,
-        charge_id=_adoption_id(dispatch.attempt_id),
+        charge_id=derived_id("adopted", dispatch.attempt_id),
         settled_at=now,
         outcome=Outcome.ADOPTED,
         source=UsageSource.ESTIMATED,
         usage=within(quote, guess, dispatch.hold_nano_krw),
         reason=reason,
     )
-
-
-def _adoption_id(attempt_id: str) -> str:
-    """One id per attempt, whoever adopts it."""
-    return str(UUID(bytes=hashlib.sha256(f"adopted:{attempt_id}".encode()).digest()[:16]))
 
 
 def _experience(connection: Connection, model_id: str) -> list[Sample]:

