@@ -64,5 +64,5 @@ def _show(report: VerifyReport) -> None:
         f"{state}: 행 {report.rows:,}개, 청구 {report.charges:,}건,"
         f" 합계 {total:,.2f}원,"
         f" 미결 {report.open}건",
-        f"{report.rows:,} rows in {report.slots} chains, {report.charges:,} charges, {report.open} still open",
+        f"{report.rows:,} rows, {report.slots} chains, {report.charges:,} charges, {report.open} open",
     )
