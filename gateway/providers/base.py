@@ -3,7 +3,7 @@
 An adapter is one module per wire format with three names:
 
     def request(chat: ChatRequest, deployment: Deployment) -> UpstreamRequest
-    class Decoder(deployment, stream=…)   feed(bytes) -> list[Delta], finish() -> Completion
+    class Decoder(deployment, stream=…)   feed(bytes) -> list[Delta], finish() -> Completion, failure
     def error(status: int, body: bytes, headers) -> UpstreamError
 
 `Decoder` serves streams and whole bodies: for a whole body `feed` collects (bounded by
@@ -45,6 +45,14 @@ class Decoder(Protocol):
     @property
     def done(self) -> bool:
         """Whether the wire format's own end was seen."""
+
+    @property
+    def failure(self) -> UpstreamError | None:
+        """The error that the provider sent inside the answer, from the moment it was read.
+
+        `feed` raises it, but not before it has given out the deltas that came before it in the same
+        bytes; where no more bytes follow, `finish` returns `complete=False` and this says why.
+        """
 
 
 class Adapter(Protocol):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import orjson
 
 from gateway.errors import (
+    UpstreamBroken,
     UpstreamError,
     UpstreamProtocolError,
     UpstreamRateLimited,
@@ -65,6 +66,13 @@ def broken(english: str) -> UpstreamProtocolError:
     return UpstreamProtocolError(
         "모델 제공자의 응답 형식이 올바르지 않습니다. 잠시 후 다시 시도하거나 다른 모델을 선택하세요.",
         f"The provider's answer could not be read ({english}). Try again shortly or choose another model.",
+    )
+
+
+def broken_off() -> UpstreamBroken:
+    """Say that a stream ended before its end."""
+    return UpstreamBroken(
+        "모델의 답변이 중간에 끊어졌습니다. 다시 시도하세요.", "The model's answer broke off. Try again."
     )
 
 

@@ -46,6 +46,8 @@ def request(chat: ChatRequest, deployment: Deployment) -> UpstreamRequest:
     text = {**(own.pop("text", None) or {}), **present(format=_format(chat.response_format))}
     include = sorted({*(own.pop("include", None) or ()), *_include(chat, deployment, profile)})
     limit = chat.max_output_tokens
+    if limit is not None and limit < MIN_OUTPUT_TOKENS:
+        raise lacking(f"fewer than {MIN_OUTPUT_TOKENS} output tokens", "max_completion_tokens")
     body = {
         **profile.body,
         **own,
@@ -54,7 +56,7 @@ def request(chat: ChatRequest, deployment: Deployment) -> UpstreamRequest:
             input=[item for message in chat.messages for item in _items(message)],
             tools=[_tool(tool) for tool in chat.tools] or None,
             tool_choice=_tool_choice(chat.tool_choice) if chat.tools else None,
-            max_output_tokens=None if limit is None else max(limit, MIN_OUTPUT_TOKENS),
+            max_output_tokens=limit,
             reasoning=_reasoning(chat),
             text=text or None,
             include=include or None,
@@ -124,7 +126,7 @@ def _format(wanted: ResponseFormat | None) -> JSON:
 
 
 def _tool(tool: Tool) -> dict[str, JSON]:
-    if tool.extra.get("type", "function") not in {"function"}:  # run by the provider; policy decided
+    if tool.extra.get("type", "function") != "function":  # run by the provider; policy decided
         return {"name": tool.name, **tool.extra} if tool.name else dict(tool.extra)
     return {
         **tool.extra,
