@@ -23,7 +23,7 @@ _TIES: Final = frozenset("-._·/")
 """A bare one of these joins two groups so closely that no number ends there."""
 
 _UNIT: Final = re.compile(
-    r"\s?(?:천|백|십)?(?:원|만\s?원|억|조|달러|USD|KRW|명|건|개|㎡|톤|매|권|부\b|%|km|kg|천원|배럴|리터|주\b)"
+    r" ?(?:[천백십만]{0,2} ?원(?![가-힣]{2})|만 ?원|억|조(?![가-힣])|달러|USD|KRW|명(?![가-힣])|[건개매](?![가-힣])|㎡|톤|%|km|kg)"
 )
 
 Group = tuple[int, int]
@@ -113,6 +113,7 @@ def _windows(text: str, groups: list[Group]) -> Iterator[Candidate]:
     """Stretches by common shape, the whole run, and any stretch of 13 digits that may begin with a date."""
     lengths = [last - first for first, last in groups]
     amounts = _amounts(text, groups, lengths)
+    breaks = _breaks(text, groups)
     count = len(groups)
     for first in range(count):
         total = 0
@@ -123,10 +124,14 @@ def _windows(text: str, groups: list[Group]) -> Iterator[Candidate]:
             if total < _MIN_DIGITS or (amounts and (first in amounts) != (last in amounts)):
                 continue
             shape = tuple(lengths[first : last + 1])
-            if shape in SHAPES or _is_loose(text, groups, shape, total, first, last):
+            whole = breaks[first] != breaks[first - 1] and breaks[last] != breaks[last + 1]
+            unbroken = breaks[first] == breaks[last]
+            if shape in SHAPES or (whole and unbroken and total > 8) or _is_loose(
+                text, groups, shape, total, first, last, unbroken=unbroken
+            ):
                 window = groups[first : last + 1]
                 isolated = _free(text, window[0][0], window[-1][1]) and not _tied(text, groups, first, last)
-                if isolated or total == 13 or len(shape) == count:
+                if isolated or total == 13 or (whole and unbroken):
                     yield Candidate(text, window, shape, isolated=isolated)
 
 
@@ -140,13 +145,28 @@ def _amounts(text: str, groups: list[Group], lengths: list[int]) -> set[int]:
     return found
 
 
+_BREAK: Final = re.compile(r"\n|[.)\],;:]\s|\s[(\[]|\s-\s|[~;|]")
+
+
+def _breaks(text: str, groups: list[Group]) -> list[int]:
+    """For each group the stretch it belongs to; a new line, a list number or a bracket begins a new one.
+
+    One more entry at the end differs from all, and so does index -1 from index 0.
+    """
+    stretch = 0
+    stretches = [0]
+    for left, right in zip(groups, groups[1:], strict=False):
+        if _BREAK.search(text, left[1], right[0]):
+            stretch += 1
+        stretches.append(stretch)
+    return [*stretches, -1]
+
+
 def _is_loose(
-    text: str, groups: list[Group], shape: tuple[int, ...], total: int, first: int, last: int
+    text: str, groups: list[Group], shape: tuple[int, ...], total: int, first: int, last: int, *, unbroken: bool
 ) -> bool:
     """An uncommon shape that is still worth a look."""
-    if len(shape) == len(groups):
-        return total > 8
-    if total == 13 and len(shape) > 2:
+    if total == 13 and len(shape) > 2 and unbroken:
         return _may_begin_with_date(text, groups, first)
     return len(shape) >= 8 and max(shape) <= 2 and _is_own_row(text, groups, first, last)
 
@@ -172,9 +192,12 @@ def _is_own_row(text: str, groups: list[Group], first: int, last: int) -> bool:
 
 
 def _free(text: str, start: int, end: int) -> bool:
-    """No ASCII letter touches it; Hangul may, as a particle or a label."""
-    before, behind = text[start - 1 : start], text[end : end + 1]
-    return not (before.isascii() and before.isalpha()) and not (behind.isascii() and behind.isalpha())
+    """No ASCII letter touches it, alone or with a hyphen (POL-2021…); Hangul may, as a particle or a label."""
+    return not _LETTER_BEFORE.search(text, max(0, start - 2), start) and not _LETTER_BEHIND.match(text, end)
+
+
+_LETTER_BEFORE: Final = re.compile(r"[A-Za-z][-_]?$")
+_LETTER_BEHIND: Final = re.compile(r"[-_]?[A-Za-z]")
 
 
 def _tied(text: str, groups: list[Group], first: int, last: int) -> bool:

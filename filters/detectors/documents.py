@@ -78,7 +78,7 @@ _UNCLEAR: Final = "서고도로보소오조구무부수주사하호"
 
 _PLATE: Final = re.compile(
     rf"(?<![0-9가-힣A-Za-z])(?:(?P<region>{_REGION})\s?)?(?P<series>[0-9]{{2,3}})(?P<gap>[-\s]?)(?P<use>[{_CLEAR}{_UNCLEAR}])"
-    r"(?P<space>[-\s]?)(?P<number>[0-9](?:[-\s.]?[0-9]){3})(?![0-9]|[-.,][0-9]|\s?(?:년|원|만|억|조|명|건|개|㎡|호|번지|점|%))"
+    r"(?P<space>[-\s]?)(?P<number>[0-9](?:[-\s.]?[0-9]){3})(?P<unit>[0-9]|[-.,][0-9]|\s?(?:년|원|만|억|조|명|건|개|㎡|호|번지|점|%))?"
 )
 _PLATE_LABEL: Final = re.compile(r"차량|차\s?번호|자동차|번호판|주차|승용|승합|화물|택시|버스|운행|견인|과태료|차주|[Vv]ehicle|[Cc]ar")
 
@@ -96,10 +96,12 @@ class Vehicles:
 def _plate(text: str, match: re.Match[str]) -> Span | None:
     around = text[max(0, match.start() - 25) : match.start()] + " " + text[match.end() : match.end() + 10]
     labelled = match["region"] is not None or _PLATE_LABEL.search(around) is not None
+    if match["unit"] and (match["unit"][0] in "0123456789-.," or not labelled):
+        return None
     loose = match["gap"] != "" or len(match["number"]) != 4
     if not labelled and (loose or (match["use"] in _UNCLEAR and match["space"])):
         return None
-    return Span(*match.span(), KR_VEHICLE, 0.95 if labelled else 0.7, "kr_vehicle")
+    return Span(match.start(), match.end("number"), KR_VEHICLE, 0.95 if labelled else 0.7, "kr_vehicle")
 
 
 _DATE: Final = (

@@ -64,6 +64,8 @@ def resident(candidate: Candidate) -> Span | None:
 def _resident(candidate: Candidate, digits: str) -> Span | None:
     if not checksums.is_birth_date(digits) or candidate.is_called("corp"):
         return None
+    if candidate.lengths != (6, 7) and candidate.is_called("account", "licence", "health", "card"):
+        return None
     foreign = digits[6] in "5678"
     valid = checksums.frn_valid(digits) if foreign else checksums.rrn_valid(digits)
     score = _resident_score(candidate, digits, valid=valid)
@@ -140,7 +142,9 @@ def card(candidate: Candidate) -> Span | None:
     """Payment cards: Luhn by form, or the label `카드` with any check digit."""
     digits = candidate.digits
     called = candidate.is_called("card")
-    if candidate.is_called("account", "phone", "customs", "licence", "brn") or candidate.money:
+    if candidate.money or candidate.is_called("phone", "customs", "licence", "brn"):
+        return None
+    if candidate.lengths != (4, 4, 4, 4) and candidate.is_called("account"):
         return None
     if checksums.luhn_valid(digits) and _issuer_fits(digits):
         return _valid_card(candidate, called=called)
@@ -246,7 +250,7 @@ def _region(digits: str) -> bool:
 
 def _labelled_licence(candidate: Candidate) -> Span | None:
     """Mistyped or regrouped licence numbers right behind their label."""
-    if not candidate.is_called("licence") or not 10 <= len(candidate.digits) <= 13 or is_phone_form(candidate):
+    if not candidate.is_called("licence") or is_phone_form(candidate) or _is_date(candidate):
         return None
     regrouped = candidate.tight and len(candidate.lengths) >= 3
     if regrouped or (len(candidate.digits) == 12 and (candidate.bare or candidate.spread)):
@@ -256,7 +260,9 @@ def _labelled_licence(candidate: Candidate) -> Span | None:
 
 def health_insurance(candidate: Candidate) -> Span | None:
     """건강보험증 번호: 8 to 15 digits in any grouping, only behind its label."""
-    if not candidate.is_called("health") or candidate.money or is_phone_form(candidate):
+    if not candidate.is_called("health") or candidate.money or is_phone_form(candidate) or _is_date(candidate):
+        return None
+    if candidate.lengths == (6, 7) and checksums.is_birth_date(candidate.digits):
         return None
     if len(candidate.digits) > 15 or (candidate.blank and not candidate.spread):
         return None
@@ -269,7 +275,7 @@ def account(candidate: Candidate) -> Span | None:
         return None
     if not 9 <= len(candidate.digits) <= 16 or (candidate.blank and not candidate.spread and len(candidate.lengths) > 4):
         return None
-    if candidate.lengths == (6, 7) and checksums.is_birth_date(candidate.digits):
+    if candidate.lengths == (4, 4, 4, 4) or (candidate.lengths == (6, 7) and checksums.is_birth_date(candidate.digits)):
         return None
     return _span(candidate, KR_BANK_ACCOUNT, 0.85, "kr_bank_account")
 
@@ -335,7 +341,7 @@ def _kind_of_halves(digits: str, label: str) -> str:
 
 # --- masked resident numbers -------------------------------------------------------------------------
 
-_PARTIAL: Final = re.compile(r"(?<![0-9A-Za-z\-])[0-9]{6}\s?-\s?[0-9](?:[*xX●○•#◯■□]{1,6}+|(?![0-9A-Za-z\-]))")
+_PARTIAL: Final = re.compile(r"(?<![0-9A-Za-z\-])[0-9]{6}\s?-\s?[0-9](?:[*xX●○•#◯■□]{1,8}+|(?![0-9A-Za-z\-]))")
 
 
 class PartialResidents:
@@ -363,13 +369,13 @@ def _partial(text: str, match: re.Match[str]) -> Span | None:
 _LABELLED: Final = (licence, health_insurance, account, phone)
 _RULES: Final = {
     8: (health_insurance, phone),
-    9: (health_insurance, account, phone),
+    9: (licence, health_insurance, account, phone),
     10: (business, *_LABELLED),
     12: _LABELLED,
     13: (resident, corporate, card, *_LABELLED),
-    14: (card, health_insurance, account),
-    15: (card, health_insurance, account),
-    16: (card, account),
+    14: (card, licence, health_insurance, account),
+    15: (card, licence, health_insurance, account),
+    16: (card, licence, account),
     17: (card,),
     18: (card,),
     19: (card,),

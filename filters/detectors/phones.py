@@ -36,7 +36,7 @@ _OFFICE: Final = re.compile(
 def phone(candidate: Candidate) -> Span | None:
     """PHONE_NUMBER, mobile, landline, internet, national (1588-0000) or foreign-dialled (+82)."""
     digits = _national_form(candidate)
-    if candidate.money or candidate.is_called("account_only"):
+    if candidate.money:
         return None
     if _MOBILE.fullmatch(digits):
         return _phone(candidate, _mobile_score(candidate), "mobile")
@@ -63,7 +63,8 @@ def _national_form(candidate: Candidate) -> str:
     """+82-(0)10-… and 0082-10-… as 010…."""
     digits = candidate.digits
     for prefix in ("0082", "82"):
-        if digits.startswith(prefix) and len(digits) >= len(prefix) + 8:
+        dialled = candidate.lengths[0] in {2, 4} or candidate.text[candidate.start - 1 : candidate.start] == "+"
+        if dialled and digits.startswith(prefix) and len(digits) >= len(prefix) + 8:
             return "0" + digits[len(prefix) :].removeprefix("0")
     return digits
 
