@@ -95,6 +95,11 @@ class Maker:
 
 
 @pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
 def make() -> Maker:
     return Maker()
 
