@@ -55,6 +55,9 @@ _NUMBER_AT_END: Final = re.compile(
 )
 _WORD_AT_END: Final = re.compile(r"[^\s\"'`,;<>()\[\]{}=]+\Z")
 _LABELLED_AT_END: Final = re.compile(_LABELS + r"[^\w\n]{0,4}(?:은|는|이|가)?[^\w\n]{0,4}[^\s\"']{0,40}\Z")
+_QUIET: Final = re.compile(r"[\s가-킣킥-혷혹-힣.,!?()~·…]*")
+"""Korean without a digit or letter, and without the last syllables of a label (호, 키): begins nothing."""
+
 _PEM_HEAD: Final = re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY")
 _PEM_AT_END: Final = re.compile(r"-{1,5}(?:BEGIN[A-Z ]{0,30}-{0,5})?\Z")
 _PEM_END: Final = re.compile(r"-----END [A-Z ]{0,30}-----")
@@ -84,11 +87,15 @@ class AnswerGuard:
         self._hash_key = hash_key
         self._held = ""
         self._context = ""
+        self._labelled = False
         self._swallowing: re.Pattern[str] | None = None
         self.findings: list[Finding] = []
 
     def feed(self, text: str) -> str:
         """What may be sent on now. Raises DetectorFailed."""
+        if not (self._held or self._labelled or self._swallowing or self._quotes) and _QUIET.fullmatch(text):
+            self._context = (self._context + text)[-_CONTEXT:]
+            return text
         text = self._swallowed(self._held + text)
         if not text:
             return ""
@@ -118,6 +125,7 @@ class AnswerGuard:
         in_block = self._swallowing is _PEM_END  # the end of its last line may be here already
         self._held = text[-HELD_AT_MOST:] if in_block else text[max(at, cut) :]
         self._context = (self._context + text[: max(at, cut)])[-_CONTEXT:]
+        self._labelled = _LABELLED_AT_END.search(self._context + self._held) is not None
         return "".join(pieces)
 
     def _leaks(self, text: str) -> list[tuple[int, int, Span]]:

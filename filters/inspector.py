@@ -7,6 +7,7 @@ conversation, a short expiring tail of digits.
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 _CERTAIN: Final = 0.8
 """Score from which a finding counts inside an id of the wire format."""
+
+
+_MACHINE_ID: Final = re.compile(r"[A-Za-z][\w.:/+=-]*", re.ASCII)
 
 
 class Detector(Protocol):
@@ -212,8 +216,8 @@ def _moved(span: Span, start: int, end: int) -> Span:
 
 
 def _certain(text: str, spans: Sequence[Span]) -> Sequence[Span]:
-    """In an id made of letters and digits only what is unique and certain counts: ids look like anything."""
-    if not (text.isascii() and text[:1].isalpha() and text.replace("-", "").replace("_", "").isalnum()):
+    """In an id of letters and digits only what is unique and certain counts: ids look like anything."""
+    if _MACHINE_ID.fullmatch(text) is None:
         return spans
     return [span for span in spans if span.type in UNIQUE_TYPES and span.score >= _CERTAIN]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, TypeGuard
 
 from filters.errors import Unscannable
 from filters.jsontext import is_json_container
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 Where: TypeAlias = tuple[str | int, ...]
 """Keys and indices from the root. A KEY part stands at the place of its member."""
 
-_PAYLOAD: Final = re.compile(r"data:|[A-Za-z0-9+/_=\s-]{200}")
+_DATA_URL: Final = re.compile(r"\s*data:(image|audio|video|[\w.+-]+)[^,\s]{0,200};base64,", re.IGNORECASE)
+_BASE64: Final = re.compile(r"[A-Za-z0-9+/_=\r\n-]{200,}")
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z_$][A-Za-z_-]{0,39}")
 _SMALLEST_WRITTEN_NUMBER: Final = 100
 """Shorter numbers carry nothing, alone or joined."""
@@ -182,8 +183,10 @@ class _Walker:
             self.add(Part((*where, key), key, Kind.KEY, "", role))
             inner = _Scope.FREE if scope is _Scope.PROTOCOL else scope
             self.value(child, (*where, key), key, inner, role)
-        elif scope is _Scope.PROTOCOL and _is_free(key, child):
+        elif scope is _Scope.PROTOCOL and _is_free(key, child, where):
             self.value(child, (*where, key), "", _Scope.FREE, role)
+        elif scope is _Scope.PROTOCOL and _is_lone_part(child, key):
+            self.part(child, (*where, key), role)
         else:
             named = scope is _Scope.FREE or (key == "name" and role)  # a participant's name, not a function's
             self.value(child, (*where, key), key if named else "", scope, role)
@@ -215,8 +218,14 @@ class _Walker:
             self.object(value, where, _Scope.UNREADABLE, role)
 
     def string(self, text: str, where: Where, name: str, scope: _Scope, role: str) -> None:
-        if scope is _Scope.UNREADABLE and _PAYLOAD.match(text):
+        payload = _DATA_URL.match(text)
+        if scope is _Scope.UNREADABLE and (payload or _BASE64.fullmatch(text)):
             return  # listed as unread already; a payload is not decoded as text
+        if payload:
+            kind_of_data = payload.group(1).lower()
+            known = kind_of_data if kind_of_data in ("image", "audio", "video") else "file"
+            self.unread.append(Unread(written_path(where), known))
+            return
         if text in KNOWN_WORDS:
             self.constants += 1
             return
@@ -250,9 +259,16 @@ def _own_key(where: Where) -> str:
     return ""
 
 
-def _is_free(key: str, child: object) -> bool:
-    """Tool arguments come as `input` objects too; `input` lists are items of the protocol."""
-    return key in FREE_KEYS or (key == "input" and isinstance(child, dict))
+def _is_free(key: str, child: object, where: Where) -> bool:
+    """Tool arguments come as `input` objects too; at the top and as a list `input` is of the protocol."""
+    return key in FREE_KEYS or (key == "input" and bool(where) and isinstance(child, dict))
+
+
+def _is_lone_part(child: object, key: str) -> TypeGuard[dict[str, JSON]]:
+    """A part that stands where a list of parts is usual."""
+    if key not in PART_LISTS or not isinstance(child, dict):
+        return False
+    return key == "content" or child.get("type") in UNREADABLE_PARTS
 
 
 def _are_tokens(value: list[JSON]) -> bool:

@@ -27,9 +27,11 @@ def guarded(chunks, **options):
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 8, 100])
-@pytest.mark.parametrize("value", [RRN, CARD, "9010101234567"])
-def test_an_identifier_that_was_not_in_the_prompt_is_masked_at_every_chunk_size(value, size):
-    text = f"그분의 주민등록번호와 카드번호는 {value}입니다. 감사합니다."
+@pytest.mark.parametrize(
+    ("label", "value"), [("주민등록번호", RRN), ("카드번호", CARD), ("주민등록번호", "9010101234567")]
+)
+def test_an_identifier_that_was_not_in_the_prompt_is_masked_at_every_chunk_size(label, value, size):
+    text = f"그분의 {label}는 {value}입니다. 감사합니다."
     shown, guard = guarded([text[i : i + size] for i in range(0, len(text), size)])
     assert value not in shown
     assert "가림]" in shown

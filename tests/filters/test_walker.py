@@ -139,6 +139,32 @@ def test_the_address_of_an_image_is_text_and_its_payload_is_not():
     assert not texts(image("data:image/png;base64," + "A" * 400))
 
 
+def test_a_lone_part_in_place_of_a_list_is_a_part_too():
+    image = {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}
+    assert walk({"messages": [{"role": "user", "content": image}]}).unread == [
+        ("messages[0].content", "image")
+    ]
+    strange = {"inline_data": {"mime_type": "image/png", "data": "AAAA"}}
+    assert walk({"messages": [{"role": "user", "content": strange}]}).unread == [
+        ("messages[0].content", "unknown")
+    ]
+    assert walk({"input": image}).unread == [("input", "image")]
+
+
+@pytest.mark.parametrize(
+    ("mime", "kind"),
+    [("image/png", "image"), ("audio/wav", "audio"), ("application/pdf", "file"), ("text/plain", "file")],
+)
+def test_data_in_a_field_that_nobody_knows_counts_as_unread(mime, kind):
+    body = {"attachments": [{"what": f"data:{mime};base64,AAAA"}]}
+    assert walk(body).unread == [("attachments[0].what", kind)]
+
+
+def test_words_beside_an_image_are_read():
+    part = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}, "alt": "long words " * 40}
+    assert "messages[0].content[0].alt" in texts({"messages": [{"content": [part]}]})
+
+
 def test_uploaded_bytes_and_token_numbers_count_as_unread():
     assert walk({"file": b"\x00"}).unread == [("file", "file")]
     assert walk({"input": [[1, 2], [3]]}).unread == [("input", "tokens")]
