@@ -144,6 +144,8 @@ class Attempt:
     def _finish(self) -> Completion:
         assert self._decoder is not None, "an answer was opened"
         completion = self._decoder.finish()
+        if self._decoder.failure is not None:  # an error event that nothing followed
+            raise self._decoder.failure
         if not completion.complete:
             raise UpstreamBroken(
                 f"'{self.deployment.model_id}' 모델의 답변이 중간에 끊어졌습니다. 다시 시도하세요.",
