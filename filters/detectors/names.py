@@ -7,6 +7,7 @@ never blocks; the policy masks it. Pure: no input or output after the lexicon is
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from math import exp
 from typing import TYPE_CHECKING, Final
@@ -36,8 +37,22 @@ class Names:
         return find(text)
 
 
+INITIAL: Final = re.compile(
+    r"(?<![A-Za-z0-9])[A-Z](?=\s?(?:\([^()\n]{1,12}\)\s?)?(?:씨|군|양)(?:[은는이가을를의와과도만\s,.·)(]|에게|측|께|라|로|$))"
+)
+"""A씨, B(30·여)씨: a person whose name was left out is still told apart from others."""
+HANJA: Final = re.compile(r"\(([\u4e00-\u9fff]{2,4})(?=[)\s,·-])")
+
+
 def find(text: str) -> list[Span]:
     """Names of people in `text`, in order, without overlaps; offsets are code points of `text`."""
+    spans = _korean(text)
+    spans += [Span(m.start(), m.end(), PERSON, 0.6, "person_initial") for m in INITIAL.finditer(text)]
+    spans += [Span(*m.span(1), PERSON, 0.9, "person_hanja") for s in list(spans) if (m := HANJA.match(text, s.end))]
+    return sorted(spans)
+
+
+def _korean(text: str) -> list[Span]:
     runs = runs_of(text)
     spans: list[Span] = []
     index = 0

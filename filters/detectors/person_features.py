@@ -96,7 +96,7 @@ def candidates_at(runs: list[Run], index: int, text: str) -> Iterator[Candidate]
             if length < 3 or not _is_surely_a_name(name):
                 continue
             suffix = UNKNOWN_SUFFIX
-        shape = _shape(name, word)
+        shape = None if name in korean.NOT_A_NAME else _shape(name, word)
         if shape is None or (shape == SURNAME_ALONE and not _title_follows(runs, index, suffix[0])):
             continue
         inner = _inner(name, word, shape, suffix)
@@ -147,12 +147,18 @@ def foreign_score(name: str) -> int:
 def _title_follows(runs: list[Run], index: int, suffix_class: int) -> bool:
     """김씨, 박과장, 이 의원, 안 전 후보: a surname alone counts only before a title or an honorific."""
     if suffix_class >= 50:
-        return True
+        word = runs[index].word
+        return word[1] == "씨" or word[1:] == "모" or not _begins_with_a_word(word)
     if suffix_class or index + 1 >= len(runs) or runs[index + 1].start - runs[index].end != 1:
         return False
     if runs[index + 1].word == "전" and index + 2 < len(runs):
         return class_of_start(runs[index + 2].word) in (TITLE, LABEL_AND_TITLE)
     return class_of_start(runs[index + 1].word) in (TITLE, HONORIFIC, LABEL_AND_TITLE)
+
+
+def _begins_with_a_word(word: str) -> bool:
+    """함양 is no Mr Ham, 유형과 no Mr Yu: the syllable and the title make another word."""
+    return any(WORDS.get(word[:length], 0) >= 1000 or WORDS.get(word[:length], 0) // 10 % 10 for length in (2, 3))
 
 
 def class_of_start(word: str) -> int:
@@ -169,7 +175,7 @@ def _over_several_runs(runs: list[Run], index: int, text: str) -> Iterator[Candi
     first = runs[index]
     word = first.word
     spaced = word in SURNAMES or word in COMPOUND_SURNAMES
-    foreign = len(word) <= 6 and _foreign_part(word)
+    foreign = len(word) <= 6 and _foreign_part(word) and not _hides_particle(word)
     if not spaced and not foreign:
         return
     joined = word
@@ -184,19 +190,28 @@ def _over_several_runs(runs: list[Run], index: int, text: str) -> Iterator[Candi
                 continue
             if spaced and last == index + 1 and length == 2 and part in GIVEN:
                 shape = SPACED
-            elif foreign and _foreign_part(part) and (length > 1 or part == run.word):
+            elif foreign and _foreign_part(part) and (length > 1 or part == run.word) and not _hides_particle(part):
                 shape = MANY
             else:
                 continue
             inner = _inner(joined + part, run.word, shape, suffix, (word, part))
             yield Candidate(first.start, run.start + length, last, joined + part, shape, suffix, inner)
-        if not foreign or not _foreign_part(run.word):
+        if not foreign or not _foreign_part(run.word) or _hides_particle(run.word):
             return
         joined += run.word
 
 
+def _hides_particle(word: str) -> bool:
+    """마이크가 조단에게: an unknown word that is a known one with a particle ends a name."""
+    if WORDS.get(word, 0) or len(word) < 3:
+        return False
+    return any(word[-n:] in SUFFIXES and WORDS.get(word[:-n], 0) for n in (1, 2))
+
+
 def _foreign_part(word: str) -> bool:
     code = WORDS.get(word, 0)
+    if code // 10 % 10 and code % 1000 < 300:
+        return False  # a place before all, such as 프랑스
     if code % 1000 >= 100:
         return True
     return code < 1000 and len(word) > 1 and foreign_score(word) >= 1
@@ -214,7 +229,7 @@ def _inner(
     whole = WORDS.get(word, 0) if suffix_class and word is not name else 0
     bare = not suffix_class
     if parts is None:
-        common, token = code // 1000, code // 100 % 10
+        common, token = code // 1000, code // 10 % 100
         known = is_known_person(name) if code < 1000 or code % 10 else 2
     else:
         first, last = (WORDS.get(part, 0) for part in parts)
@@ -268,7 +283,7 @@ def outer(text: str, runs: list[Run], index: int, candidate: Candidate) -> Featu
         left[0] + 10 * shape,
         left[1][-1:],
         left[2],
-        right[0] + 10 * shape if not inside else -1,
+        right[0] + 10 * shape + 1000 * (not suffix_class) if not inside else -1,
         right[1][:2],
         right[2] if not suffix_class else "~" + right[2][:1],
         left[0] * 1000 + right[0] * 100 + min(suffix_class, 20),

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import random
+import re
 import sys
 from collections import Counter
 from pathlib import Path
@@ -27,7 +28,11 @@ EPOCHS: Final = 12
 RATE: Final = 0.15
 L2: Final = 2e-3
 COPIES: Final = 3
+FOREIGN_SHARE: Final = 0.2
 COPY_WEIGHT: Final = 0.5
+TEMPLATE_COPIES: Final = 6
+WEIGHT_OF_SOURCE: Final = {"administrative": 0.4, "templates": 0.4}
+"""Generated documents repeat themselves."""
 LEXICAL: Final = ("right_head", "tail2", "word")
 LEXICAL_L2: Final = 1e-2
 DROPPED: Final = frozenset({"left_tail"})
@@ -46,6 +51,7 @@ def main(directory: Path) -> None:
     pools, order = Pools(read_sources()), random.Random(11)  # noqa: S311 - repeatable, no secret
     copies = [augmented(d, pools, order) for d in documents for _ in range(COPIES)]
     examples = [example for document in documents for example in examples_of(document)]
+    examples += [example for document in template_documents(pools, order) for example in examples_of(document)]
     examples += [example for document in copies for example in examples_of(document, is_copy=True)]
     weights = learn(drop_rare(examples))
     lines = [f"{key}\t{weight:.2f}\n" for key, weight in sorted(weights.items()) if abs(weight) >= 0.01]
@@ -66,6 +72,56 @@ def augmented(document: Document, pools: Pools, order: random.Random) -> Documen
         spans.append(Gold(len(text), len(text) + len(name), PERSON))
         text, at = text + name, span.end
     return Document(text + document.text[at:], tuple(spans), document.source)
+
+
+def template_documents(pools: Pools, order: random.Random) -> list[Document]:
+    """Sentences of civil servants with invented names, and many without any."""
+    documents = []
+    for line in (Path(__file__).parent / "person_templates.txt").read_text("utf-8").splitlines():
+        if not line.startswith("#"):
+            copies = TEMPLATE_COPIES if "{" in line else 1
+            documents += [_filled(line, pools, order) for _ in range(copies)]
+    return documents
+
+
+def _filled(line: str, pools: Pools, order: random.Random) -> Document:
+    text, spans = "", []
+    for piece in re.split(r"(\{[KFSG]\})", line):
+        start = len(text)
+        text += _name_for(piece[1], pools, order) if piece.startswith("{") else piece
+        if piece.startswith("{"):
+            spans.append(Gold(start, len(text), PERSON))
+    return Document(_with_fitting_particles(text, spans), tuple(spans), "templates")
+
+
+def _name_for(kind: str, pools: Pools, order: random.Random) -> str:
+    match kind:
+        case "K":
+            return pools.like("김민준" if order.random() < 0.93 else "허준", order)
+        case "F":
+            return pools.like("톰 행크스" if order.random() < 0.7 else "오바마", order)
+        case "S":
+            return order.choice(pools.surnames)
+    return order.choice(pools.given)
+
+
+def _with_fitting_particles(text: str, spans: list[Gold]) -> str:
+    """이/가, 은/는, 을/를, 과/와, 이고/고 … after a name follow its final consonant; lengths stay."""
+    letters = list(text)
+    for span in spans:
+        particle = text[span.end : span.end + 1]
+        for pair in ("이가", "은는", "을를", "과와", "아야"):
+            if particle in pair and particle and _is_particle(text[span.end :]):
+                letters[span.end] = pair[0] if _has_final(text[span.end - 1]) else pair[1]
+    return "".join(letters)
+
+
+def _is_particle(rest: str) -> bool:
+    return len(rest) == 1 or not HANGUL.match(rest[1])
+
+
+def _has_final(syllable: str) -> bool:
+    return (ord(syllable) - 0xAC00) % 28 != 0
 
 
 class Pools:
@@ -92,6 +148,8 @@ class Pools:
         if " " in name:
             return " ".join(self._token(order) for _ in name.split())
         if len(name) in (2, 3) and name[0] in SURNAMES:
+            if order.random() < FOREIGN_SHARE:
+                return self._token(order)
             if order.random() < 0.3:
                 return order.choice(self.korean[len(name)])
             return order.choice(self.surnames) + order.choice(self.given)[: len(name) - 1]
@@ -105,14 +163,13 @@ class Pools:
 
 def _ends_alike(a: str, b: str) -> bool:
     """Both with or both without a final consonant, so that the particle still fits."""
-    return bool((ord(a[-1]) - 0xAC00) % 28) == bool((ord(b[-1]) - 0xAC00) % 28)
+    return _has_final(a[-1]) == _has_final(b[-1])
 
 
 def examples_of(document: Document, *, is_copy: bool = False) -> list[Example]:
     gold = {(s.start, s.end) for s in document.spans if s.type == PERSON}
     runs = runs_of(document.text)
-    weight = 1.0 if document.source != "administrative" else 0.4  # generated documents repeat themselves
-    weight *= COPY_WEIGHT if is_copy else 1
+    weight = WEIGHT_OF_SOURCE.get(document.source, 1.0) * (COPY_WEIGHT if is_copy else 1)
     return [
         Example(keys_of(candidate.inner + outer(document.text, runs, index, candidate)), (candidate.start, candidate.end) in gold, weight, is_copy)
         for index in range(len(runs))
