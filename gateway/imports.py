@@ -336,15 +336,18 @@ def _plan(known: Sequence[V], rows: Sequence[Row[V]], absent_end: date | None) -
 def merged(known: Iterable[V], asked: Iterable[V]) -> tuple[V, ...]:
     """Lay the versions `asked` for over the known history of one unit or person.
 
-    A version without an end lasts until the next one that is known or asked for; neighbours that say
-    the same become one.
+    A version without an end lasts until the next one that is known or asked for. One that only repeats
+    what is in force adds nothing, so that the same file can be imported again.
     """
     states = _states(known)
     for version in _sorted(asked):
-        if version.valid_to is not None:
-            states = {day: s for day, s in states.items() if not version.valid_from <= day < version.valid_to}
-            states.setdefault(version.valid_to, None)
-        states[version.valid_from] = version
+        start, end = version.valid_from, version.valid_to
+        if end is not None:
+            states = {day: state for day, state in states.items() if not start < day < end}
+            states.setdefault(end, None)
+        before = _in_force(states, start)
+        if start in states or before is None or not _same(before, version):
+            states[start] = version
     return _versions(states)
 
 
@@ -354,6 +357,12 @@ def ended(known: Iterable[V], day: date) -> tuple[V, ...]:
     if not states:
         return tuple(_sorted(known))
     return _versions({**states, day: None})
+
+
+def _in_force(states: Mapping[date, V | None], day: date) -> V | None:
+    """Return what holds just before `day`."""
+    starts = [start for start in states if start < day]
+    return states[max(starts)] if starts else None
 
 
 def _states(versions: Iterable[V]) -> dict[date, V | None]:
@@ -369,8 +378,6 @@ def _versions(states: Mapping[date, V | None]) -> tuple[V, ...]:
     versions: list[V] = []
     for day, state in sorted(states.items(), key=lambda item: item[0]):
         last = versions[-1] if versions and versions[-1].valid_to is None else None
-        if last is not None and state is not None and _same(last, state):
-            continue
         if last is not None:
             versions[-1] = replace(last, valid_to=day)
         if state is not None:

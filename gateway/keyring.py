@@ -33,6 +33,7 @@ MIN_DISTINCT_BYTES = 16
 
 _PLACEHOLDER = re.compile(r"change.?me|example|placeholder|password|your.?secret|[<>]", re.IGNORECASE)
 """Words of seven letters and more: a random secret holds one less than once in 10**9 draws."""
+_HEX = re.compile(r"(?:[0-9a-fA-F]{2}){32,}")
 
 
 class Purpose(StrEnum):
@@ -158,15 +159,20 @@ def _strong(text: str) -> bytes:
             f"비밀키가 짧습니다({len(master) * 8}비트, 256비트 이상이어야 합니다). {_HOW_KOREAN}",
             f"The secret is short ({len(master) * 8} bits; 256 are needed). {_HOW_ENGLISH}",
         )
-    if len(set(master)) < MIN_DISTINCT_BYTES:
+    if len(set(master)) < MIN_DISTINCT_BYTES or _looks_written(text):
         raise SecretError(
             f"비밀키가 무작위 값이 아닙니다. {_HOW_KOREAN}", f"The secret is not random. {_HOW_ENGLISH}"
         )
     return master
 
 
+def _looks_written(text: str) -> bool:
+    """Whether a base64 text is a phrase: 43 random characters hold under 3 capitals once in 10**7 draws."""
+    return not _HEX.fullmatch(text) and sum(letter.isupper() for letter in text) < 3
+
+
 def _decoded(text: str) -> bytes:
-    if re.fullmatch(r"[0-9a-fA-F]{64,}", text) and len(text) % 2 == 0:
+    if _HEX.fullmatch(text):
         return bytes.fromhex(text)
     try:
         standard = text.replace("-", "+").replace("_", "/").rstrip("=")

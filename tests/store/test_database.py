@@ -1,4 +1,5 @@
 from importlib import import_module
+from itertools import pairwise
 
 import pytest
 from sqlalchemy import text
@@ -32,7 +33,6 @@ def test_a_database_of_a_newer_version_is_left_alone(url):
 
 
 def test_a_migrations_file_bears_the_name_of_its_revision():
-    chain = [None, *revisions()]
-    for before, name in zip(chain, chain[1:], strict=False):
+    for before, name in pairwise([None, *revisions()]):
         module = import_module(f"migrations.versions.{name}")
         assert (module.revision, module.down_revision) == (name, before)
