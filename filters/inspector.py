@@ -104,9 +104,10 @@ class Inspector:
         walked_at = time.perf_counter_ns()
         found = self._each(walked, began)
         detected_at = time.perf_counter_ns()
-        found += self._across(walked, found)
+        joined = self._across(walked)
         if conversation and now is not None:
-            found += self._over_requests(walked, conversation, now)
+            joined += self._over_requests(walked, conversation, now)
+        found += _unknown(joined, found)
         joined_at = time.perf_counter_ns()
         return Detection(
             body=body,
@@ -173,21 +174,14 @@ class Inspector:
         self._seen.put(text, spans)
         return spans
 
-    def _across(self, walked: Walk, found: list[Found]) -> list[Found]:
+    def _across(self, walked: Walk) -> list[Found]:
         """Numbers split over consecutive strings, and over consecutive messages of the user."""
         pieces = _pieces(walked.parts)
-        more = self._joined(pieces)
+        found = self._joined(pieces)
         users = [piece for piece in pieces if walked.parts[piece.part].role == "user"]
         if 1 < len(users) < len(pieces):
-            more += self._joined(users)
-        known = {(f.part, f.span.start, f.span.end) for f in found}
-        fresh: list[Found] = []
-        for one in more:
-            place = (one.part, one.span.start, one.span.end)
-            if place not in known:
-                known.add(place)
-                fresh.append(one)
-        return fresh
+            found += self._joined(users)
+        return found
 
     def _joined(self, pieces: list[_Piece]) -> list[Found]:
         if len(pieces) < 2:
@@ -199,16 +193,29 @@ class Inspector:
         return [_placed(pieces[index], span) for index, span in hits]
 
     def _over_requests(self, walked: Walk, conversation: str, now: datetime) -> list[Found]:
-        users = [
-            i for i, part in enumerate(walked.parts) if part.role in ("user", "") and part.kind is Kind.TEXT
-        ]
-        if not users:
+        """Numbers that began in the conversation's request before this one and end in its newest message."""
+        newest = _newest(walked.parts)
+        tail = self.tails.check(conversation, [walked.parts[index].text for index in newest], now)
+        if not tail or not newest:
             return []
-        last = _Piece(users[-1], walked.parts[users[-1]].text, 0)
-        tail = self.tails.check(conversation, [walked.parts[i].text for i in users], now)
-        if not tail:
-            return []
-        return [found for found in self._joined([_Piece(-1, tail, 0), last]) if found.part >= 0]
+        pieces = [_Piece(-1, tail, 0), *(_Piece(index, walked.parts[index].text, 0) for index in newest)]
+        return [found for found in self._joined(pieces) if found.part >= 0]
+
+
+def _newest(parts: list[Part]) -> list[int]:
+    """The texts of the user's last message; of a body without roles, all its texts."""
+    said = [index for index, part in enumerate(parts) if part.role == "user" and part.kind is Kind.TEXT]
+    if not said:
+        return [index for index, part in enumerate(parts) if not part.role and part.kind is Kind.TEXT]
+    message = parts[said[-1]].where[:2]
+    return [index for index in said if parts[index].where[:2] == message]
+
+
+def _unknown(more: list[Found], found: list[Found]) -> list[Found]:
+    """Those of `more` that stand at no place of `found`, each once."""
+    known = {(one.part, one.span.start, one.span.end) for one in found}
+    fresh = {(one.part, one.span.start, one.span.end): one for one in more}
+    return [one for place, one in fresh.items() if place not in known]
 
 
 def _moved(span: Span, start: int, end: int) -> Span:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from filters.decision import decide
-from filters.errors import Unscannable
+from filters.errors import DetectorFailed, Unscannable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,21 +25,17 @@ class ScanInputError(ValueError):
 def scan_line(line: Mapping[str, JSON], inspector: Inspector, policy: ZonePolicy) -> dict[str, JSON]:
     """`{"id", "verdict", "spans", "masked"}` for one input line.
 
-    Spans of `messages` carry their `path` as well. A conversation with a part that nobody can read
-    is `block`, with the parts in `unscanned`. Raises ScanInputError and DetectorFailed.
+    Spans of `messages` carry their `path` as well. What could not be inspected is `block`, with the
+    reason in `refused` and the parts that nobody can read in `unscanned`. Raises ScanInputError.
     """
     body, is_text = _body(line)
-    detection = inspector.detect(body)
     try:
-        verdict = decide(detection, policy)
+        verdict = decide(inspector.detect(body), policy)
     except Unscannable as refused:
-        return {
-            "id": line.get("id"),
-            "verdict": "block",
-            "spans": [],
-            "masked": None,
-            "unscanned": [{"path": part.path, "kind": part.kind} for part in refused.parts],
-        }
+        unscanned = [{"path": part.path, "kind": part.kind} for part in refused.parts]
+        return {**_refused(line, refused.reason), "unscanned": unscanned}
+    except DetectorFailed:
+        return _refused(line, "detector_failed")
     return {
         "id": line.get("id"),
         "verdict": verdict.receipt.action.word,
@@ -57,6 +53,10 @@ def _body(line: Mapping[str, JSON]) -> tuple[JSON, bool]:
     if isinstance(messages, list) and text is None:
         return {"messages": messages}, False
     raise ScanInputError('expected {"id", "text": "…"} or {"id", "messages": […]}')
+
+
+def _refused(line: Mapping[str, JSON], reason: str) -> dict[str, JSON]:
+    return {"id": line.get("id"), "verdict": "block", "spans": [], "masked": None, "refused": reason}
 
 
 def _span(found: Finding) -> dict[str, JSON]:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from filters.decision import decide
 from filters.engine import Engine
 from filters.errors import DetectorFailed, FilterRefusal, Unscannable
 from filters.inspector import Inspector
+from filters.masking import Restorer
 from filters.policy import EXTERNAL, default_policy
 from filters.verdict import Action
 from filters.walker import Limits
@@ -20,9 +24,14 @@ OUT = default_policy().zones[EXTERNAL]
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 
 
-@pytest.fixture(scope="module")
-def engine():
+@cache
+def shared_engine():
     return Engine()
+
+
+@pytest.fixture
+def engine():
+    return shared_engine()
 
 
 @pytest.fixture
@@ -154,6 +163,15 @@ def test_a_number_split_over_two_requests_of_a_conversation_is_found(engine):
     assert decide(second, OUT).action is Action.BLOCK
 
 
+def test_the_newest_message_is_joined_with_the_tail_whatever_stands_beside_it(engine):
+    inspector = Inspector(engine)
+    tools = [{"type": "function", "function": {"name": "f", "description": "설명"}}]
+    inspector.detect({"messages": user("번호는 901010-"), "tools": tools}, "chat-1", NOW)
+    parts_of_it = [{"type": "text", "text": "1234567"}, {"type": "text", "text": "이어서 요약해 줘"}]
+    body = {"messages": [{"role": "user", "content": parts_of_it}], "tools": tools}
+    assert decide(inspector.detect(body, "chat-1", NOW), OUT).action is Action.BLOCK
+
+
 def test_the_tail_of_a_conversation_expires(engine):
     inspector = Inspector(engine)
     inspector.detect({"messages": user("주민번호 앞부분은 901010-")}, "chat-1", NOW)
@@ -206,3 +224,34 @@ def test_the_detection_counts_what_it_saw(inspector):
     assert detection.characters == 6
     assert detection.rules_version == inspector.rules_version
     assert not detection.degraded
+
+
+SENTENCES = st.lists(
+    st.sampled_from(
+        [
+            "담당자는 김민준 과장입니다. ",
+            "연락처 010-1234-5678, ",
+            "메일 hong@example.com로 ",
+            "계좌 신한은행 110-452-987654 ",
+            "주소: 서울특별시 중구 세종대로 110 3층\n",
+            "회의는 2026년 11월 22일 오후 3시, ",
+            "예산 1,200,000원을 ",
+            "[PERSON_1] ⟦PHONE_NUMBER_1⟧ ",
+            "차량 12가3456 ",
+            "검토해 주세요.\n",
+        ]
+    ),
+    max_size=8,
+).map("".join)
+
+
+@settings(max_examples=50, deadline=None)
+@given(SENTENCES)
+def test_with_the_real_detectors_nothing_found_survives_and_everything_returns(text):
+    inspector = Inspector(shared_engine())
+    verdict = decide(inspector.detect(text), OUT)
+    for found in verdict.findings:
+        if found.token:
+            assert text[found.span.start : found.span.end] not in verdict.body
+    assert Restorer(verdict.masks).restore(verdict.body) == text
+    assert decide(inspector.detect(verdict.body), OUT).action is Action.ALLOW

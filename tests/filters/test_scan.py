@@ -10,6 +10,8 @@ from filters.engine import Engine
 from filters.inspector import Inspector
 from filters.policy import EXTERNAL, default_policy
 from filters.scan import ScanInputError, scan_line
+from filters.walker import Limits
+from tests.filters.wordfinder import WordFinder
 
 OUT = default_policy().zones[EXTERNAL]
 
@@ -67,6 +69,7 @@ def test_a_part_that_nobody_can_read_is_a_block(inspector):
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
     answer = scan_line({"id": 1, "messages": [{"role": "user", "content": [image]}]}, inspector, OUT)
     assert answer["verdict"] == "block"
+    assert answer["refused"] == "unreadable_part"
     assert answer["unscanned"] == [{"path": "messages[0].content[0]", "kind": "image"}]
 
 
@@ -76,3 +79,14 @@ def test_a_part_that_nobody_can_read_is_a_block(inspector):
 def test_a_line_of_another_form_is_named_without_quoting_it(inspector, line):
     with pytest.raises(ScanInputError, match="expected"):
         scan_line(line, inspector, OUT)
+
+
+def test_what_cannot_be_inspected_is_a_block_and_the_next_line_goes_on():
+    class Broken(WordFinder):
+        def detect(self, text):
+            raise RuntimeError(text)
+
+    answer = scan_line({"id": 1, "text": "글"}, Inspector(Broken({})), OUT)
+    assert (answer["verdict"], answer["refused"]) == ("block", "detector_failed")
+    small = Inspector(WordFinder({}), Limits(characters=3))
+    assert scan_line({"id": 1, "text": "네 글자"}, small, OUT)["refused"] == "too_large"
