@@ -184,7 +184,7 @@ _UNUSUAL: Final = re.compile(
 
 _TAGS: Final = re.compile("[\U000e0000-\U000e007f]++")
 _LISTED: Final = "①-⑳⑴-⒇⒈-⒛⓪❶-❿➀-➉➊-➓⓵-⓾⓿⓫-⓴"
-_LIST_MARK: Final = re.compile(rf"[{_LISTED}](?<![0-9{_LISTED}][{_LISTED}])(?![-. ]?[{_LISTED}]|[-.]?[0-9][{_LISTED}])")
+_LIST_MARK: Final = re.compile(rf"[{_LISTED}](?<![^\s(][{_LISTED}])(?![-. ]?[{_LISTED}]|[-.]?[0-9][{_LISTED}])")
 """A circled number that stands alone numbers a list: it is no digit of what follows."""
 
 _DASHES: Final = "‐‑‒–—―−﹘﹣－⁃─━〜～ㅡーｰ⸺⸻֊᠆⁓╌╍➖"
@@ -284,7 +284,7 @@ def _plain_edits(text: str) -> Iterator[Edit]:
 # --- markup ------------------------------------------------------------------------------------------
 
 _MARKUP_TRIGGER: Final = re.compile(r"[-0-9A-Z)][ \n]?[*_`~<$\[{]")
-_TAG: Final = r"</?[a-zA-Z][^<>\n]{0,80}+>|<!--[^>]{0,80}+-->"
+_TAG: Final = r"</?[a-zA-Z][^<>\n]{0,80}+>|<!--[^>]{0,80}?-->"
 _MARKUP: Final = re.compile(
     rf"(?<=[-0-9A-Z])(?:\*{{1,3}}|_{{2,3}}|~~|`{{1,3}}|{_TAG})(?:\s{{0,2}}(?:\*{{1,3}}|__|~~|`{{1,3}}|{_TAG}))*+(?=[-0-9])"
 )

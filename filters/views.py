@@ -84,6 +84,8 @@ _ENGLISH: Final = {
 _SIGN: Final = "[" + "".join(_SIGNS) + "]"
 _KOREAN: Final = f"(?:{'|'.join(_NATIVE)}|{_SIGN})"
 _JOIN: Final = r"(?:[\s\-.,·/~_|]{1,3}|\s?(?:다시|대시|대쉬|하이픈|하이푼|빼기|바|에|의|점)\s?)"
+_DASH_WORDS: Final = "다시|대시|대쉬|하이픈|하이푼|빼기"
+_SPOKEN_DASH: Final = re.compile(_DASH_WORDS)
 _SPOKEN: Final = re.compile(f"(?:{_KOREAN}|[0-9])(?:{_JOIN}?(?:{_KOREAN}|[0-9]))" + "{6,}+")
 _SPOKEN_PART: Final = re.compile(f"(?P<numeral>{'|'.join(_NATIVE)}|{_SIGN})|[0-9]|(?P<join>[^0-9])")
 _WORD: Final = f"(?:{'|'.join(_ENGLISH)})"
@@ -94,9 +96,8 @@ _SPELLED_PART: Final = re.compile(rf"(?i)(?P<numeral>{_WORD})|(?P<join>[^a-z]*(?
 def _spoken(text: str) -> Iterator[Edit]:
     for match in _SPOKEN.finditer(text):
         numerals = sum(part.lastgroup == "numeral" for part in _SPOKEN_PART.finditer(match.group()))
-        if numerals < 3:
-            continue
-        yield from _digits_of(match)
+        if numerals >= 3 or _SPOKEN_DASH.search(match.group()):
+            yield from _digits_of(match)
 
 
 def _digits_of(match: re.Match[str]) -> Iterator[Edit]:
@@ -123,16 +124,16 @@ def _spelled(text: str) -> Iterator[Edit]:
 
 _LETTERS: Final = {"O": "0", "o": "0", "Q": "0", "D": "0", "I": "1", "l": "1", "|": "1", "i": "1", "!": "1", "L": "1", "Z": "2", "z": "2", "S": "5", "s": "5", "b": "6", "G": "6", "T": "7", "B": "8", "g": "9", "q": "9", "ㅇ": "0", "ㅣ": "1", "○": "0", "◯": "0", "◦": "0", "º": "0", "°": "0", "ø": "0", "Ø": "0", "ㅁ": "0"}  # fmt: skip
 _LETTER: Final = "OoQDIl|i!LZzSsbGTBgqㅇㅣ○◯◦º°øØㅁ"
-_MIXED: Final = re.compile(rf"(?<![A-Za-z])[0-9{_LETTER}](?:[-.\s/]{{0,2}}[0-9{_LETTER}]){{7,18}}+(?![A-Za-z])")
+_MIXED: Final = re.compile(rf"(?<![a-z])(?<![A-Za-z][A-Z])[0-9{_LETTER}](?:[-.\s/]{{0,2}}[0-9{_LETTER}]){{7,18}}+(?![A-Za-z])")
 
 
 def _lookalikes(text: str) -> Iterator[Edit]:
-    """Letters in a row of eight and more that is mostly digits."""
+    """Letters in a row of eight and more that holds enough digits to be a number."""
     for match in _MIXED.finditer(text):
         row = match.group()
         digits = sum(character.isdigit() for character in row)
         letters = sum(character in _LETTERS for character in row)
-        if letters and digits >= letters and digits >= 4:
+        if letters and 2 * digits >= letters and digits >= 4:
             offset = match.start()
             yield from (
                 (offset + index, offset + index + 1, _LETTERS[character])
@@ -143,10 +144,11 @@ def _lookalikes(text: str) -> Iterator[Edit]:
 
 # --- encodings ---------------------------------------------------------------------------------------
 
-_BASE64: Final = re.compile(r"(?<![A-Za-z0-9+/_\-])[A-Za-z0-9+/_\-]{14,}+={0,6}")
-_BASE32: Final = re.compile(r"[A-Z2-7]{16,}={0,6}")
+_BASE64: Final = re.compile(r"(?<![A-Za-z0-9+/_\-])[A-Za-z0-9+/_\-]{12,}+={0,6}")
+_BASE32: Final = re.compile(r"[A-Z2-7]{14,}={0,6}")
 _HEX: Final = re.compile(r"(?<![0-9A-Za-z])(?:(?:0x)?[0-9a-fA-F]{2}[\s:,\-]{0,2}){9,}+(?![0-9A-Za-z])")
-_CODES: Final = re.compile(r"(?<![0-9])(?:(?:3[2-9]|4[0-9]|5[0-7]|[67][0-9]|8[0-9]|9[0-9]|1[01][0-9])[\s,;]{1,2}){8,}+(?:3[2-9]|4[0-9]|5[0-7]|[67][0-9]|8[0-9]|9[0-9]|1[01][0-9])(?![0-9])")
+_CODE: Final = "(?:3[2-9]|[4-9][0-9]|1[01][0-9])"
+_CODES: Final = re.compile(rf"(?<![0-9]){_CODE}(?:[\s,;]{{1,2}}{_CODE}){{8,}}+(?![0-9])")
 _MAX_ENCODED: Final = 100_000
 """Longer rows are files, which the walker handles as unread parts, not sentences."""
 
@@ -238,6 +240,7 @@ VIEWS: Final = (
         (
             _GATE_JOIN.join([_GATE_SIGN] * 4),
             rf"[0-9]{_GATE_JOIN}{_GATE_SIGN}{_GATE_JOIN}[0-9]{_GATE_JOIN}{_GATE_SIGN}",
+            rf"[0-9]\s?(?:{_DASH_WORDS})\s?[0-9]",
             rf"{_GATE_SIGN}{_GATE_SIGN}{_GATE_JOIN}[0-9]|[0-9]{_GATE_JOIN}{_GATE_SIGN}{_GATE_SIGN}{_GATE_SIGN}",
         ),
         _spoken,
@@ -251,7 +254,7 @@ VIEWS: Final = (
         ),
         _lookalikes,
     ),
-    View("base64", (r"[A-Za-z0-9+/_\-]{14}",), _base64),
+    View("base64", (r"[A-Za-z0-9+/_\-]{12}",), _base64),
     View("hexadecimal", (r"(?:[2-3][0-9a-dA-D][\s:,\-]?(?:0x|\\x)?){6}[0-9]",), _hexadecimal),
     View("character_codes", (r"(?:(?:4[5-9]|5[0-7])[\s,;]{1,2}){6}[0-9]",), _character_codes),
     View("reversed", (r"거꾸로|역순|뒤집|반대로|(?i:revers|backward)",), _reversed),

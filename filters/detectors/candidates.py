@@ -1,6 +1,6 @@
 """Rows of digits in a text, cut into candidates for identity numbers. Says where, not what.
 
-A *run* is a row of digit groups with at most four other characters (no letter, no Hangul) between
+A *run* is a row of digit groups with at most five other characters (no letter, no Hangul) between
 two groups. Its *windows* are the stretches of neighbouring groups that may be one number. Budget
 tables are long runs, so everything here rejects early and allocates late.
 """
@@ -15,7 +15,7 @@ from filters.detectors.labels import Label, label_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_RUN: Final = re.compile(r"(?<![0-9])[0-9]++(?:[^0-9A-Za-z가-힣]{1,4}+[0-9]++)*+")
+_RUN: Final = re.compile(r"(?<![0-9])[0-9]++(?:[^0-9A-Za-z가-힣]{1,5}+[0-9]++)*+")
 _GROUP: Final = re.compile(r"[0-9]++")
 _MIN_DIGITS, _MAX_DIGITS = 8, 19
 _MAX_GROUPS: Final = 19
@@ -80,7 +80,17 @@ class Candidate:
     @property
     def money(self) -> bool:
         """Groups of three behind commas, or a currency or unit right behind."""
-        return _thousands(self.lengths, self.separators) or _UNIT.match(self.text, self.end) is not None
+        return self.thousands or self.counted
+
+    @property
+    def thousands(self) -> bool:
+        """Written 1,234,567."""
+        return _thousands(self.lengths, self.separators)
+
+    @property
+    def counted(self) -> bool:
+        """A currency or another unit stands right behind."""
+        return _UNIT.match(self.text, self.end) is not None
 
 
 def _thousands(lengths: tuple[int, ...], separators: list[str]) -> bool:

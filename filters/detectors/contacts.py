@@ -13,7 +13,7 @@ from typing import Final
 from filters.spans import EMAIL_ADDRESS, IP_ADDRESS, Span
 
 _LOCAL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9._%+\-]{0,62}[A-Za-z0-9_+\-])?"
-_LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9\-]{0,61}[A-Za-z0-9])?"
+_LABEL: Final = r"(?:[A-Za-z0-9](?:[A-Za-z0-9\-]{0,61}[A-Za-z0-9])?|[가-힣A-Za-z0-9]{1,20})"
 _EMAIL: Final = re.compile(
     rf"(?<![A-Za-z0-9._%+\-])(?P<local>{_LOCAL})"
     r"(?P<at>\s?[@＠]\s?|\s?[\[({<]\s?(?:at|AT|골뱅이|앳|@)\s?[\])}>]\s?|\s?(?:골뱅이|앳)\s?|\s(?:at|AT)\s)"

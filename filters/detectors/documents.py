@@ -9,7 +9,7 @@ from filters import checksums
 from filters.detectors.labels import HARMLESS, label_of
 from filters.spans import DATE_OF_BIRTH, KR_CUSTOMS_CODE, KR_PASSPORT, KR_VEHICLE, Span
 
-_GAP: Final = r"[-\s._·/*]{0,2}"
+_GAP: Final = r"[^0-9A-Za-z가-힣]{0,3}"
 _PASSPORT: Final = re.compile(
     rf"(?<![0-9A-Za-z])(?P<kind>[MSRGDOmsrgdo]){_GAP}(?P<number>[0-9](?:{_GAP}[0-9]){{2}}{_GAP}[0-9A-Za-z](?:{_GAP}[0-9]){{4}})(?![0-9A-Za-z]|-[0-9])"
 )

@@ -23,6 +23,7 @@ from filters.spans import (
     KR_DRIVER_LICENSE,
     KR_FRN,
     KR_HEALTH_INSURANCE,
+    KR_PASSPORT,
     KR_RRN,
     Span,
 )
@@ -37,7 +38,7 @@ class Numbers:
     """All identity numbers made of digits, whatever stands between their groups."""
 
     name = "numbers"
-    gates = (r"[0-9](?:[^0-9A-Za-z가-힣]{0,4}[0-9]){7}",)
+    gates = (r"[0-9](?:[^0-9A-Za-z가-힣]{0,5}[0-9]){7}",)
 
     def find(self, text: str) -> list[Span]:
         spans: list[Span] = []
@@ -142,7 +143,9 @@ def card(candidate: Candidate) -> Span | None:
     """Payment cards: Luhn by form, or the label `카드` with any check digit."""
     digits = candidate.digits
     called = candidate.is_called("card")
-    if candidate.money or candidate.is_called("phone", "customs", "licence", "brn"):
+    if candidate.counted or candidate.is_called("phone", "customs", "licence", "brn"):
+        return None
+    if candidate.thousands and not (called and checksums.luhn_valid(digits)):
         return None
     if candidate.lengths != (4, 4, 4, 4) and candidate.is_called("account"):
         return None
@@ -287,7 +290,7 @@ def _is_date(candidate: Candidate) -> bool:
 # --- halves that are told apart: "앞자리 901010 뒷자리 1234567" --------------------------------------------
 
 _HALVES: Final = re.compile(
-    r"(?<![0-9])(?P<front>[0-9](?:[- ]?[0-9]){2,9})(?![0-9])"
+    r"(?<![0-9])(?P<front>[A-Z]?[0-9](?:[- ]?[0-9]){2,9})(?![0-9])"
     r"(?P<gap>[^0-9]{1,40}?(?:뒤|뒷|나머지|끝|(?i:last|second|rest))[^0-9]{0,14}(?:[0-9]{1,2}\s?(?:자리|글자|개|digits)[^0-9]{0,12})?)"
     r"(?P<back>[0-9](?:[- ]?[0-9]){2,9})(?![0-9])"
 )
@@ -326,6 +329,8 @@ def _joined_halves(text: str, match: re.Match[str]) -> Span | None:
 
 def _kind_of_halves(digits: str, label: str) -> str:
     length = len(digits)
+    if length == 8 and label == "passport":
+        return KR_PASSPORT
     if length == 13 and checksums.is_birth_date(digits) and label != "corp":
         return KR_FRN if digits[6] in "5678" else KR_RRN
     if length == 13 and label == "corp":

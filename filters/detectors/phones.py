@@ -21,6 +21,7 @@ _SERVICE: Final = re.compile(r"070[0-9]{8}|050[2-8][0-9]{7,8}|080[0-9]{7,8}|030[
 _NATIONAL: Final = re.compile(
     r"(?:15(?:22|33|44|66|77|88|99)|16(?:00|11|33|44|55|61|66|68|70|88|99)|18(?:00|11|33|44|51|55|66|77|99))[0-9]{4}"
 )
+_ABROAD: Final = re.compile(r"(?:00)?82(?=[0-9]{8})")
 _GROUPINGS: Final = frozenset(
     {
         (3, 4, 4), (3, 3, 4), (2, 3, 4), (2, 4, 4), (4, 4, 4), (4, 3, 4), (3, 8), (2, 8), (2, 7), (3, 7), (7, 4), (6, 4),
@@ -62,11 +63,13 @@ def is_phone_form(candidate: Candidate) -> bool:
 def _national_form(candidate: Candidate) -> str:
     """+82-(0)10-… and 0082-10-… as 010…."""
     digits = candidate.digits
-    for prefix in ("0082", "82"):
-        dialled = candidate.lengths[0] in {2, 4} or candidate.text[candidate.start - 1 : candidate.start] == "+"
-        if dialled and digits.startswith(prefix) and len(digits) >= len(prefix) + 8:
-            return "0" + digits[len(prefix) :].removeprefix("0")
-    return digits
+    match _ABROAD.match(digits):
+        case None:
+            return digits
+        case prefix:
+            plus = candidate.text[candidate.start - 1 : candidate.start] == "+"
+            dialled = plus or candidate.spread or candidate.lengths[0] in {prefix.end(), 11, 12, 14}
+            return "0" + digits[prefix.end() :].removeprefix("0") if dialled else digits
 
 
 def _mobile_score(candidate: Candidate) -> float:
