@@ -17,7 +17,8 @@ from simulator.ledger import Ledger
 def main() -> None:
     options = _options()
     listener = _listen(options.host, options.port)
-    app = create(Ledger(options.ledger), Pace(options.latency_ms / 1000, options.tokens_per_s))
+    ledger = Ledger(options.ledger)
+    app = create(ledger, Pace(options.latency_ms / 1000, options.tokens_per_s))
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=2
     )
@@ -25,6 +26,7 @@ def main() -> None:
     sys.stdout.write(json.dumps({"url": f"http://{host}:{port}"}) + "\n")
     sys.stdout.flush()
     uvicorn.Server(config).run(sockets=[listener])
+    ledger.close()
 
 
 def _options() -> argparse.Namespace:
@@ -45,7 +47,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
     except OSError:
         listener.bind((host, 0))
-    listener.set_inheritable(True)
+    listener.listen(1024)  # connections queue from here on, so that "ready" is true when it is said
     return listener
 
 

@@ -62,7 +62,7 @@ DIALECTS = {
     "skt": Dialect(details=False),
     "kt": Dialect(details=False),
     "xai": Dialect(reasoning_field="reasoning_content", cost="xai", usage_unasked=True, reasoning_apart=True),
-    "perplexity": Dialect(cost="perplexity", usage_unasked=True),
+    "perplexity": Dialect(cost="perplexity", usage_unasked=True, details=False),
     "mistral": Dialect(usage_unasked=True, details=False),
     "deepseek": Dialect(reasoning_field="reasoning_content", hit_and_miss=True),
     "groq": Dialect(reasoning_field="reasoning", x_groq=True),

@@ -71,6 +71,10 @@ class Ledger:
         """Yield every record as a JSON line, oldest first."""
         yield from (line + "\n" for line in tuple(self._lines))
 
+    def close(self) -> None:
+        if self._file:
+            self._file.close()
+
     def _append(self, record: dict[str, JSON]) -> None:
         line = json.dumps(record, ensure_ascii=False)
         self._lines.append(line)

@@ -35,6 +35,7 @@ class Child:
     def __init__(self, command: Sequence[str], log: Path, env: Mapping[str, str] | None = None) -> None:
         self._log_path = log
         self._log = log.open("ab")
+        self._drain: threading.Thread | None = None
         guard = [sys.executable, "-m", __name__, *command]
         self._process = subprocess.Popen(  # noqa: S603 - our own servers, no shell
             guard,
@@ -51,7 +52,8 @@ class Child:
         assert stdout is not None
         for line in stdout:
             if line.startswith(b"{"):
-                threading.Thread(target=_drain, args=(stdout, self._log), daemon=True).start()
+                self._drain = threading.Thread(target=_drain, args=(stdout, self._log), daemon=True)
+                self._drain.start()
                 return dict(json.loads(line))
             self._log.write(line)
         raise ChildFailed(self.last_words())
@@ -74,6 +76,10 @@ class Child:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        if self._drain:
+            self._drain.join(STOP_TIMEOUT_S)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
         self._log.close()
 
     def __enter__(self) -> Self:

@@ -1,7 +1,7 @@
 """`.demo/`: made anew by every run, so that its books hold one run and nothing else.
 
-A run deletes only a folder that carries its mark. While one demo is up its folder is locked, and a
-second one uses a folder of its own.
+A run deletes only what is in a folder that carries its mark. While one demo is up its folder is
+locked; a second one uses a temporary folder that goes away with it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import shutil
 import tempfile
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -31,18 +31,11 @@ class DemoFolder:
     @classmethod
     @contextmanager
     def fresh(cls, wanted: Path = DEFAULT) -> Iterator[Self]:
-        """Yield an empty, locked folder: `wanted`, or another one while a running demo has that."""
-        path = wanted
-        path.mkdir(exist_ok=True)
-        if _foreign(path):
-            path = Path(tempfile.mkdtemp(prefix="haechi-demo-"))
-        with (path / MARK).open("a") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                with cls.fresh(Path(tempfile.mkdtemp(prefix="haechi-demo-"))) as other:
-                    yield other
-                return
+        """Yield an empty, locked folder: `wanted`, or a passing one if that is another's or in use."""
+        with ExitStack() as held:
+            path = wanted
+            if not _take(path, held):
+                path = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="haechi-demo-")))
             _empty(path)
             yield cls(path)
 
@@ -86,9 +79,17 @@ in_house_model = "haechi-local"
 """
 
 
-def _foreign(path: Path) -> bool:
-    """Whether the folder holds something that is not ours to delete."""
-    return any(path.iterdir()) and not (path / MARK).exists()
+def _take(path: Path, held: ExitStack) -> bool:
+    """Lock the folder for as long as `held` lives; False if it is in use or holds what is not ours."""
+    path.mkdir(exist_ok=True)
+    if any(path.iterdir()) and not (path / MARK).exists():
+        return False
+    lock = held.enter_context((path / MARK).open("a"))
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _empty(path: Path) -> None:

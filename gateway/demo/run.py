@@ -66,7 +66,8 @@ class Demo:
         self.console = _console()
 
     def run(self, *, stay: bool) -> int:
-        signal.signal(signal.SIGTERM, _interrupt)
+        for ending in (signal.SIGINT, signal.SIGTERM):  # SIGINT too: a background shell job ignores it
+            signal.signal(ending, _interrupt)
         with ExitStack() as stack:
             try:
                 folder = stack.enter_context(DemoFolder.fresh())
