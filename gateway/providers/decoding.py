@@ -157,7 +157,7 @@ class AnswerDecoder(ABC):
         if len(self._body) > MAX_BODY_BYTES:
             self.failure = failures.broken("a body is too long")
             raise self.failure
-        if self._stream and not self.ended and self._body.rstrip()[-1:] in {b"}", b"]"}:
+        if self._stream and not self.ended and self._body[-16:].rstrip().endswith((b"}", b"]")):
             return self._instead_of_a_stream()
         return []
 

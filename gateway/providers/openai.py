@@ -120,7 +120,7 @@ def _without_refused(asked: Mapping[str, JSON], chat: ChatRequest, profile: Prof
 
 def _says_nothing(name: str, value: JSON) -> bool:
     """Whether a value asks for what happens anyway."""
-    return value is False or (name, value) in {("tool_choice", "auto"), ("top_logprobs", 0)}
+    return value is False or (name, value) in [("tool_choice", "auto"), ("top_logprobs", 0)]
 
 
 def _reasoning(chat: ChatRequest, profile: Profile) -> dict[str, JSON]:
