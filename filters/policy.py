@@ -133,6 +133,10 @@ class PolicyBook:
     def __post_init__(self) -> None:
         if not self.versions:
             raise PolicyError("a policy book needs at least one version")
+        names = [policy.version for policy in self.versions]
+        for name in names:
+            if names.count(name) > 1:
+                raise PolicyError(f"two policies are called {name!r}: a receipt must name one")
         self.versions = tuple(sorted(self.versions, key=lambda policy: policy.effective_from))
 
     def at(self, now: datetime) -> Policy:

@@ -1,14 +1,16 @@
-"""Reads a policy from a TOML table, and names what is wrong in it. The values live in filters/policy.py."""
+"""Reads a policy from a TOML table; what it does not say is taken from a base policy.
+
+The values live in filters/policy.py, the checks of single values in filters/policy_values.py.
+"""
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
-from zoneinfo import ZoneInfo
 
+from filters import policy_values as read
 from filters.errors import PolicyError
 from filters.policy import (
     EXTERNAL,
@@ -24,14 +26,13 @@ from filters.policy import (
 from filters.verdict import NOTHING, Action, Grade
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping
 
     from filters.verdict import JSON
 
 UNREADABLE_KINDS: Final = ("image", "audio", "video", "file", "tokens")
-_ACTIONS: Final = {action.word: action for action in Action}
-_SEOUL: Final = ZoneInfo("Asia/Seoul")
-_TOP_KEYS: Final = (
+_ZONES: Final = (EXTERNAL, IN_HOUSE)
+_POLICY_KEYS: Final = (
     "version",
     "effective_from",
     "simulate",
@@ -40,10 +41,19 @@ _TOP_KEYS: Final = (
     "grades",
     "exceptions",
     "departments",
-    EXTERNAL,
-    IN_HOUSE,
+    *_ZONES,
 )
 _ZONE_KEYS: Final = ("types", "labels", "default", "open_parts", "dense")
+_DENSITY_KEYS: Final = ("people", "identifiers", "people_alone", "identifiers_alone")
+_EXCEPTION_KEYS: Final = ("until", "type", "rule", "department", "value_hash", "reason", "approved_by")
+_ALLOW_KEYS: Final = (
+    "phone_numbers",
+    "phone_prefixes",
+    "business_numbers",
+    "email_addresses",
+    "office_domains",
+    "office_mailboxes",
+)
 _NO_LABELS: Final[Mapping[tuple[str, str], Action]] = MappingProxyType({})
 _NO_POLICY: Final = ZonePolicy(
     version="",
@@ -60,165 +70,135 @@ _NO_POLICY: Final = ZonePolicy(
 
 
 def read_policy(table: Mapping[str, JSON], base: Policy | None) -> Policy:
-    _known(table, _TOP_KEYS, "policy")
-    version = str(table.get("version", ""))
-    if not version:
+    """One version of a policy. Raises PolicyError for anything unknown or of a wrong kind."""
+    read.table_of(table, "", _POLICY_KEYS)
+    if "version" not in table:
         raise PolicyError("policy.version is missing: name this version, for example '2026-11-01'")
     zones = {
-        zone: _read_zone(table, table.get(zone, {}), base.zones[zone] if base else _NO_POLICY, zone, zone)
-        for zone in (EXTERNAL, IN_HOUSE)
+        zone: _zone(_whole(table, base.zones[zone] if base else _NO_POLICY), table.get(zone, {}), zone)
+        for zone in _ZONES
     }
-    zones = {zone: replace(policy, version=version) for zone, policy in zones.items()}
     return Policy(
-        version=version,
-        effective_from=_moment(
+        version=read.word(str(table["version"]), "version"),
+        effective_from=read.moment(
             table.get("effective_from", datetime(2000, 1, 1, tzinfo=UTC)), "effective_from"
         ),
-        zones=zones,
-        departments=_read_departments(table.get("departments", {}), zones),
-        exceptions=tuple(_read_exception(e) for e in table.get("exceptions", ())),
+        zones={name: replace(zone, zone=name) for name, zone in zones.items()},
+        departments=_departments(read.table_of(table.get("departments", {}), "departments"), zones),
+        exceptions=tuple(_exception(one) for one in table.get("exceptions", ())),
     )
 
 
-def _read_departments(
+def _whole(table: Mapping[str, JSON], base: ZonePolicy) -> ZonePolicy:
+    """What holds for every zone of a policy."""
+    policy = replace(base, version=str(table["version"]))
+    if "simulate" in table:
+        policy = replace(policy, simulate=read.truth(table["simulate"], "simulate"))
+    if "never_restored" in table:
+        policy = replace(
+            policy, never_restored=frozenset(read.words(table["never_restored"], "never_restored"))
+        )
+    if "allow" in table:
+        policy = replace(policy, allow=_allow(table["allow"], base.allow))
+    if "grades" in table:
+        policy = replace(policy, grades={**base.grades, **_grades(table["grades"])})
+    return policy
+
+
+def _zone(base: ZonePolicy, table: JSON, at: str) -> ZonePolicy:
+    read.table_of(table, at, _ZONE_KEYS)
+    default = _rule(table.get("default", {}), base.default, f"{at}.default")
+    types = read.table_of(table.get("types", {}), f"{at}.types")
+    rules = {
+        read.type_name(name, f"{at}.types"): _rule(value, base.rules.get(name, default), f"{at}.types.{name}")
+        for name, value in types.items()
+    }
+    policy = replace(
+        base,
+        default=default,
+        rules={**base.rules, **rules},
+        labels={**base.labels, **_labels(table.get("labels", {}), f"{at}.labels")},
+    )
+    if "dense" in table:
+        policy = replace(policy, density=_density(table["dense"], base.density, f"{at}.dense"))
+    if "open_parts" in table:
+        kinds = read.words(table["open_parts"], f"{at}.open_parts")
+        opened = frozenset(
+            read.one_of(kind, UNREADABLE_KINDS, f"{at}.open_parts: unknown kind") for kind in kinds
+        )
+        policy = replace(policy, open_parts=opened)
+    return policy
+
+
+def _departments(
     table: Mapping[str, JSON], zones: Mapping[str, ZonePolicy]
 ) -> dict[tuple[str, str], ZonePolicy]:
     overrides: dict[tuple[str, str], ZonePolicy] = {}
     for department, per_zone in table.items():
-        _known(per_zone, (EXTERNAL, IN_HOUSE), f"policy.departments.{department}")
-        for zone, own in per_zone.items():
-            overrides[department, zone] = _read_zone(
-                {}, own, zones[zone], zone, f"departments.{department}.{zone}"
-            )
+        for zone, own in read.table_of(per_zone, f"departments.{department}", _ZONES).items():
+            policy = _zone(zones[zone], own, f"departments.{department}.{zone}")
+            overrides[department, zone] = replace(policy, zone=zone)
     return overrides
 
 
-def _read_zone(
-    top: Mapping[str, JSON], table: Mapping[str, JSON], base: ZonePolicy, zone: str, at: str
-) -> ZonePolicy:
-    _known(table, _ZONE_KEYS, f"policy.{at}")
-    default = _read_rule(table.get("default", {}), base.default, f"{at}.default")
-    rules = {
-        name: _read_rule(value, base.rules.get(name, default), f"{at}.types.{name}")
-        for name, value in table.get("types", {}).items()
-    }
-    labels: dict[tuple[str, str], Action] = {
-        (type_, label): _action(word, f"{at}.labels.{type_}.{label}")
-        for type_, words in table.get("labels", {}).items()
-        for label, word in words.items()
-    }
-    return replace(
-        base,
-        zone=zone,
-        default=default,
-        rules={**base.rules, **rules},
-        labels={**base.labels, **labels},
-        density=_read_density(table["dense"], base.density, at) if "dense" in table else base.density,
-        open_parts=_read_open_parts(table["open_parts"], at) if "open_parts" in table else base.open_parts,
-        allow=_read_allow(top["allow"], base.allow) if "allow" in top else base.allow,
-        grades={**base.grades, **{k: _grade(v, k) for k, v in top.get("grades", {}).items()}},
-        never_restored=frozenset(top.get("never_restored", base.never_restored)),
-        simulate=bool(top.get("simulate", base.simulate)),
-    )
-
-
-def _read_rule(value: JSON, base: Rule, at: str) -> Rule:
+def _rule(value: JSON, base: Rule, at: str) -> Rule:
     if isinstance(value, str):
-        return base._replace(action=_action(value, at))
-    _known(value, ("action", "threshold"), f"policy.{at}")
-    action = _action(value["action"], at) if "action" in value else base.action
-    return Rule(action, _share(value.get("threshold", base.threshold), f"{at}.threshold"))
+        return base._replace(action=read.action(value, at))
+    table = read.table_of(value, at, ("action", "threshold"))
+    action = read.action(table["action"], at) if "action" in table else base.action
+    return Rule(action, read.share(table.get("threshold", base.threshold), f"{at}.threshold"))
 
 
-def _read_density(table: JSON, base: Density | None, at: str) -> Density | None:
-    if table is False:
+def _labels(value: JSON, at: str) -> dict[tuple[str, str], Action]:
+    return {
+        (read.type_name(type_, at), label): read.action(word, f"{at}.{type_}.{label}")
+        for type_, words in read.table_of(value, at).items()
+        for label, word in read.table_of(words, f"{at}.{type_}").items()
+    }
+
+
+def _grades(value: JSON) -> dict[str, Grade]:
+    grades: dict[str, Grade] = {}
+    for name, letter in read.table_of(value, "grades").items():
+        read.type_name(name.partition(":")[0], "grades")
+        grades[name] = read.grade(letter, f"grades.{name}")
+    return grades
+
+
+def _density(value: JSON, base: Density | None, at: str) -> Density | None:
+    """Bounds of a list of people; `dense = false` turns the rule off."""
+    if value is False:
         return None
-    _known(
-        table, ("action", "people", "identifiers", "people_alone", "identifiers_alone"), f"policy.{at}.dense"
-    )
-    read = dict(table)
-    if "action" in read:
-        read["action"] = _action(read["action"], f"{at}.dense.action")
-    return replace(base or Density(), **read)
+    table = read.table_of(value, at, ("action", *_DENSITY_KEYS))
+    counts = {key: read.count(table[key], f"{at}.{key}") for key in _DENSITY_KEYS if key in table}
+    density = replace(base or Density(), **counts)  # type: ignore[arg-type]  # counts only
+    return replace(density, action=read.action(table["action"], at)) if "action" in table else density
 
 
-def _read_open_parts(kinds: Iterable[str], at: str) -> frozenset[str]:
-    _known(dict.fromkeys(kinds), UNREADABLE_KINDS, f"policy.{at}.open_parts")
-    return frozenset(kinds)
-
-
-def _read_allow(table: Mapping[str, JSON], base: AllowList) -> AllowList:
-    _known(table, tuple(AllowList.__slots__), "policy.allow")
-    digits = {
-        k: frozenset(map(digits_of, table[k])) for k in ("phone_numbers", "business_numbers") if k in table
+def _allow(value: JSON, base: AllowList) -> AllowList:
+    table = read.table_of(value, "allow", _ALLOW_KEYS)
+    lists = {key: read.words(table[key], f"allow.{key}") for key in table}
+    changed = {
+        key: tuple(_compared(key, one) for one in listed)
+        if key in ("phone_prefixes", "office_domains")
+        else frozenset(_compared(key, one) for one in listed)
+        for key, listed in lists.items()
     }
-    lower = {
-        k: frozenset(map(str.lower, table[k])) for k in ("email_addresses", "office_mailboxes") if k in table
-    }
-    prefixes = (
-        {"phone_prefixes": tuple(map(digits_of, table["phone_prefixes"]))}
-        if "phone_prefixes" in table
-        else {}
-    )
-    domains = (
-        {"office_domains": tuple(map(str.lower, table["office_domains"]))}
-        if "office_domains" in table
-        else {}
-    )
-    return replace(base, **digits, **lower, **prefixes, **domains)  # type: ignore[arg-type]  # by field name
+    return replace(base, **changed)  # type: ignore[arg-type]  # each key has its field's kind of collection
 
 
-def _read_exception(table: Mapping[str, JSON]) -> PolicyException:
-    _known(table, tuple(PolicyException.__slots__), "policy.exceptions")
+def _compared(key: str, value: str) -> str:
+    """The form in which values are compared: numbers by digits, addresses in lower case."""
+    return digits_of(value) if key.startswith(("phone", "business")) else value.lower()
+
+
+def _exception(value: JSON) -> PolicyException:
+    table = read.table_of(value, "exceptions", _EXCEPTION_KEYS)
     if "until" not in table:
         raise PolicyError("policy.exceptions: 'until' is missing; an exception must expire")
-    narrowed = {key: str(table[key]) for key in table if key != "until"}
-    if not narrowed.keys() & {"type", "rule", "value_hash"}:
+    said = {key: read.word(table[key], f"exceptions.{key}") for key in table if key != "until"}
+    if not said.keys() & {"type", "rule", "value_hash"}:
         raise PolicyError(
             "policy.exceptions: name a type, a rule or a value_hash; an exception for everything is none"
         )
-    return PolicyException(until=_moment(table["until"], "exceptions.until"), **narrowed)
-
-
-def _known(table: JSON, keys: Sequence[str], at: str) -> None:
-    if not hasattr(table, "keys"):
-        raise PolicyError(f"{at}: expected a table, found {type(table).__name__}")
-    for key in table:
-        if key not in keys:
-            near = difflib.get_close_matches(str(key), keys, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"possible here: {', '.join(keys)}"
-            raise PolicyError(f"{at}: unknown key {key!r}; {hint}")
-
-
-def _action(word: JSON, at: str) -> Action:
-    if word not in _ACTIONS:
-        raise PolicyError(f"policy.{at}: {word!r} is no action; use one of {', '.join(_ACTIONS)}")
-    return _ACTIONS[word]
-
-
-def _grade(letter: JSON, at: str) -> Grade:
-    if letter not in Grade.__members__:
-        raise PolicyError(f"policy.grades.{at}: {letter!r} is no N2SF grade; use C, S or O")
-    return Grade[letter]
-
-
-def _share(value: JSON, at: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
-        raise PolicyError(f"policy.{at}: a threshold is a number from 0 to 1, not {value!r}")
-    return float(value)
-
-
-def _moment(value: JSON, at: str) -> datetime:
-    """An aware moment in UTC; a bare date or local time is meant in Seoul."""
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            raise PolicyError(
-                f"policy.{at}: {value!r} is no date or time (2026-11-01, 2026-11-01T09:00:00+09:00)"
-            ) from None
-    if isinstance(value, date) and not isinstance(value, datetime):
-        value = datetime(value.year, value.month, value.day, tzinfo=_SEOUL)
-    if not isinstance(value, datetime):
-        raise PolicyError(f"policy.{at}: expected a date or a time, found {type(value).__name__}")
-    return (value if value.tzinfo else value.replace(tzinfo=_SEOUL)).astimezone(UTC)
+    return PolicyException(until=read.moment(table["until"], "exceptions.until"), **said)

@@ -125,11 +125,41 @@ def test_an_exception_ends_by_itself_and_stays_in_its_department():
         ({"version": "v", "exceptions": [{"type": "PERSON"}]}, "must expire"),
         ({"version": "v", "exceptions": [{"until": "2026-12-01"}]}, "an exception for everything is none"),
         ({"version": "v", "allow": {"phones": []}}, "unknown key 'phones'"),
+        ({"version": "v", "allow": {"phone_numbers": [120]}}, "a text in quotes"),
+        ({"version": "v", "allow": {"phone_numbers": "120"}}, "a list of texts"),
+        ({"version": "v", EXTERNAL: {"types": {"KR_RNN": "mask"}}}, "did you mean 'KR_RRN'"),
+        ({"version": "v", EXTERNAL: {"labels": {"KR_BNR": {"company": "mask"}}}}, "did you mean 'KR_BRN'"),
+        ({"version": "v", EXTERNAL: {"types": []}}, "expected a table"),
+        ({"version": "v", EXTERNAL: {"dense": {"people": "five"}}}, "a whole number"),
+        ({"version": "v", EXTERNAL: {"dense": {"persons": 5}}}, "unknown key 'persons'"),
+        ({"version": "v", "simulate": "no"}, "true or false"),
+        ({"version": "v", "never_restored": "KR_RRN"}, "a list of texts"),
+        ({"version": "v", "departments": {"과": {"outside": {}}}}, "unknown key 'outside'"),
     ],
 )
 def test_a_mistake_is_named_with_its_key_and_a_way_out(table, says):
     with pytest.raises(PolicyError, match=says):
         Policy.from_mapping(table)
+
+
+def test_an_agency_may_name_types_of_its_own():
+    policy = Policy.from_mapping({"version": "v", EXTERNAL: {"types": {"EMPLOYEE_NO": "block"}}})
+    assert policy.zones[EXTERNAL].rule("EMPLOYEE_NO").action is Action.BLOCK
+    assert policy.zones[EXTERNAL].rule("PROJECT_NAME").action is Action.MASK
+
+
+def test_density_can_be_tightened_and_turned_off():
+    tight = Policy.from_mapping(
+        {"version": "v", EXTERNAL: {"dense": {"people": 2, "action": "block"}}}
+    ).zones[EXTERNAL]
+    assert (tight.density.people, tight.density.identifiers, tight.density.action) == (2, 5, Action.BLOCK)
+    off = Policy.from_mapping({"version": "v", EXTERNAL: {"dense": False}}).zones[EXTERNAL]
+    assert off.density is None
+
+
+def test_two_versions_of_one_name_are_refused():
+    with pytest.raises(PolicyError, match="two policies are called"):
+        PolicyBook([default_policy(), default_policy()])
 
 
 def test_an_empty_book_and_an_unknown_zone_are_refused():
