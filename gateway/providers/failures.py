@@ -39,6 +39,8 @@ class Stated(NamedTuple):
     param: str | None = None
     status: int | None = None
     retry_after_s: int | None = None
+    kind: str | None = None
+    """The error's type where the code is narrower, as in `model_not_found` of `invalid_request_error`."""
 
 
 def from_response(status: int, body: bytes, headers: Mapping[str, str]) -> UpstreamError:
@@ -57,7 +59,9 @@ def from_event(error: JSON) -> UpstreamError:
     (Anthropic, OpenAI), or not at all; without one the provider is taken to be failing.
     """
     stated = read({"error": error})
-    status = stated.status or _STATUS_OF_WORD.get((stated.code or "").lower(), 502)
+    words = ((stated.code or "").lower(), (stated.kind or "").lower())
+    named = next((_STATUS_OF_WORD[word] for word in words if word in _STATUS_OF_WORD), 502)
+    status = stated.status or named
     return build(status, stated, stated.retry_after_s)
 
 
@@ -103,11 +107,17 @@ def read(body: JSON) -> Stated:
 
 def _read_object(error: Mapping[str, JSON]) -> Stated:
     number = error.get("code")
-    status = number if type(number) is int and 400 <= number < 600 else None
-    word = None if status else _word(number)
-    code = word or _word(error.get("status")) or _word(error.get("type")) or _word(number)
+    status = _status(number) or _status(error.get("status_code")) or _status(error.get("status"))
+    word = None if _status(number) else _word(number)
+    kind = _word(error.get("type"))
+    code = word or _word(error.get("status")) or kind or _word(number)
     message = _text(error.get("message") or error.get("msg"))
-    return Stated(code, message, _text(error.get("param")), status, _retry_info_s(error.get("details")))
+    retry_after_s = _retry_info_s(error.get("details"))
+    return Stated(code, message, _text(error.get("param")), status, retry_after_s, kind)
+
+
+def _status(value: JSON) -> int | None:
+    return value if type(value) is int and 400 <= value < 600 else None
 
 
 def _word(value: JSON) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -395,7 +396,7 @@ def test_tool_arguments_survive_any_cut_through_escapes_and_characters(
     call = {"index": 0, "id": "a", "function": {"name": "f", "arguments": arguments}}
     stream = sse(chunk(tool_calls=[call]), END)
     places = sorted({min(cut, len(stream)) for cut in cuts} | {0, len(stream)})
-    pieces = [stream[a:b] for a, b in zip(places, places[1:], strict=False)]
+    pieces = [stream[a:b] for a, b in pairwise(places)]
     _, completion, _ = streamed(pieces, deployment())
     assert completion is not None
     assert completion.choices[0].parts == (ToolCall("a", "f", arguments),)
