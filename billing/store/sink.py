@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from sqlalchemy import Table, select, update
-from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 
 from billing.journal import RowRefused, SinkUnavailable
 from billing.ledger import (
@@ -126,10 +126,10 @@ class LedgerSink:
         """Charge attempts by estimate where they have no charge. Raises SinkUnavailable."""
 
         def adopting(connection: Connection) -> int:
-            records = adopt_attempts(
-                connection, attempt_ids, self._clock(), "its journal segment was recovered"
-            )
-            self._commit_records(connection, records)
+            reason = "its journal segment was recovered"
+            with connection.begin():
+                records = adopt_attempts(connection, attempt_ids, self._clock(), reason)
+                self._append(connection, self._planned([records]))
             return len(records)
 
         return self._guarded(adopting)
@@ -140,6 +140,8 @@ class LedgerSink:
         try:
             if self._head is not None:
                 self._guarded(self._release_slot)
+        except slots.Fenced:
+            log.warning("ledger_writer_fenced", extra={"slot": self.slot})
         finally:
             self._disconnect()
 
@@ -147,14 +149,16 @@ class LedgerSink:
 
     def _take_slot(self, connection: Connection) -> None:
         now = self._clock()
-        with connection.begin():
-            head = slots.take(connection, self._watch, to_us(now))
-            self._head = head
-            if head.low_seq <= head.seq:
-                records = adopt_slot(
-                    connection, head.slot, head.low_seq, now, _died(head.slot, head.epoch - 1)
-                )
-                self._append(connection, self._planned([records]))
+        try:
+            with connection.begin():
+                head = self._head = slots.take(connection, self._watch, to_us(now))
+                if head.low_seq <= head.seq:
+                    reason = _died(head.slot, head.epoch - 1)
+                    records = adopt_slot(connection, head.slot, head.low_seq, now, reason)
+                    self._append(connection, self._planned([records]))
+        except BaseException:
+            self._head = None
+            raise
         self._open.clear()
 
     def _adopt_dead(self, connection: Connection) -> None:
@@ -246,15 +250,6 @@ class LedgerSink:
                 raise
             return error if isinstance(error, RowRefused) else RowRefused(_without_values(error))
         return None
-
-    def _commit_records(self, connection: Connection, records: Sequence[Record]) -> None:
-        own, before = self._own(), dict(self._open)
-        try:
-            with connection.begin():
-                self._append(connection, self._planned([records]))
-        except BaseException:
-            self._head, self._open = own, before
-            raise
 
     def _append(self, connection: Connection, plan: _Plan) -> None:
         """Write a plan inside the caller's transaction. Raises Fenced."""
@@ -351,9 +346,9 @@ class LedgerSink:
     def _reload_head(self, connection: Connection) -> None:
         """After a lost connection nobody knows whether the last commit happened: the table does."""
         own = self._own()
-        row = connection.execute(select(writers).where(writers.c.slot == own.slot)).one()
+        row = connection.execute(select(writers).where(writers.c.slot == own.slot)).first()
         connection.commit()
-        if row.epoch == own.epoch:
+        if row is not None and row.epoch == own.epoch:
             self._head = slots.Head(own.slot, own.epoch, row.seq, row.low_seq, bytes.fromhex(row.mac))
 
     def _disconnect(self) -> None:
@@ -411,7 +406,6 @@ def _died(slot: int, epoch: int) -> str:
 
 def _without_values(error: Exception) -> str:
     """Name an error without the values of the row: these are nobody's business in a log."""
-    original = getattr(error, "orig", None)
-    if isinstance(error, IntegrityError) or original is None:
-        return type(original or error).__name__
-    return f"{type(original).__name__}: {str(original).splitlines()[0] if str(original) else ''}"
+    original = getattr(error, "orig", None) or error
+    first_line = str(original).partition("\n")[0] if _is_away(error) else ""
+    return f"{type(original).__name__}: {first_line}" if first_line else type(original).__name__

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 from sqlalchemy import text
 
@@ -35,7 +36,10 @@ PRICES = [
         "output": "10",
     }
 ]
-FX = [{"base": "USD", "quote": "KRW", "date": "2026-11-01", "rate": "1391.20", "source": "test"}]
+FX = [{"base": "USD", "quote": "KRW", "date": "2026-10-01", "rate": "1391.20", "source": "test"}]
+
+
+_SCHEMAS = count()
 
 
 class Maker:
@@ -121,11 +125,11 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Address of an empty database."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/haechi.db"
-    server = request.getfixturevalue("postgres")
-    name = f"t{abs(hash(request.node.nodeid)):x}"
-    server.psql(f"DROP DATABASE IF EXISTS {name}")
-    server.psql(f"CREATE DATABASE {name}")
-    return str(server.get_uri(name))
+    address = str(request.getfixturevalue("postgres").get_uri())
+    schema = f"t{next(_SCHEMAS)}"
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute(f"CREATE SCHEMA {schema}")  # quicker than a database for each test
+    return f"{address}&options=-csearch_path%3D{schema}"
 
 
 @pytest.fixture
@@ -154,6 +158,23 @@ def sink(engine: Engine, make: Maker) -> Iterator[LedgerSink]:
 
 
 @pytest.fixture
+def open_sink(engine: Engine, make: Maker) -> Iterator[Any]:
+    """Open sinks that a test leaves as a dead process would; their connections end with the test."""
+    opened = []
+
+    def open_one(**more: Any) -> LedgerSink:
+        sink = LedgerSink(engine, KEY, clock=lambda: make.now, **more)
+        sink.open()
+        opened.append(sink)
+        return sink
+
+    yield open_one
+    for sink in opened:
+        sink._checkpointer.stop()
+        sink._disconnect()
+
+
+@pytest.fixture
 def key() -> bytes:
     return KEY
 
@@ -165,7 +186,9 @@ class Tampering:
         self._engine = engine
         with engine.begin() as connection:
             if engine.dialect.name == "sqlite":
-                names = connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).scalars()
+                names = connection.execute(
+                    text("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+                ).scalars()
                 for name in list(names):
                     connection.execute(text(f"DROP TRIGGER {name}"))
             else:

@@ -12,7 +12,11 @@ from billing.usage import Usage
 if TYPE_CHECKING:
     from tests.billing.conftest import Maker
 
-SAMPLES = st.lists(st.builds(Sample, st.integers(1, 10**5), st.integers(0, 10**5), st.integers(0, 10**4), st.integers(0, 10**5)))
+SAMPLES = st.lists(
+    st.builds(
+        Sample, st.integers(1, 10**5), st.integers(0, 10**5), st.integers(0, 10**4), st.integers(0, 10**5)
+    )
+)
 
 
 @given(SAMPLES, st.integers(0, 10**6), st.none() | st.integers(0, 10**5), st.integers(0, 10**5))

@@ -93,7 +93,9 @@ def test_a_wrong_field_is_named(change: dict[str, Any], field: str) -> None:
 
 
 def test_an_entry_without_a_price_is_refused() -> None:
-    assert mistakes_of({k: v for k, v in GOOD.items() if k not in {"input", "output"}}) == [("prices[0]", "input")]
+    assert mistakes_of({k: v for k, v in GOOD.items() if k not in {"input", "output"}}) == [
+        ("prices[0]", "input")
+    ]
 
 
 @pytest.mark.parametrize(

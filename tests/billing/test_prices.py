@@ -101,4 +101,10 @@ def test_all_mistakes_of_both_tables_are_named_at_once() -> None:
     with pytest.raises(PriceTableError) as mistakes:
         PriceBook.from_tables([{"key": "a", "currency": "USD", "input": 1.5}], [{"base": "XXX"}])
     fields = {(problem.entry, problem.field) for problem in mistakes.value.problems}
-    assert fields == {("prices[0]", "from"), ("prices[0]", "input"), ("fx[0]", "base"), ("fx[0]", "date"), ("fx[0]", "rate")}
+    assert fields == {
+        ("prices[0]", "from"),
+        ("prices[0]", "input"),
+        ("fx[0]", "base"),
+        ("fx[0]", "date"),
+        ("fx[0]", "rate"),
+    }

@@ -82,7 +82,9 @@ def test_every_line_is_the_exact_product_rounded_once(
 ) -> None:
     assert quote.fx is not None
     for line in quote.rate(usage, service_tier):
-        exact = Fraction(line.unit_price) * line.quantity * Fraction(quote.fx.rate) * NANO / PER[line.token_class]
+        exact = (
+            Fraction(line.unit_price) * line.quantity * Fraction(quote.fx.rate) * NANO / PER[line.token_class]
+        )
         assert line.amount_nano_krw == round(exact)
         assert line.per == PER[line.token_class]
 
@@ -111,7 +113,9 @@ def test_no_split_of_bounded_tokens_costs_more_than_the_bound(
     quote: Quote, input_bytes: int, most_output: int, choices: int, data: st.DataObject
 ) -> None:
     def split(whole: int, names: list[str]) -> dict[str, int]:
-        cuts = sorted(data.draw(st.lists(st.integers(0, whole), min_size=len(names) - 1, max_size=len(names) - 1)))
+        cuts = sorted(
+            data.draw(st.lists(st.integers(0, whole), min_size=len(names) - 1, max_size=len(names) - 1))
+        )
         return {name: b - a for name, a, b in zip(names, [0, *cuts], [*cuts, whole], strict=True)}
 
     used = split(input_bytes, ["input", "cache_read", "cache_write_5m", "cache_write_1h"])
@@ -124,7 +128,9 @@ def test_no_split_of_bounded_tokens_costs_more_than_the_bound(
 
 
 def test_a_class_without_a_price_takes_its_kins() -> None:
-    lines = quote(input="1", output="4").rate(Usage(input=1, cache_read=1, cache_write_5m=1, output=1, reasoning=1))
+    lines = quote(input="1", output="4").rate(
+        Usage(input=1, cache_read=1, cache_write_5m=1, output=1, reasoning=1)
+    )
     assert [(line.token_class, str(line.unit_price), line.basis) for line in lines] == [
         ("input", "1", "own"),
         ("cache_read", "1", "as:input"),

@@ -65,7 +65,9 @@ def test_what_was_shipped_is_not_read_again(tmp_path: Path, records: list[list[R
 
 
 @pytest.mark.parametrize("lost", [1, 7, 40, 300])
-def test_a_torn_end_loses_only_what_was_not_acknowledged(tmp_path: Path, records: list[list[Record]], lost: int) -> None:
+def test_a_torn_end_loses_only_what_was_not_acknowledged(
+    tmp_path: Path, records: list[list[Record]], lost: int
+) -> None:
     segments = Segments(tmp_path, 1 << 20)
     segments.open()
     segments.append(records[:2], [True] * 2)
@@ -81,13 +83,17 @@ def test_a_torn_end_loses_only_what_was_not_acknowledged(tmp_path: Path, records
     assert list(orphaned(tmp_path).read()) == records[:2]
 
 
-def test_a_dispatch_is_taken_only_with_room_for_its_charge(tmp_path: Path, records: list[list[Record]]) -> None:
+def test_a_dispatch_is_taken_only_with_room_for_its_charge(
+    tmp_path: Path, records: list[list[Record]]
+) -> None:
     segments = Segments(tmp_path, 3 * CHARGE_RESERVE_BYTES)
     segments.open()
     taken = [segments.append([records[0]], [False])[0] for _ in range(20)]
     assert taken[0]
     assert not taken[-1]
-    assert segments.append([records[3]] * taken.count(True), [True] * taken.count(True)) == [True] * taken.count(True)
+    assert segments.append([records[3]] * taken.count(True), [True] * taken.count(True)) == [
+        True
+    ] * taken.count(True)
 
 
 def test_a_full_segment_refuses_and_keeps_what_it_has(tmp_path: Path) -> None:

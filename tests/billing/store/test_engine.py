@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import text
+
+from billing.ledger import record_of
+from billing.store import Checkpointer, DatabaseUnavailable, LedgerSink, open_engine, writing
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sqlalchemy import Engine
+
+    from tests.billing.conftest import Maker
+
+
+def test_sqlite_is_durable_at_every_commit(sqlite: Engine) -> None:
+    with sqlite.connect() as connection:
+        assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
+        assert connection.execute(text("PRAGMA synchronous")).scalar() == 2
+        assert connection.execute(text("PRAGMA foreign_keys")).scalar() == 1
+
+
+def test_a_missing_directory_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DatabaseUnavailable, match="nowhere") as refusal:
+        open_engine(f"sqlite:///{tmp_path}/nowhere/haechi.db")
+    assert "폴더" in refusal.value.korean
+
+
+def test_another_database_is_refused() -> None:
+    with pytest.raises(ValueError, match="sqlite"):
+        open_engine("mysql://localhost/x")
+
+
+def test_a_plain_postgresql_address_gets_the_driver_that_is_here() -> None:
+    assert open_engine("postgresql://localhost/x").url.drivername == "postgresql+psycopg"
+
+
+def test_writers_that_read_first_do_not_fail_each_other(sqlite: Engine) -> None:
+    with sqlite.begin() as connection:
+        connection.execute(text("CREATE TABLE t (n INTEGER)"))
+        connection.execute(text("INSERT INTO t VALUES (0)"))
+    for _ in range(2):
+        with writing(sqlite).begin() as connection:
+            number = connection.execute(text("SELECT n FROM t")).scalar_one()
+            connection.execute(text("UPDATE t SET n = :n"), {"n": number + 1})
+    with sqlite.connect() as connection:
+        assert connection.execute(text("SELECT n FROM t")).scalar() == 2
+
+
+def test_a_grown_log_is_truncated_off_the_journal_thread(
+    sqlite: Engine, make: Maker, key: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("billing.store.engine.WAL_LIMIT_BYTES", 1)
+    sink = LedgerSink(sqlite, key)
+    sink.open()
+    for _ in range(50):
+        sink.write([[record_of(make.dispatch())]])
+    wal = tmp_path / "haechi.db-wal"
+    assert wal.stat().st_size > 0
+    Checkpointer(sqlite)._checkpoint()
+    assert wal.stat().st_size == 0
+    sink.close()
