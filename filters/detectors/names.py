@@ -12,18 +12,43 @@ from functools import cache
 from math import exp
 from typing import TYPE_CHECKING, Final
 
-from filters.detectors.person_features import INNER, OUTER, TEMPLATES, Candidate, Key, candidates_at, outer, runs_of
+from filters.detectors.person_features import (
+    INNER,
+    OUTER,
+    TEMPLATES,
+    Candidate,
+    Key,
+    candidates_at,
+    cut,
+    inner,
+    may_hold_name,
+    outer,
+)
 from filters.lexicon import LEXICON_DIR
 from filters.spans import PERSON, Span
 
 if TYPE_CHECKING:
-    from filters.detectors.person_features import Run
+    from collections.abc import Iterable
+
+    from filters.detectors.person_features import Runs
 
 THRESHOLD: Final = 0.0
+"""Log odds; a name elsewhere in the text lowers it to `THRESHOLD_IF_REPEATED`."""
+THRESHOLD_IF_REPEATED: Final = -2.0
+SURE: Final = 1.0
+SURROUNDINGS_AT_BEST: Final = 4.0
+"""No surroundings in the tuning data weigh more: what falls short of it alone is not looked at further."""
+
 Table = dict[Key, float]
 INTEGER_TEMPLATES: Final = frozenset(
     "shape word common token known given run suffix agree foreign left_class right_class both".split()
 )
+
+INITIAL: Final = re.compile(
+    r"(?<![A-Za-z0-9])[A-Z](?=\s?(?:\([^()\n]{1,12}\)\s?)?(?:씨|군|양)(?:[은는이가을를의와과도만\s,.·)(]|에게|측|께|라|로|$))"
+)
+"""A씨, B(30·여)씨: a person whose name was left out is still told apart from others."""
+HANJA: Final = re.compile(r"\(([\u4e00-\u9fff]{2,4})(?=[)\s,·-])")
 
 
 class Names:
@@ -37,59 +62,60 @@ class Names:
         return find(text)
 
 
-INITIAL: Final = re.compile(
-    r"(?<![A-Za-z0-9])[A-Z](?=\s?(?:\([^()\n]{1,12}\)\s?)?(?:씨|군|양)(?:[은는이가을를의와과도만\s,.·)(]|에게|측|께|라|로|$))"
-)
-"""A씨, B(30·여)씨: a person whose name was left out is still told apart from others."""
-HANJA: Final = re.compile(r"\(([\u4e00-\u9fff]{2,4})(?=[)\s,·-])")
-
-
 def find(text: str) -> list[Span]:
     """Names of people in `text`, in order, without overlaps; offsets are code points of `text`."""
-    spans = _korean(text)
-    spans += [Span(m.start(), m.end(), PERSON, 0.6, "person_initial") for m in INITIAL.finditer(text)]
-    spans += [Span(*m.span(1), PERSON, 0.9, "person_hanja") for s in list(spans) if (m := HANJA.match(text, s.end))]
+    spans = [
+        Span(candidate.start, candidate.end, PERSON, 1 / (1 + exp(-score)), "person")
+        for candidate, score in _accepted(cut(text))
+    ]
+    if "씨" in text or "군" in text or "양" in text:
+        spans += [Span(m.start(), m.end(), PERSON, 0.6, "person_initial") for m in INITIAL.finditer(text)]
+    if not text.isascii() and "(" in text:
+        spans += [Span(*m.span(1), PERSON, 0.9, "person_hanja") for s in list(spans) if (m := HANJA.match(text, s.end))]
     return sorted(spans)
 
 
-def _korean(text: str) -> list[Span]:
-    runs = runs_of(text)
-    spans: list[Span] = []
-    index = 0
-    while index < len(runs):
-        best = _best(text, runs, index)
-        if best is None:
-            index += 1
+def _accepted(runs: Runs) -> list[tuple[Candidate, float]]:
+    """The best candidate per place, from left to right; a doubtful one counts if it is sure elsewhere."""
+    scored: list[tuple[Candidate, float]] = []
+    for index, word in enumerate(runs.words):
+        if may_hold_name(word):
+            scored += _scored(runs, candidates_at(runs, index))
+    sure = {candidate.name for candidate, score in scored if score > SURE}
+    chosen: list[tuple[Candidate, float]] = []
+    for candidate, score in scored:
+        if score <= THRESHOLD:
+            if candidate.name not in sure:
+                continue
+            score = 0.1  # noqa: PLW2901
+        if chosen and candidate.first <= chosen[-1][0].last:
+            if score > chosen[-1][1] and candidate.first == chosen[-1][0].first:
+                chosen[-1] = candidate, score
+        else:
+            chosen.append((candidate, score))
+    return chosen
+
+
+def _scored(runs: Runs, candidates: Iterable[Candidate]) -> list[tuple[Candidate, float]]:
+    """Candidates that reach at least the lower threshold, with their log odds."""
+    bias, own, around = _weights()
+    scored = []
+    for candidate in candidates:
+        score = bias
+        for table, key in zip(own, inner(candidate, runs), strict=True):
+            score += table.get(key, 0.0)
+        if score < THRESHOLD_IF_REPEATED - SURROUNDINGS_AT_BEST:
             continue
-        candidate, score = best
-        spans.append(Span(candidate.start, candidate.end, PERSON, 1 / (1 + exp(-score)), "person"))
-        index = candidate.last + 1
-    return spans
-
-
-def _best(text: str, runs: list[Run], index: int) -> tuple[Candidate, float] | None:
-    best: Candidate | None = None
-    best_score = THRESHOLD
-    for candidate in candidates_at(runs, index, text):
-        score = score_of(text, runs, index, candidate)
-        if score > best_score:
-            best, best_score = candidate, score
-    return (best, best_score) if best else None
-
-
-def score_of(text: str, runs: list[Run], index: int, candidate: Candidate) -> float:
-    bias, inner, surroundings = _weights()
-    score = bias
-    for table, key in zip(inner, candidate.inner, strict=True):
-        score += table.get(key, 0.0)
-    for table, key in zip(surroundings, outer(text, runs, index, candidate), strict=True):
-        score += table.get(key, 0.0)
-    return score
+        for table, key in zip(around, outer(candidate, runs), strict=True):
+            score += table.get(key, 0.0)
+        if score > THRESHOLD_IF_REPEATED:
+            scored.append((candidate, score))
+    return scored
 
 
 @cache
 def _weights() -> tuple[float, list[Table], list[Table]]:
-    tables: dict[str, dict[Key, float]] = {name: {} for name in TEMPLATES}
+    tables: dict[str, Table] = {name: {} for name in TEMPLATES}
     bias = 0.0
     for line in (LEXICON_DIR / "person_weights.txt").read_text("utf-8").splitlines():
         template, key, weight = line.split("\t")

@@ -9,6 +9,7 @@ this module, so that they cannot drift apart. Pure: no input or output, no state
 from __future__ import annotations
 
 import re
+from itertools import accumulate
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from filters import lexicon
@@ -18,7 +19,7 @@ from filters.lexicon.korean import SUFFIXES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-RUN: Final = re.compile(r"[가-힣]+")
+RUN: Final = re.compile(r"([가-힣]+)")
 MAX_RUN: Final = 16
 """Longer runs of Hangul without a space are prose without spacing; only their start is looked at."""
 MAX_GAP: Final = 4
@@ -29,7 +30,7 @@ INNER: Final = (
     "foreign",
 )  # fmt: skip
 """Features of the run itself."""
-OUTER: Final = ("left_class", "left_tail", "left_gap", "right_class", "right_head", "right_gap", "both", "shape_gap")
+OUTER: Final = ("left_class", "left_gap", "right_class", "right_head", "right_gap", "both", "shape_gap")
 """Features of what stands around it."""
 TEMPLATES: Final = INNER + OUTER
 
@@ -39,24 +40,26 @@ Side = tuple[int, str, str]
 """Class of the neighbouring word, the word, the outline of the gap between."""
 
 
-class Run(NamedTuple):
-    """A maximal run of Hangul syllables, `[start, end)` in the text."""
+class Runs(NamedTuple):
+    """A text cut into its runs of Hangul: `gaps[i]` stands before `words[i]`, which begins at `starts[i]`."""
 
-    start: int
-    end: int
-    word: str
+    words: list[str]
+    gaps: list[str]
+    starts: list[int]
 
 
 class Candidate(NamedTuple):
-    """`[start, end)` in the text; `last` is the index of the run that it ends in."""
+    """`[start, end)` in the text; it begins with run `first` and ends in run `last`."""
 
     start: int
     end: int
+    first: int
     last: int
     name: str
+    word: str
+    """the run in which it ends, whole"""
     shape: int
     suffix: tuple[int, str]
-    inner: Features
 
 
 SURNAME_ALONE, TWO, THREE, THREE_OTHER, COMPOUND, LONG, MANY, SPACED = range(8)
@@ -70,44 +73,82 @@ CLASS_OF: Final[dict[str, int]] = (
     | dict.fromkeys(korean.HONORIFICS.split(), HONORIFIC)
     | {word: LABEL_AND_TITLE for word in korean.TITLES if word in korean.LABELS}
 )
-LABELS_WITH_PARTICLE: Final = {
+CLASS_OF_LEFT: Final = CLASS_OF | {
     label + particle: 1 for label in korean.LABELS for particle in ("은", "는", "이", "가", "인", "의")
 }
 UNKNOWN_SUFFIX: Final = 30, "-"
 WORDS: Final = lexicon.words()
 GIVEN: Final = lexicon.given()
 FIRST, SECOND, SINGLE, FOREIGN = (lexicon.syllables(position) for position in range(4))
+PARTICLES: Final = frozenset(form for form, (number, _) in SUFFIXES.items() if 0 < number < 50)
+USUAL_GIVEN: Final = frozenset(name for name, code in GIVEN.items() if code >= 40)
+DULL: Final = korean.NOT_A_NAME.union(
+    word
+    for word, code in WORDS.items()
+    if 1000 <= code < 4000
+    and code % 1000 // 100 == 0
+    and code % 10 == 0
+    and not (len(word) == 3 and word[1:] in USUAL_GIVEN and word[0] in SURNAMES)
+)
+"""Usual words that name nobody; they and their inflected forms are not looked at."""
+FOREIGN_STARTS: Final = frozenset(word[:2] for word, code in WORDS.items() if code % 1000 >= 100)
+VERBAL_ENDINGS: Final = frozenset(
+    "합니다 습니다 랍니다 립니다 됩니다 십니다 갑니다 옵니다 줍니다 겠습니 하였다 하였고 하였으 하기로 하여야 되어야 하면서 했으며 되었다 "
+    "하세요 주세요 하시는 하시기 드립니 바랍니 하지만 그러나 따라서 그리고".split()
+)
 
 
-def runs_of(text: str) -> list[Run]:
-    return [Run(m.start(), m.end(), m.group()) for m in RUN.finditer(text)]
+def cut(text: str) -> Runs:
+    parts = RUN.split(text)
+    offsets = list(accumulate(map(len, parts)))
+    return Runs(parts[1::2], parts[0::2], offsets[0::2])
 
 
-def candidates_at(runs: list[Run], index: int, text: str) -> Iterator[Candidate]:
-    """Every candidate that begins with run `index`."""
-    run = runs[index]
-    word = run.word[:MAX_RUN]
-    if word in korean.NOT_A_NAME:
-        return
-    for length in range(1, min(len(word), MAX_NAME) + 1):
+def may_hold_name(word: str) -> bool:
+    """Cheap and generous: whether a run can begin a name at all."""
+    if word in DULL:
+        return False
+    if len(word) < 3:
+        return word[0] in SURNAMES or word in WORDS or word in GIVEN
+    if len(word) == 3 and word[1:] in USUAL_GIVEN and word[0] in SURNAMES:
+        return True
+    if word[:-1] in DULL and word[-1] in "은는이가을를의에도만로와과":
+        return False
+    if word[:-2] in DULL and word[-2:] in PARTICLES:
+        return False
+    return word[-3:] not in VERBAL_ENDINGS
+
+
+def candidates_at(runs: Runs, index: int) -> Iterator[Candidate]:
+    """Every candidate that begins with run `index`; the caller asked `may_hold_name` first."""
+    word = runs.words[index]
+    if len(word) > MAX_RUN:
+        word = word[:MAX_RUN]
+    start = runs.starts[index]
+    longest = MAX_NAME if word[:2] in FOREIGN_STARTS or word[:2] in COMPOUND_SURNAMES else 3
+    for length in range(1, min(len(word), longest) + 1):
         suffix = SUFFIXES.get(word[length:])
         name = word[:length]
         if suffix is None:
             if length < 3 or not _is_surely_a_name(name):
                 continue
             suffix = UNKNOWN_SUFFIX
-        shape = None if name in korean.NOT_A_NAME else _shape(name, word)
-        if shape is None or (shape == SURNAME_ALONE and not _title_follows(runs, index, suffix[0])):
+        shape = _shape(name, word)
+        if shape is None or name in korean.NOT_A_NAME:
             continue
-        inner = _inner(name, word, shape, suffix)
-        yield Candidate(run.start, run.start + length, index, name, shape, suffix, inner)
-    yield from _over_several_runs(runs, index, text)
+        if shape == SURNAME_ALONE and not _title_follows(runs, index, suffix[0]):
+            continue
+        yield Candidate(start, start + length, index, index, name, word, shape, suffix)
+    if index + 1 < len(runs.words) and runs.gaps[index + 1] in (" ", "-"):
+        yield from _over_several_runs(runs, index)
 
 
 def _is_surely_a_name(name: str) -> bool:
     """A listed name before letters that are no particle: 유해진진짜."""
     code = WORDS.get(name, 0)
-    return code < 1000 and code // 10 % 10 == 0 and is_known_person(name) and (len(name) > 3 or name[1:] in GIVEN)
+    if code >= 1000 or code // 10 % 10 or (len(name) == 3 and name[1:] not in GIVEN):
+        return False
+    return is_known_person(name)
 
 
 def _shape(name: str, word: str) -> int | None:
@@ -134,26 +175,26 @@ def _looks_foreign(name: str, word: str) -> bool:
         return code % 1000 >= 100
     if code % 1000 >= 100:
         return True
-    if WORDS.get(word, 0) >= 1000 or name[-1] in "다요며서지고게는은을를던한된할될함됨음기여해":
+    if WORDS.get(word, 0) >= 1000 or name[-1] in "다요며서지고게는은을던한된할될함됨음기여해":
         return is_known_person(name)
     return foreign_score(name) >= 0 or is_known_person(name)
 
 
 def foreign_score(name: str) -> int:
     """Sum of the syllables' log odds of standing in a foreign person's name."""
-    return sum(FOREIGN.get(s, 0) for s in name)
+    return sum([FOREIGN.get(s, 0) for s in name])
 
 
-def _title_follows(runs: list[Run], index: int, suffix_class: int) -> bool:
+def _title_follows(runs: Runs, index: int, suffix_class: int) -> bool:
     """김씨, 박과장, 이 의원, 안 전 후보: a surname alone counts only before a title or an honorific."""
+    word = runs.words[index]
     if suffix_class >= 50:
-        word = runs[index].word
         return word[1] == "씨" or word[1:] == "모" or not _begins_with_a_word(word)
-    if suffix_class or index + 1 >= len(runs) or runs[index + 1].start - runs[index].end != 1:
+    if suffix_class or index + 1 >= len(runs.words) or len(runs.gaps[index + 1]) != 1:
         return False
-    if runs[index + 1].word == "전" and index + 2 < len(runs):
-        return class_of_start(runs[index + 2].word) in (TITLE, LABEL_AND_TITLE)
-    return class_of_start(runs[index + 1].word) in (TITLE, HONORIFIC, LABEL_AND_TITLE)
+    if runs.words[index + 1] == "전" and index + 2 < len(runs.words):
+        return class_of_start(runs.words[index + 2]) in (TITLE, LABEL_AND_TITLE)
+    return class_of_start(runs.words[index + 1]) in (TITLE, HONORIFIC, LABEL_AND_TITLE)
 
 
 def _begins_with_a_word(word: str) -> bool:
@@ -170,35 +211,34 @@ def class_of_start(word: str) -> int:
     return 0
 
 
-def _over_several_runs(runs: list[Run], index: int, text: str) -> Iterator[Candidate]:
+def _over_several_runs(runs: Runs, index: int) -> Iterator[Candidate]:
     """톰 행크스, 이브 생 로랑, 홍 길동: two to four runs with one space or hyphen between."""
-    first = runs[index]
-    word = first.word
+    word = runs.words[index]
     spaced = word in SURNAMES or word in COMPOUND_SURNAMES
     foreign = len(word) <= 6 and _foreign_part(word) and not _hides_particle(word)
     if not spaced and not foreign:
         return
     joined = word
-    for last in range(index + 1, min(index + 4, len(runs))):
-        run = runs[last]
-        if run.start - runs[last - 1].end != 1 or text[run.start - 1] not in " -":
+    for last in range(index + 1, min(index + 4, len(runs.words))):
+        if runs.gaps[last] not in (" ", "-"):
             return
-        for length in range(min(len(run.word), 7), 0, -1):
-            suffix = SUFFIXES.get(run.word[length:])
-            part = run.word[:length]
+        word = runs.words[last]
+        for length in range(min(len(word), 7), 0, -1):
+            suffix = SUFFIXES.get(word[length:])
+            part = word[:length]
             if suffix is None:
                 continue
             if spaced and last == index + 1 and length == 2 and part in GIVEN:
                 shape = SPACED
-            elif foreign and _foreign_part(part) and (length > 1 or part == run.word) and not _hides_particle(part):
+            elif foreign and _foreign_part(part) and (length > 1 or part == word) and not _hides_particle(part):
                 shape = MANY
             else:
                 continue
-            inner = _inner(joined + part, run.word, shape, suffix, (word, part))
-            yield Candidate(first.start, run.start + length, last, joined + part, shape, suffix, inner)
-        if not foreign or not _foreign_part(run.word) or _hides_particle(run.word):
+            end = runs.starts[last] + length
+            yield Candidate(runs.starts[index], end, index, last, joined + part, word, shape, suffix)
+        if not foreign or not _foreign_part(word) or _hides_particle(word):
             return
-        joined += run.word
+        joined += word
 
 
 def _hides_particle(word: str) -> bool:
@@ -220,21 +260,22 @@ def _foreign_part(word: str) -> bool:
 # Features --------------------------------------------------------------------------------------
 
 
-def _inner(
-    name: str, word: str, shape: int, suffix: tuple[int, str], parts: tuple[str, str] | None = None
-) -> Features:
-    suffix_class, demand = suffix
+def inner(candidate: Candidate, runs: Runs) -> Features:
+    """The features of the candidate itself, in the order of `INNER`."""
+    name, word, shape = candidate.name, candidate.word, candidate.shape
+    suffix_class, demand = candidate.suffix
     kind = shape * 10 + min(len(name), MAX_NAME)
     code = WORDS.get(name, 0)
-    whole = WORDS.get(word, 0) if suffix_class and word is not name else 0
+    whole = WORDS.get(word, 0) if suffix_class else 0
     bare = not suffix_class
-    if parts is None:
+    if shape < MANY:
         common, token = code // 1000, code // 10 % 100
-        known = is_known_person(name) if code < 1000 or code % 10 else 2
+        known = int(is_known_person(name)) if code < 1000 or code % 10 else 2
     else:
-        first, last = (WORDS.get(part, 0) for part in parts)
+        first = WORDS.get(runs.words[candidate.first], 0)
+        last = WORDS.get(word[: candidate.end - runs.starts[candidate.last]], 0)
         common, token = (first // 1000) * 5 + last // 1000, (first // 100 % 10) * 4 + last // 100 % 10
-        known = is_known_person(name)
+        known = int(is_known_person(name))
     return (
         kind,
         kind * 10_000 + code,
@@ -274,30 +315,30 @@ def _agreement(name: str, demand: str) -> int:
     return 1 if has_final == (demand == "C") else 2
 
 
-def outer(text: str, runs: list[Run], index: int, candidate: Candidate) -> Features:
-    """The features of a candidate's surroundings; `index` is the run that it begins with."""
-    left, right = left_of(text, runs, index), right_of(text, runs, candidate.last)
+def outer(candidate: Candidate, runs: Runs) -> Features:
+    """The features of its surroundings, in the order of `OUTER`."""
+    left_class, left_gap = left_of(runs, candidate.first)
+    right_class, right_head, right_gap = right_of(runs, candidate.last)
     shape, suffix_class = candidate.shape, candidate.suffix[0]
-    inside = suffix_class >= 50
+    bare = not suffix_class
     return (
-        left[0] + 10 * shape,
-        left[1][-1:],
-        left[2],
-        right[0] + 10 * shape + 1000 * (not suffix_class) if not inside else -1,
-        right[1][:2],
-        right[2] if not suffix_class else "~" + right[2][:1],
-        left[0] * 1000 + right[0] * 100 + min(suffix_class, 20),
-        f"{shape}{right[2][:1] if not suffix_class else '~'}",
+        left_class + 10 * shape,
+        left_gap,
+        right_class + 10 * shape + 1000 * bare if suffix_class < 50 else -1,
+        right_head,
+        right_gap if bare else "~" + right_gap[:1],
+        left_class * 1000 + right_class * 100 + min(suffix_class, 20),
+        f"{shape}{right_gap[:1] if bare else '~'}",
     )
 
 
-def left_of(text: str, runs: list[Run], index: int) -> Side:
-    start = runs[index].start
-    if index == 0 or start - runs[index - 1].end > MAX_GAP:
-        return 0, "", _outlines(text[max(0, start - 2) : start])
-    word = runs[index - 1].word
-    found = CLASS_OF.get(word) or LABELS_WITH_PARTICLE.get(word) or _class_of_end(word)
-    return found, word, _outlines(text[runs[index - 1].end : start])
+def left_of(runs: Runs, index: int) -> tuple[int, str]:
+    """The class of the word before run `index`, and the outline of the gap."""
+    gap = runs.gaps[index]
+    if index == 0 or len(gap) > MAX_GAP:
+        return 0, _outlines(gap[-2:])
+    word = runs.words[index - 1]
+    return CLASS_OF_LEFT.get(word) or _class_of_end(word), _outlines(gap[:3])
 
 
 def _class_of_end(word: str) -> int:
@@ -306,23 +347,26 @@ def _class_of_end(word: str) -> int:
     for length in (4, 3, 2):
         if len(word) > length and word[-length:] in CLASS_OF:
             return CLASS_OF[word[-length:]]
-    return 7 if word[-1:] in ("은", "는", "이", "가", "의", "을", "를") else 0
+    return 7 if word[-1] in "은는이가의을를" else 0
 
 
-def right_of(text: str, runs: list[Run], index: int) -> Side:
-    end = runs[index].end
-    if index + 1 == len(runs) or runs[index + 1].start - end > MAX_GAP:
-        return 0, "", _outlines(text[end : end + 3])
-    word = runs[index + 1].word
-    return class_of_start(word), word, _outlines(text[end : runs[index + 1].start])
+def right_of(runs: Runs, index: int) -> Side:
+    gap = runs.gaps[index + 1]
+    if index + 1 == len(runs.words) or len(gap) > MAX_GAP:
+        return 0, "", _outlines(gap[:3])
+    word = runs.words[index + 1]
+    return class_of_start(word), word[:2], _outlines(gap[:3])
+
+
+OUTLINES: Final = str.maketrans(
+    dict.fromkeys(map(chr, range(0x30, 0x3A)), "0")
+    | {chr(code): "A" for letter in "Aa" for code in range(ord(letter), ord(letter) + 26)}
+)
 
 
 def _outlines(gap: str) -> str:
-    """A gap's outline: digits are 0, Latin letters A, Hanja 漢; at most three characters."""
-    return "".join(map(_outline, gap[:3]))
-
-
-def _outline(character: str) -> str:
-    if character.isascii():
-        return "0" if character.isdigit() else "A" if character.isalpha() else character
-    return "漢" if "\u4e00" <= character <= "\u9fff" else character
+    """A gap's outline: digits are 0, Latin letters A, Hanja 漢."""
+    if gap == " ":
+        return gap
+    outline = gap.translate(OUTLINES)
+    return outline if outline.isascii() else "".join("漢" if "\u4e00" <= c <= "\u9fff" else c for c in outline)

@@ -18,7 +18,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from filters.detectors.person_features import TEMPLATES, Features, candidates_at, outer, runs_of
+from filters.detectors.person_features import TEMPLATES, Features, candidates_at, cut, inner, may_hold_name, outer
 from filters.evaluate import Document, Gold, is_held_out, read
 from filters.lexicon import LEXICON_DIR, SURNAMES
 from filters.scripts.build_lexicon import HANGUL, Sources, read_sources
@@ -35,8 +35,7 @@ WEIGHT_OF_SOURCE: Final = {"administrative": 0.4, "templates": 0.4}
 """Generated documents repeat themselves."""
 LEXICAL: Final = ("right_head", "tail2", "word")
 LEXICAL_L2: Final = 1e-2
-DROPPED: Final = frozenset({"left_tail"})
-MIN_COUNT: Final = {"left_tail": 3, "right_head": 3, "tail2": 3, "left_gap": 3, "right_gap": 3}
+MIN_COUNT: Final = {"right_head": 3, "tail2": 3, "left_gap": 3, "right_gap": 3}
 
 
 class Example(NamedTuple):
@@ -168,12 +167,13 @@ def _ends_alike(a: str, b: str) -> bool:
 
 def examples_of(document: Document, *, is_copy: bool = False) -> list[Example]:
     gold = {(s.start, s.end) for s in document.spans if s.type == PERSON}
-    runs = runs_of(document.text)
+    runs = cut(document.text)
     weight = WEIGHT_OF_SOURCE.get(document.source, 1.0) * (COPY_WEIGHT if is_copy else 1)
     return [
-        Example(keys_of(candidate.inner + outer(document.text, runs, index, candidate)), (candidate.start, candidate.end) in gold, weight, is_copy)
-        for index in range(len(runs))
-        for candidate in candidates_at(runs, index, document.text)
+        Example(keys_of(inner(c, runs) + outer(c, runs)), (c.start, c.end) in gold, weight, is_copy)
+        for index, word in enumerate(runs.words)
+        if may_hold_name(word)
+        for c in candidates_at(runs, index)
     ]
 
 
@@ -193,7 +193,7 @@ def drop_rare(examples: list[Example]) -> list[Example]:
 
 def _is_frequent(key: str, counts: Counter[str]) -> bool:
     template = key.partition("\t")[0]
-    return template not in DROPPED and (template not in MIN_COUNT or counts[key] >= MIN_COUNT[template])
+    return template not in MIN_COUNT or counts[key] >= MIN_COUNT[template]
 
 
 def learn(examples: list[Example]) -> dict[str, float]:
