@@ -16,8 +16,11 @@ from filters.spans import SECRET
 from filters.verdict import Action, Finding
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from filters.inspector import Detector
     from filters.spans import Span
+    from filters.verdict import JSON
 
 HELD_AT_MOST: Final = 40
 _CONTEXT: Final = 48
@@ -55,6 +58,7 @@ _NUMBER_AT_END: Final = re.compile(
 )
 _WORD_AT_END: Final = re.compile(r"[^\s\"'`,;<>()\[\]{}=]+\Z")
 _LABELLED_AT_END: Final = re.compile(_LABELS + r"[^\w\n]{0,4}(?:은|는|이|가)?[^\w\n]{0,4}[^\s\"']{0,40}\Z")
+_MOSTLY_DIGITS: Final = 8
 _QUIET: Final = re.compile(r"[\s가-킣킥-혷혹-힣.,!?()~·…]*")
 """Korean without a digit or letter, and without the last syllables of a label (호, 키): begins nothing."""
 
@@ -65,9 +69,10 @@ _WORD_ON: Final = re.compile(r"[^\s\"'`,;<>()\[\]{}]*")
 
 
 class AnswerGuard:
-    """One channel of an answer. `known` holds the prompt's own identifiers, normalised.
+    """One channel of an answer.
 
-    What it masks becomes `[주민등록번호 가림]` and a Finding in `findings`, with `path` as its place
+    `known` holds the prompt's own identifiers, normalised; `prompt` is the request as the model saw
+    it, looked into only when something was found. What it masks becomes `[주민등록번호 가림]` and a Finding in `findings`, with `path` as its place
     and a keyed hash of the value if `hash_key` is given.
     """
 
@@ -75,6 +80,7 @@ class AnswerGuard:
         self,
         engine: Detector,
         known: frozenset[str] = frozenset(),
+        prompt: JSON = None,
         *,
         path: str = "answer",
         in_json: bool = False,
@@ -82,6 +88,7 @@ class AnswerGuard:
     ) -> None:
         self._engine = engine
         self._known = known
+        self._prompt = prompt
         self._path = path
         self._quotes = _Quotes() if in_json else None
         self._hash_key = hash_key
@@ -116,6 +123,9 @@ class AnswerGuard:
         for start, end, span in leaks:
             if start >= cut:
                 break
+            if start < at:
+                continue
+            self._record(span, text[start:end])
             pieces.append(self._passed(text[at:start]))
             pieces.append(self._marked(span))
             at = end
@@ -141,9 +151,8 @@ class AnswerGuard:
             if span.type not in UNIQUE_TYPES or span.score < _LEAST_SCORE or span.end <= shift:
                 continue
             value = window[span.start : span.end]
-            if normalised(value) in self._known:
+            if normalised(value) in self._known or _said(value, self._prompt):
                 continue
-            self._record(span, value)
             leaks.append((max(span.start - shift, 0), span.end - shift, span))
         return leaks
 
@@ -187,6 +196,26 @@ class AnswerGuard:
             self._held, self._swallowing = "", None
             return text[closing.end() :]
         return text
+
+
+def _said(value: str, prompt: JSON) -> bool:
+    """Whether the prompt holds a value, its digits perhaps grouped otherwise."""
+    digits = [c for c in value if c.isdecimal()]
+    if len(digits) < _MOSTLY_DIGITS:
+        return any(value in text for text in _strings(prompt))
+    grouped = re.compile(r"\D{0,3}".join(digits))
+    return any(grouped.search(text) for text in _strings(prompt))
+
+
+def _strings(value: JSON) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (int, float)):
+        yield repr(value)
+    else:
+        children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        for child in children:
+            yield from _strings(child)
 
 
 class _Quotes:

@@ -91,9 +91,17 @@ class AnswerFilter:
     """Guard and restorer of one channel of an answer."""
 
     def __init__(
-        self, verdict: Verdict, engine: Detector, *, path: str = "answer", in_json: bool = False
+        self,
+        verdict: Verdict,
+        engine: Detector,
+        *,
+        path: str = "answer",
+        in_json: bool = False,
+        hash_key: bytes = b"",
     ) -> None:
-        self.guard = AnswerGuard(engine, verdict.known, path=path, in_json=in_json)
+        self.guard = AnswerGuard(
+            engine, verdict.known, verdict.body, path=path, in_json=in_json, hash_key=hash_key
+        )
         self._restorer = StreamRestorer(verdict.masks, in_json=in_json)
 
     @property

@@ -45,6 +45,21 @@ def test_what_the_prompt_held_is_not_masked():
     assert not guard.findings
 
 
+@pytest.mark.parametrize(
+    "prompt", [f"주문번호 {CARD} 조회", {"messages": [{"n": 4111111111111111}]}, ["4111 1111 11111111"]]
+)
+def test_what_the_prompt_held_is_known_also_where_nobody_took_it_for_an_identifier(prompt):
+    shown, guard = guarded([f"카드번호 {CARD}입니다"], prompt=prompt)
+    assert CARD in shown
+    assert not guard.findings
+
+
+def test_a_leak_is_recorded_once_however_long_it_waits():
+    text = f"주민등록번호 {RRN} 다음 카드번호 {CARD}"
+    _, guard = guarded(list(text))
+    assert [found.span.type for found in guard.findings] == ["KR_RRN", "CREDIT_CARD"]
+
+
 def test_names_and_contacts_are_not_looked_for():
     text = "홍길동 주무관(010-1234-5678, hong@example.com)에게 문의하세요."
     shown, guard = guarded([text])

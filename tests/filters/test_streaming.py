@@ -9,8 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from filters.decision import decide
+from filters.engine import Engine
+from filters.inspector import Inspector
 from filters.masking import Restorer
-from filters.streaming import StreamRestorer
+from filters.policy import EXTERNAL, default_policy
+from filters.streaming import AnswerFilter, StreamRestorer
 
 MASKS = {"⟦PERSON_1⟧": "홍길동", "⟦PERSON_12⟧": "김영희", "⟦KR_ADDRESS_1⟧": 'a"b\\c\n'}
 
@@ -78,3 +82,20 @@ def test_a_possible_beginning_waits(text):
 
 def test_without_masks_nothing_waits():
     assert StreamRestorer({}).feed("⟦PERSON_1") == "⟦PERSON_1"
+
+
+def test_an_answer_is_guarded_first_and_restored_then():
+    engine = Engine()
+    verdict = decide(
+        Inspector(engine).detect("김민준 과장, hong@example.com"), default_policy().zones[EXTERNAL]
+    )
+    answer = "⟦PERSON_1⟧님의 주민등록번호는 901010-1234567이고 메일은 ⟦EMAIL_ADDRESS_1⟧입니다."
+    whole = "김민준님의 주민등록번호는 [주민등록번호 가림]이고 메일은 hong@example.com입니다."
+    for size in range(1, len(answer)):
+        channel = AnswerFilter(verdict, engine)
+        shown = (
+            "".join(channel.feed(answer[i : i + size]) for i in range(0, len(answer), size)) + channel.flush()
+        )
+        assert shown == whole
+        assert len(channel.findings) == 1
+    assert AnswerFilter(verdict, engine).whole(answer) == whole
