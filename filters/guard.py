@@ -72,8 +72,8 @@ class AnswerGuard:
     """One channel of an answer.
 
     `known` holds the prompt's own identifiers, normalised; `prompt` is the request as the model saw
-    it, looked into only when something was found. What it masks becomes `[주민등록번호 가림]` and a Finding in `findings`, with `path` as its place
-    and a keyed hash of the value if `hash_key` is given.
+    it, looked into only when something was found. What is masked becomes `[주민등록번호 가림]` and a
+    Finding in `findings`, with `path` as its place and, given a `hash_key`, a keyed hash of the value.
     """
 
     def __init__(
