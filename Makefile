@@ -48,6 +48,8 @@ lock: ## write requirements/*.lock anew from pyproject.toml (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --quiet --group dev pyproject.toml -o requirements/dev.lock
 	uv pip compile --universal --python-version 3.11 --generate-hashes --quiet pyproject.toml -o requirements/run.lock
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-deps --quiet requirements/llm.in -o requirements/llm.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --quiet requirements/build.in -o requirements/build.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --quiet requirements/ci.in -o requirements/ci.lock
 
 clean: ## remove the demo's data (the virtual environment stays)
 	rm -rf .demo

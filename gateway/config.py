@@ -141,7 +141,7 @@ class _Builder:
             server=document.server,
             limits=document.limits,
             database_url=self._database_url(),
-            journal_dir=(self.path.parent / document.database.journal_dir).resolve(),
+            journal_dir=(self._data_folder() / document.database.journal_dir).resolve(),
             max_stale_s=document.identity.max_stale_s,
             catalogue=Catalogue(MappingProxyType(models)),
             price_book=price_book,
@@ -359,7 +359,11 @@ class _Builder:
 
     def _database_url(self) -> str:
         given = self.env.get("HAECHI_DATABASE_URL") or self.document.database.url
-        return anchored(given, self.path.parent)
+        return anchored(given, self._data_folder())
+
+    def _data_folder(self) -> Path:
+        """Return what relative paths of data count from: a container keeps them apart from the file."""
+        return Path(self.env.get("HAECHI_DATA_DIR") or self.path.parent)
 
     def _refuse_doubles(self, array: str, names: Sequence[str]) -> None:
         first: dict[str, int] = {}

@@ -2,6 +2,7 @@
 
     HAECHI_CONFIG         path of haechi.toml (default: haechi.toml in the working folder)
     HAECHI_DATABASE_URL   goes before [database] url
+    HAECHI_DATA_DIR       what relative paths in [database] count from (default: the folder of the config)
     HAECHI_SECRET_FILE    file of master secrets, mode 0600 (default: haechi.secret beside the config)
     HAECHI_SECRET_KEY     the master secret itself; several, newest first, separated by commas
     HAECHI_LOG_LEVEL      debug, info (default), warning, error
@@ -32,6 +33,7 @@ class Settings(BaseSettings):
 
     config: Path = Path("haechi.toml")
     database_url: str | None = None
+    data_dir: Path | None = None
     secret_file: Path | None = None
     secret_key: SecretStr | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -61,6 +63,7 @@ class Settings(BaseSettings):
         values = {
             "HAECHI_CONFIG": str(self.config.resolve()),
             "HAECHI_DATABASE_URL": self.database_url,
+            "HAECHI_DATA_DIR": str(self.data_dir.resolve()) if self.data_dir else None,
             "HAECHI_SECRET_FILE": str(self.secret_file.resolve()) if self.secret_file else None,
             "HAECHI_SECRET_KEY": self.secret_key.get_secret_value() if self.secret_key else None,
             "HAECHI_LOG_LEVEL": self.log_level,

@@ -229,6 +229,12 @@ def test_the_environment_goes_before_the_file_for_the_database():
     assert read(env=ENV | {"HAECHI_DATABASE_URL": "postgresql://db/h"}).database_url == "postgresql://db/h"
 
 
+def test_data_may_live_apart_from_the_configuration():
+    config = read(env=ENV | {"HAECHI_DATA_DIR": "/var/lib/haechi"})
+    assert config.database_url == "sqlite:////var/lib/haechi/haechi.db"
+    assert config.journal_dir == Path("/var/lib/haechi/journal")
+
+
 def test_relative_sqlite_paths_count_from_the_folder_of_the_file(tmp_path):
     assert anchored("sqlite:///x.db", tmp_path) == f"sqlite:///{tmp_path.resolve()}/x.db"
     for url in ("sqlite:////abs/x.db", "sqlite:///:memory:", "sqlite://", "postgresql://u@h/x"):
