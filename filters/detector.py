@@ -8,10 +8,11 @@ output, and lets nothing of the text into an exception: the engine turns whateve
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from itertools import islice
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from filters.spans import Span
 
@@ -26,6 +27,20 @@ class DetectorError(Exception):
         super().__init__(f"{detector}: {reason}")
         self.detector = detector
         self.reason = reason
+
+
+MAX_MATCHES: Final = 20_000
+"""Of one kind in one text. No honest text holds more; a hostile one is refused before it costs seconds."""
+
+_Item = TypeVar("_Item")
+
+
+def limited(items: Iterable[_Item], owner: str, most: int = MAX_MATCHES) -> Iterator[_Item]:
+    """The items, or `DetectorError` in the name of `owner` when there are more than `most`."""
+    iterator = iter(items)
+    yield from islice(iterator, most)
+    for _ in iterator:
+        raise DetectorError(owner, "TooMany")
 
 
 class Detector(Protocol):

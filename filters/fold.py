@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote_to_bytes
 
+from filters.detector import limited
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -82,15 +84,22 @@ def _identity(start: int, end: int) -> array[int]:
     return _COUNTING[start:end] if end <= len(_COUNTING) else array("I", range(start, end))
 
 
+_MAX_EDITS: Final = 100_000
+"""Escapes or tags of one text: a text with more is refused."""
+
+
 def fold(text: str) -> Folded:
-    """`text` with escapes decoded once, characters made plain and markup inside numbers removed."""
+    """`text` with escapes decoded once, characters made plain and markup inside numbers removed.
+
+    Raises `DetectorError` for a text made of nothing but escapes or tags.
+    """
     folded = Folded(text, text)
     if _ESCAPE.search(text):
-        folded = folded.rewritten(list(_decoded_escapes(text)))
+        folded = folded.rewritten(list(limited(_decoded_escapes(text), "fold", _MAX_EDITS)))
     if not folded.text.isascii():
         folded = _plain_characters(folded)
     if _MARKUP_TRIGGER.search(folded.text):
-        folded = folded.rewritten(list(_markup_in_numbers(folded.text)))
+        folded = folded.rewritten(list(limited(_markup_in_numbers(folded.text), "fold", _MAX_EDITS)))
     return folded
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from filters.engine import Engine
 
 LANGUAGES: Final = ("ko", "en")
+CONTEXT_BOOST: Final = 0.45
 PATTERN_TIMEOUT_S: Final = 0.25
 _HANGUL: Final = re.compile(r"[^\x00-\x7f]")
 _RULE: Final = "haechi_rule"
@@ -64,15 +65,23 @@ class PresidioDetector:
 
     `gates` are RE2 patterns that let texts through to it; empty means every text. Matches below
     `threshold` are left out; a word of the recogniser's own context within 40 characters before a
-    match adds 0.35, which Presidio's enhancer would do with the lemmas that a no-op NLP engine lacks.
+    match adds `CONTEXT_BOOST`, which Presidio's enhancer would do with the lemmas that a no-op NLP engine lacks.
     Hangul around a match is blanked first, so that `\\b` in foreign patterns holds before particles.
     """
 
-    def __init__(self, recognizer: EntityRecognizer, gates: Sequence[str] = (), threshold: float = 0.5) -> None:
+    def __init__(
+        self,
+        recognizer: EntityRecognizer,
+        gates: Sequence[str] = (),
+        threshold: float = 0.5,
+        *,
+        needs_context: bool = False,
+    ) -> None:
         self.name = f"presidio:{recognizer.name}"
         self.gates = tuple(gates)
         self._recognizer = recognizer
         self._threshold = threshold
+        self._needs_context = needs_context
         words = [re.escape(word) for word in recognizer.context or ()]
         self._context = re.compile("|".join(words), re.IGNORECASE) if words else None
         _limit_patterns(recognizer)
@@ -83,13 +92,16 @@ class PresidioDetector:
         results = self._recognizer.analyze(plain, self._recognizer.supported_entities, None) or []
         if _SILENCER.timed_out():
             raise DetectorError(self.name, "TimeoutError")
-        return [span for result in results if (span := self._span(text, result)).score >= self._threshold]
+        spans = [self._span(text, result) for result in results]
+        return [span for span in spans if span.score >= self._threshold]
 
     def _span(self, text: str, result: RecognizerResult) -> Span:
         score = float(result.score)
         before = text[max(0, result.start - 40) : result.start]
         if self._context is not None and self._context.search(before):
-            score = min(1.0, score + 0.35)
+            score = min(1.0, score + CONTEXT_BOOST)
+        elif self._needs_context:
+            score = 0.0
         return Span(result.start, result.end, result.entity_type, score, self.name)
 
 

@@ -12,7 +12,10 @@ import base64
 import binascii
 import re
 from bisect import bisect_right
+from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
+
+from filters.detector import limited
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -57,7 +60,7 @@ class Reading(NamedTuple):
 
 def read(view: View, folded: Folded) -> Reading | None:
     """The reading of a folded text, or None when the view changes nothing in it."""
-    edits = list(view.edits(folded.text))
+    edits = list(limited(view.edits(folded.text), view.name))
     if not edits:
         return None
     changed = []
@@ -95,7 +98,8 @@ _SPELLED_PART: Final = re.compile(rf"(?i)(?P<numeral>{_WORD})|(?P<join>[^a-z]*(?
 
 def _spoken(text: str) -> Iterator[Edit]:
     for match in _SPOKEN.finditer(text):
-        numerals = sum(part.lastgroup == "numeral" for part in _SPOKEN_PART.finditer(match.group()))
+        beginning = islice(_SPOKEN_PART.finditer(match.group()), 40)
+        numerals = sum(part.lastgroup == "numeral" for part in beginning)
         if numerals >= 3 or _SPOKEN_DASH.search(match.group()):
             yield from _digits_of(match)
 

@@ -119,19 +119,44 @@ def _single(text: str, groups: list[Group]) -> Iterator[Candidate]:
         yield Candidate(text, groups, (end - start,), isolated=_free(text, start, end))
 
 
+def _rows(text: str, groups: list[Group], lengths: list[int]) -> Iterator[Candidate]:
+    """Runs of ones and twos: every stretch held together by one separator, if it is as long as a number."""
+    separators = [text[left[1] : right[0]] for left, right in zip(groups, groups[1:], strict=False)]
+    first = 0
+    while first < len(groups) - 1:
+        last = first + 1
+        inner = {separators[first]}
+        while last < len(groups) - 1 and (separators[last] in inner or len(inner) < _MIXED_SEPARATORS):
+            inner.add(separators[last])
+            last += 1
+        if _MIN_DIGITS <= sum(lengths[first : last + 1]) <= _MAX_DIGITS:
+            isolated = _free(text, groups[first][0], groups[last][1])
+            yield Candidate(text, groups[first : last + 1], tuple(lengths[first : last + 1]), isolated=isolated)
+        first = last if last - first > _MIN_DIGITS else first + 1
+
+
+_MIXED_SEPARATORS: Final = 2
+"""`9 0 1 0 1 0 - 1 2 3`: a blank between digits and a hyphen between halves."""
+
+
 def _windows(text: str, groups: list[Group]) -> Iterator[Candidate]:
     """Stretches by common shape, the whole run, and any stretch of 13 digits that may begin with a date."""
     lengths = [last - first for first, last in groups]
-    amounts = _amounts(text, groups, lengths)
+    if max(lengths) <= 2:
+        yield from _rows(text, groups, lengths)
+        return
+    thousands = _thousands_commas(text, groups, lengths)
     breaks = _breaks(text, groups)
     count = len(groups)
     for first in range(count):
+        if first in thousands:
+            continue
         total = 0
         for last in range(first, min(count, first + _MAX_GROUPS)):
             total += lengths[last]
             if total > _MAX_DIGITS:
                 break
-            if total < _MIN_DIGITS or (amounts and (first in amounts) != (last in amounts)):
+            if total < _MIN_DIGITS or last + 1 in thousands:
                 continue
             shape = tuple(lengths[first : last + 1])
             whole = breaks[first] != breaks[first - 1] and breaks[last] != breaks[last + 1]
@@ -145,14 +170,13 @@ def _windows(text: str, groups: list[Group]) -> Iterator[Candidate]:
                     yield Candidate(text, window, shape, isolated=isolated)
 
 
-def _amounts(text: str, groups: list[Group], lengths: list[int]) -> set[int]:
-    """Indices of groups that belong to an amount (1,234,567): such a number is taken whole or not."""
-    found: set[int] = set()
-    for index in range(1, len(groups)):
-        if lengths[index] == 3 and text[groups[index - 1][1] : groups[index][0]] == ",":
-            found.add(index - 1)
-            found.add(index)
-    return found
+def _thousands_commas(text: str, groups: list[Group], lengths: list[int]) -> set[int]:
+    """Indices of groups that go on with an amount (1,234,567): no number begins at or ends before one."""
+    return {
+        index
+        for index in range(1, len(groups))
+        if lengths[index] == 3 and text[groups[index - 1][1] : groups[index][0]] == ","
+    }
 
 
 _BREAK: Final = re.compile(r"\n|[.)\],;:]\s|\s[(\[]|\s-\s|[~;|]")

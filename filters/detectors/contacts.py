@@ -10,6 +10,7 @@ import ipaddress
 import re
 from typing import Final
 
+from filters.detector import limited
 from filters.spans import EMAIL_ADDRESS, IP_ADDRESS, Span
 
 _LOCAL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9._%+\-]{0,62}[A-Za-z0-9_+\-])?"
@@ -32,7 +33,7 @@ class Emails:
 
     def find(self, text: str) -> list[Span]:
         spans = []
-        for match in _EMAIL.finditer(text):
+        for match in limited(_EMAIL.finditer(text), self.name):
             plain = match["at"].strip() == "@"
             spans.append(Span(*match.span(), EMAIL_ADDRESS, 0.95 if plain else 0.75, "email"))
         return spans
@@ -52,8 +53,8 @@ class IpAddresses:
     gates = (r"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]", r"[0-9A-Fa-f]::?[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]")
 
     def find(self, text: str) -> list[Span]:
-        spans = [span for match in _IPV4.finditer(text) if (span := _ipv4(text, match)) is not None]
-        spans += [span for match in _IPV6.finditer(text) if (span := _ipv6(match)) is not None]
+        spans = [span for match in limited(_IPV4.finditer(text), self.name) if (span := _ipv4(text, match)) is not None]
+        spans += [span for match in limited(_IPV6.finditer(text), self.name) if (span := _ipv6(match)) is not None]
         return spans
 
 
@@ -61,7 +62,7 @@ def _ipv4(text: str, match: re.Match[str]) -> Span | None:
     before = text[max(0, match.start() - 20) : match.start()]
     labelled = _IP_LABEL.search(before)
     outline = all(len(octet) == 1 for octet in match.group().split("."))
-    if not labelled and (outline or _VERSION_LABEL.search(before)):
+    if _VERSION_LABEL.search(before) or (outline and not labelled):
         return None
     return _ip_span(match, 0.95 if labelled else 0.8)
 

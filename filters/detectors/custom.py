@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import regex
 
-from filters.detector import DetectorError
+from filters.detector import DetectorError, limited
 from filters.fold import fold
 from filters.spans import Span
 
@@ -72,7 +72,7 @@ class CustomDetector:
             return [
                 Span(*match.span(), rule.type, rule.score, self.name, rule.label)
                 for pattern in self._patterns
-                for match in pattern.finditer(text, timeout=TIMEOUT_S)
+                for match in limited(pattern.finditer(text, timeout=TIMEOUT_S), self.name)
                 if match.end() > match.start()
             ]
         except TimeoutError:

@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from filters import checksums
+from filters.detector import limited
 from filters.detectors.labels import HARMLESS, label_of
 from filters.spans import DATE_OF_BIRTH, KR_CUSTOMS_CODE, KR_PASSPORT, KR_VEHICLE, Span
 
@@ -30,8 +31,8 @@ class Passports:
     )
 
     def find(self, text: str) -> list[Span]:
-        spans = [span for match in _PASSPORT.finditer(text) if (span := _passport(text, match)) is not None]
-        for match in _LABELLED_PASSPORT.finditer(text):
+        spans = [span for match in limited(_PASSPORT.finditer(text), self.name) if (span := _passport(text, match)) is not None]
+        for match in limited(_LABELLED_PASSPORT.finditer(text), self.name):
             start, end = match.span("number")
             if sum(character.isdigit() for character in match["number"]) >= 6:
                 spans.append(Span(start, end, KR_PASSPORT, 0.9, "kr_passport_label"))
@@ -63,7 +64,7 @@ class CustomsCodes:
 
     def find(self, text: str) -> list[Span]:
         spans = []
-        for match in _CUSTOMS.finditer(text):
+        for match in limited(_CUSTOMS.finditer(text), self.name):
             label = label_of(text, *match.span())
             called = label.direct and label.kind == "customs"
             if called or (len(match.group()) == 13 and match.group()[0] == "P" and label.kind != HARMLESS):
@@ -90,7 +91,7 @@ class Vehicles:
     gates = (rf"[0-9][-\s]?[{_CLEAR}{_UNCLEAR}][-\s]?[0-9]",)
 
     def find(self, text: str) -> list[Span]:
-        return [span for match in _PLATE.finditer(text) if (span := _plate(text, match)) is not None]
+        return [span for match in limited(_PLATE.finditer(text), self.name) if (span := _plate(text, match)) is not None]
 
 
 def _plate(text: str, match: re.Match[str]) -> Span | None:
@@ -126,8 +127,8 @@ class BirthDates:
     gates = (r"생\s?년\s?월\s?일|생일|출생|탄생일|(?i:birth|d\.?o\.?b|born)", r"[0-9]\s?[일.]?\.?\)?\s?생")
 
     def find(self, text: str) -> list[Span]:
-        spans = [_birthday(match, "birth_label") for match in _BORN_ON.finditer(text)]
-        for born in _BORN.finditer(text):
+        spans = [_birthday(match, "birth_label") for match in limited(_BORN_ON.finditer(text), self.name)]
+        for born in limited(_BORN.finditer(text), self.name):
             match = _DATE_BEFORE.search(text, max(0, born.start() - _DATE_LENGTH), born.start())
             if match is not None:
                 spans.append(_birthday(match, "birth_suffix"))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from filters.detector import limited
 from filters.spans import SECURITY_MARKING, Span
 
 _WORDS: Final = (
@@ -61,7 +62,7 @@ class Markings:
     def find(self, text: str) -> list[Span]:
         spans = []
         for index, pattern in enumerate(_MARKED):
-            for match in pattern.finditer(text):
+            for match in limited(pattern.finditer(text), self.name):
                 group = match.lastgroup or next(name for name in _NAMES if match[name])
                 if index != _BRACKETED and _MENTION.match(text, match.end(group)):
                     continue

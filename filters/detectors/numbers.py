@@ -12,6 +12,7 @@ import re
 from typing import Final
 
 from filters import checksums
+from filters.detector import limited
 from filters.detectors.candidates import Candidate, candidates
 from filters.detectors.labels import HARMLESS, IDENTITY, label_of
 from filters.detectors.phones import is_phone_form, phone
@@ -42,7 +43,7 @@ class Numbers:
 
     def find(self, text: str) -> list[Span]:
         spans: list[Span] = []
-        for candidate in candidates(text):
+        for candidate in limited(candidates(text), self.name):
             for rule in _RULES.get(len(candidate.digits), _LABELLED):
                 span = rule(candidate)
                 if span is not None:
@@ -311,7 +312,7 @@ class Halves:
     def find(self, text: str) -> list[Span]:
         spans = []
         for pattern in (_HALVES, _SWAPPED):
-            for match in pattern.finditer(text):
+            for match in limited(pattern.finditer(text), self.name):
                 span = _joined_halves(text, match)
                 if span is not None:
                     spans.append(span)
@@ -356,7 +357,7 @@ class PartialResidents:
     gates = (r"[0-9]{6} ?- ?[0-9](?:[^0-9]|$)",)
 
     def find(self, text: str) -> list[Span]:
-        return [span for match in _PARTIAL.finditer(text) if (span := _partial(text, match)) is not None]
+        return [span for match in limited(_PARTIAL.finditer(text), self.name) if (span := _partial(text, match)) is not None]
 
 
 def _partial(text: str, match: re.Match[str]) -> Span | None:

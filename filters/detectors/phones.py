@@ -107,7 +107,7 @@ def _phone(candidate: Candidate, score: float, rule: str) -> Span | None:
     if score < 0.5:
         return None
     start = _opened(candidate)
-    label = "office" if rule == "national" or (rule == "landline" and _answered_by_office(candidate)) else ""
+    label = "office" if rule == "national" or candidate.digits.startswith("080") or (rule == "landline" and _answered_by_office(candidate)) else ""
     return Span(start, candidate.end, PHONE_NUMBER, score, f"phone_{rule}", label)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from filters.detector import limited
 from filters.spans import SECRET, Span
 
 _VENDORS: Final = {
@@ -80,7 +81,7 @@ class VendorKeys:
     def find(self, text: str) -> list[Span]:
         return [
             Span(*match.span(), SECRET, 0.97, f"secret_{match.lastgroup}", match.lastgroup or "")
-            for match in _VENDOR.finditer(text)
+            for match in limited(_VENDOR.finditer(text), self.name)
             if any(character.isdigit() for character in match.group())
         ]
 
@@ -140,16 +141,16 @@ class Credentials:
     )
 
     def find(self, text: str) -> list[Span]:
-        spans = [Span(*match.span(), SECRET, 0.95, "secret_connection", "connection") for match in _URL.finditer(text)]
+        spans = [Span(*match.span(), SECRET, 0.95, "secret_connection", "connection") for match in limited(_URL.finditer(text), self.name)]
         spans += [
             Span(*match.span("value"), SECRET, 0.9, "secret_assigned", "key")
             for pattern in (_ASSIGNED, _BEARER)
-            for match in pattern.finditer(text)
+            for match in limited(pattern.finditer(text), self.name)
             if _is_random(match["value"])
         ]
         spans += [
             Span(*match.span("value"), SECRET, 0.9, "kr_connecting_information", "ci")
-            for match in _IDENTITY_HASH.finditer(text)
+            for match in limited(_IDENTITY_HASH.finditer(text), self.name)
         ]
         return spans
 
@@ -183,7 +184,7 @@ class Passwords:
     gates = (r"비밀\s?번호|비\s?번|패스\s?워드|암호|패스\s?코드|핀\s?번호|잠금\s?번호|접속\s?번호|(?i:passw|passphrase|passcode|pwd|\bpw)",)
 
     def find(self, text: str) -> list[Span]:
-        return [span for match in _PASSWORD.finditer(text) if (span := _password(match)) is not None]
+        return [span for match in limited(_PASSWORD.finditer(text), self.name) if (span := _password(match)) is not None]
 
 
 def _password(match: re.Match[str]) -> Span | None:
