@@ -59,7 +59,7 @@ class Sink(Protocol):
     """Where groups become durable. Called on the journal thread only."""
 
     def open(self) -> None:
-        """Connect, take a writer slot and adopt what dead writers left. Raises SinkUnavailable."""
+        """Connect and take a writer slot. Raises SinkUnavailable."""
 
     def write(self, group: Sequence[Sequence[Record]]) -> list[RowRefused | None]:
         """Write a group in one transaction; each submission whole or not at all.
@@ -69,7 +69,7 @@ class Sink(Protocol):
         """
 
     def tick(self) -> None:
-        """Keep the slot alive, adopt what died meanwhile. Raises SinkUnavailable."""
+        """Keep the slot alive, and adopt what dead writers left open. Raises SinkUnavailable."""
 
     def adopt(self, attempt_ids: Sequence[str]) -> int:
         """Charge these attempts by estimate where they have no charge; return how many."""
@@ -155,7 +155,7 @@ class Journal:
         self._thread.start()
         try:
             self._started.result(timeout_s)
-        except (SinkUnavailable, TimeoutError) as error:
+        except (SinkUnavailable, TimeoutError, OSError) as error:
             raise JournalUnavailable(
                 "원장 데이터베이스를 열 수 없습니다. `haechi doctor`로 원인을 확인하세요.",
                 f"the ledger's database cannot be opened ({error}); run `haechi doctor`",
@@ -228,18 +228,27 @@ class Journal:
 
     def _run(self) -> None:
         try:
-            self._sink.open()
-            self._recover()
-        except BaseException as error:  # noqa: BLE001 - handed to start()
-            self._started.set_exception(
-                error if isinstance(error, Exception) else SinkUnavailable(str(error))
-            )
+            self._open()
+        except Exception as error:  # noqa: BLE001 - handed to start()
+            self._started.set_exception(error)
             return
         self.stats.available = True
         self._started.set_result(None)
         while self._step():
             pass
         self._last_words()
+
+    def _open(self) -> None:
+        """Take a slot; ship what dead processes of this host left, and only then estimate the rest."""
+        self._sink.open()
+        try:
+            if self._segments is not None:
+                self._segments.open()
+                self._ship_orphans(self._segments)
+            self._sink.tick()
+        except Exception:
+            self._last_words()
+            raise
 
     def _step(self) -> bool:
         group, ended = self._collect()
@@ -266,32 +275,50 @@ class Journal:
         return group, True
 
     def _commit(self, group: list[_Submission]) -> None:
-        records = [_records(submission) for submission in group]
+        group, records = self._readable(group)
         if self._away_since is not None and not self._ship():
             self._spill(group, records)
             return
         try:
-            results = self._sink.write(records)
+            results = self._write(records)
         except SinkUnavailable as error:
             self._went_away(error)
             self._spill(group, records)
             return
-        except Exception as error:  # a defect: this group's callers learn of it, the journal lives on
-            log.exception("journal_group_failed")
-            self._resolve(group, [RowRefused(repr(error))] * len(group))
-            return
         self.stats.groups += 1
         self.stats.submissions += len(group)
-        self._note_refused(group, results)
         self._resolve(group, results)
 
-    def _note_refused(self, group: list[_Submission], results: Sequence[Exception | None]) -> None:
-        for submission, result in zip(group, results, strict=True):
+    def _readable(self, group: list[_Submission]) -> tuple[list[_Submission], list[list[Record]]]:
+        """Turn entries into plain columns; what cannot be turned is refused alone."""
+        readable, records = [], []
+        for submission in group:
+            try:
+                records.append([record_of(entry) for entry in submission.entries])
+                readable.append(submission)
+            except Exception as error:
+                log.exception("journal_entry_unreadable")
+                self._resolve([submission], [RowRefused(type(error).__name__)])
+        return readable, records
+
+    def _write(self, records: list[list[Record]]) -> list[RowRefused | None]:
+        """Write a group; where that fails in a way nobody foresaw, each submission alone."""
+        try:
+            results = self._sink.write(records)
+        except SinkUnavailable:
+            raise
+        except Exception as error:
+            log.exception("journal_group_failed")
+            if len(records) == 1:
+                results = [RowRefused(type(error).__name__)]
+            else:
+                results = [result for submission in records for result in self._write([submission])]
+        for submission, result in zip(records, results, strict=True):
             if result is not None:
                 self.stats.refused += 1
-                log.error(
-                    "journal_row_refused", extra={"reason": str(result), "charge": submission.must_keep}
-                )
+                attempts = [record.attempt_id for record in submission if record.attempt_id]
+                log.error("journal_row_refused", extra={"reason": str(result), "attempts": attempts})
+        return results
 
     def _tick(self) -> None:
         now = time.monotonic()
@@ -299,6 +326,8 @@ class Journal:
             return
         self._ticked_at = now
         try:
+            if self._segments is not None:
+                self._ship_orphans(self._segments)
             self._sink.tick()
         except SinkUnavailable as error:
             self._went_away(error)
@@ -347,9 +376,7 @@ class Journal:
         try:
             while self._backlog:
                 group = self._backlog[:MAX_GROUP]
-                for result in self._sink.write(group):
-                    if result is not None:
-                        log.error("journal_row_refused", extra={"reason": str(result), "shipped": True})
+                self._write(group)
                 del self._backlog[: len(group)]
                 self.stats.shipped += len(group)
             self._sink.tick()
@@ -363,18 +390,18 @@ class Journal:
         self.stats.available = True
         return True
 
-    def _recover(self) -> None:
-        """Ship what dead processes of this host left in segments, then estimate what they left open."""
-        if self._segments is None:
-            return
-        self._segments.open()
-        for orphan in self._segments.orphans():
+    def _ship_orphans(self, segments: Segments) -> None:
+        """Write what dead processes of this host spilled, then estimate what they left open."""
+        for orphan in segments.orphans():
             submissions = list(orphan.read())
             for start in range(0, len(submissions), MAX_GROUP):
-                self._sink.write(submissions[start : start + MAX_GROUP])
+                self._write(submissions[start : start + MAX_GROUP])
             attempts = {r.attempt_id for s in submissions for r in s if r.attempt_id is not None}
             adopted = self._sink.adopt(sorted(attempts))
-            log.warning("journal_orphan_shipped", extra={"submissions": len(submissions), "adopted": adopted})
+            if submissions:
+                log.warning(
+                    "journal_orphan_shipped", extra={"submissions": len(submissions), "adopted": adopted}
+                )
             orphan.remove()
 
     def _last_words(self) -> None:
@@ -415,10 +442,6 @@ class Journal:
                 submission.waiter.set_result(None)
             else:
                 submission.waiter.set_exception(result)
-
-
-def _records(submission: _Submission) -> list[Record]:
-    return [record_of(entry) for entry in submission.entries]
 
 
 def _unavailable() -> JournalUnavailable:

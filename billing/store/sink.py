@@ -12,7 +12,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from sqlalchemy import Table, select, update
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import (
+    DatabaseError,
+    DBAPIError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    SQLAlchemyError,
+)
 
 from billing.journal import RowRefused, SinkUnavailable
 from billing.ledger import (
@@ -98,9 +105,8 @@ class LedgerSink:
     # --- the Sink protocol ---
 
     def open(self) -> None:
-        """Take a slot and adopt what dead writers left open. Raises SinkUnavailable."""
+        """Take a slot. Raises SinkUnavailable."""
         self._guarded(self._take_slot)
-        self._guarded(self._adopt_dead)
         self._checkpointer.start()
 
     def write(self, group: Sequence[Sequence[Record]]) -> list[RowRefused | None]:
@@ -148,17 +154,9 @@ class LedgerSink:
     # --- slot ---
 
     def _take_slot(self, connection: Connection) -> None:
-        now = self._clock()
-        try:
-            with connection.begin():
-                head = self._head = slots.take(connection, self._watch, to_us(now))
-                if head.low_seq <= head.seq:
-                    reason = _died(head.slot, head.epoch - 1)
-                    records = adopt_slot(connection, head.slot, head.low_seq, now, reason)
-                    self._append(connection, self._planned([records]))
-        except BaseException:
-            self._head = None
-            raise
+        with connection.begin():
+            head = slots.take(connection, self._watch.process, to_us(self._clock()))
+        self._head = head
         self._open.clear()
 
     def _adopt_dead(self, connection: Connection) -> None:
@@ -290,8 +288,9 @@ class LedgerSink:
         return plan._replace(head=slots.Head(slot, epoch, seq, low_seq, mac))
 
     def _plan_other(self, plan: _Plan, record: Record) -> None:
-        if record.table not in self._tables or record.columns is None:
-            raise RowRefused(f"the journal was not given a table named {record.table!r}")
+        table = self._tables.get(record.table)
+        if table is None or record.columns is None or not set(record.columns) <= set(table.columns.keys()):
+            raise RowRefused(f"the journal was given no table {record.table!r} with these columns")
         name = f"{record.table}:{','.join(record.columns)}"
         plan.columns[name] = record.columns
         plan.rows.setdefault(name, []).append(record.values)
@@ -378,9 +377,11 @@ def _settling(connection: Connection, record: Record) -> Record:
 
 
 def _is_away(error: Exception) -> bool:
-    """Whether the database is at fault: locked, full, read-only, gone."""
+    """Whether the database is at fault: gone, locked, full, read-only, damaged."""
     if isinstance(error, InterfaceError):  # a lost connection, but a bad parameter with SQLite
         return not type(error.orig).__module__.startswith("sqlite3")
+    if type(error) in {DatabaseError, InternalError}:
+        return True
     return isinstance(error, OperationalError) or (
         isinstance(error, DBAPIError) and error.connection_invalidated
     )

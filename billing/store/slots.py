@@ -84,15 +84,17 @@ class Watch:
         return now - since > self.lease_s
 
 
-def take(connection: Connection, watch: Watch, now_us: int) -> Head:
-    """Take a free slot, else a dead writer's, else a new one; inside the caller's transaction."""
-    rows = connection.execute(select(writers).order_by(writers.c.slot)).all()
-    free = [row for row in rows if row.state == FREE]
-    dead = [row for row in rows if watch.is_dead(row)]
-    for row in [*free, *dead]:
-        if raise_epoch(connection, row, ACTIVE, watch.process, now_us):
+def take(connection: Connection, process: Process, now_us: int) -> Head:
+    """Take a free slot, else a new one; inside the caller's transaction.
+
+    A dead writer's slot is not taken but adopted, and free afterwards: what it spilled is shipped
+    first, and that needs a slot.
+    """
+    free = select(writers).where(writers.c.state == FREE).order_by(writers.c.slot)
+    for row in connection.execute(free).all():
+        if raise_epoch(connection, row, ACTIVE, process, now_us):
             return Head(row.slot, row.epoch + 1, row.seq, row.low_seq, bytes.fromhex(row.mac))
-    return _new_slot(connection, watch.process, now_us)
+    return _new_slot(connection, process, now_us)
 
 
 def raise_epoch(

@@ -166,6 +166,7 @@ def open_sink(engine: Engine, make: Maker) -> Iterator[Any]:
         sink = LedgerSink(engine, KEY, clock=lambda: make.now, **more)
         sink.open()
         opened.append(sink)
+        sink.tick()
         return sink
 
     yield open_one
