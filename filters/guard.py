@@ -47,6 +47,14 @@ _HEADS: Final = (
     "xoxb-",
     "xoxp-",
 )
+_HEADS_BY_START: Final = {
+    start: tuple(head for head in _HEADS if head.startswith(start))
+    for head in _HEADS
+    for start in (head[:1], head[:2])
+}
+_SHORTEST: Final = 8
+"""Characters of the shortest identifier; what is shorter holds none whole, and halves are held back."""
+
 _LABELS: Final = r"(?i:passw(?:or)?d|secret|api[_-]?key|service_?key|비밀번호|암호|인증키)"
 _WORTH_A_LOOK: Final = re.compile(
     r"\d(?:\D{0,4}\d){7}|" + "|".join(re.escape(head) for head in _HEADS) + "|" + _LABELS
@@ -57,6 +65,9 @@ _NUMBER_AT_END: Final = re.compile(
     r"[A-Za-z]{0,2}\d[\dA-Za-z]*(?:[\s.,\-–—_/·:*]{1,3}[\dA-Za-z]+)*[\s.,\-–—_/·:*]{0,3}\Z"
 )
 _WORD_AT_END: Final = re.compile(r"[^\s\"'`,;<>()\[\]{}=]+\Z")
+_LABEL_END: Final = re.compile(r"호|키|(?i:sswd|word|cret|key)")
+"""The end of a label: where none stands, no label was completed."""
+
 _LABELLED_AT_END: Final = re.compile(_LABELS + r"[^\w\n]{0,4}(?:은|는|이|가)?[^\w\n]{0,4}[^\s\"']{0,40}\Z")
 _MOSTLY_DIGITS: Final = 8
 _QUIET: Final = re.compile(r"[\s가-킣킥-혷혹-힣.,!?()~·…]*")
@@ -106,7 +117,9 @@ class AnswerGuard:
         text = self._swallowed(self._held + text)
         if not text:
             return ""
-        return self._released(text, _pending(text, self._context))
+        if not self._labelled and _LABEL_END.search(self._context[-4:] + text):
+            self._labelled = _LABELLED_AT_END.search((self._context + text)[-_CONTEXT:]) is not None
+        return self._released(text, _after_label(text) if self._labelled else _pending(text))
 
     def flush(self) -> str:
         """The rest, when the channel has ended."""
@@ -116,8 +129,7 @@ class AnswerGuard:
 
     def _released(self, text: str, cut: int) -> str:
         """`text[:cut]` without leaks; the rest is held unless a leak reaches into it."""
-        look = _WORTH_A_LOOK.search(text)
-        leaks = self._leaks(text) if look and look.start() < cut else []
+        leaks = self._leaks(text) if cut and self._is_worth_a_look(text, cut) else []
         pieces: list[str] = []
         at = 0
         for start, end, span in leaks:
@@ -135,8 +147,16 @@ class AnswerGuard:
         in_block = self._swallowing is _PEM_END  # the end of its last line may be here already
         self._held = text[-HELD_AT_MOST:] if in_block else text[max(at, cut) :]
         self._context = (self._context + text[: max(at, cut)])[-_CONTEXT:]
-        self._labelled = _LABELLED_AT_END.search(self._context + self._held) is not None
+        if self._labelled:
+            self._labelled = _LABELLED_AT_END.search(self._context + self._held) is not None
         return "".join(pieces)
+
+    def _is_worth_a_look(self, text: str, cut: int) -> bool:
+        """Whether an identifier may stand in `text` and begin before `cut`."""
+        if self._labelled:
+            return True
+        look = _WORTH_A_LOOK.search(text) if len(text) >= _SHORTEST else None
+        return look is not None and look.start() < cut
 
     def _leaks(self, text: str) -> list[tuple[int, int, Span]]:
         """Leaks in what is not sent yet, as (start, end, span) in `text`."""
@@ -235,18 +255,21 @@ class _Quotes:
                 self.inside = not self.inside
 
 
-def _pending(text: str, context: str) -> int:
-    """Where the suffix begins that may still grow into an identifier, at most 40 characters back."""
+def _after_label(text: str) -> int:
+    """Where the word begins that may be the password its label announced."""
     at = max(0, len(text) - HELD_AT_MOST)
-    if _LABELLED_AT_END.search((context + text)[-_CONTEXT:]):
-        last_gap = max(text.rfind(gap, at) for gap in " \n\t\"'")
-        return max(at, last_gap + 1)
+    return max(at, 1 + max(text.rfind(gap, at) for gap in " \n\t\"'"))
+
+
+def _pending(text: str) -> int:
+    """Where the suffix begins that may still grow into an identifier, at most 40 characters back."""
     last = text[-1]
     if not (last.isascii() or last.isdecimal() or last in "–—·"):
         return len(text)
+    at = max(0, len(text) - HELD_AT_MOST)
     number = _NUMBER_AT_END.search(text, at)
     cut = number.start() if number else len(text)
-    block = _PEM_AT_END.search(text, at)
+    block = _PEM_AT_END.search(text, at) if "-" in text else None
     if block:
         cut = min(cut, block.start())
     word = _WORD_AT_END.search(text, at)
@@ -256,7 +279,8 @@ def _pending(text: str, context: str) -> int:
 
 
 def _may_be_secret(word: str) -> bool:
-    return any(word.startswith(head) or head.startswith(word) for head in _HEADS)
+    heads = _HEADS_BY_START.get(word[:2], ())
+    return any(word.startswith(head) or head.startswith(word) for head in heads)
 
 
 def _word_end(text: str, at: int) -> int:

@@ -105,6 +105,14 @@ def test_a_secret_longer_than_the_window_is_swallowed_to_its_end():
         assert shown.endswith(" 입니다")
 
 
+def test_a_password_is_masked_when_its_label_came_long_before_it():
+    text = "관리자 계정의 비밀번호는 Tr0ub4dor&3x 입니다. 다음 안내를 보세요."
+    for size in (1, 2, 3, 5, 9, 100):
+        shown, _ = guarded([text[i : i + size] for i in range(0, len(text), size)])
+        assert "Tr0ub4" not in shown
+        assert shown.endswith(" 다음 안내를 보세요.")
+
+
 def test_a_private_key_is_swallowed_to_its_last_line():
     head = "-----BEGIN PRIVATE KEY-----"
     block = f"{head}\nMIIEvQIBADANBgkq\nhkiG9w0BAQEF\n-----END PRIVATE KEY-----"
