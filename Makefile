@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-full check format lock clean
+.PHONY: help venv demo test test-full check bench bench-peers format lock clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -40,6 +40,13 @@ check: venv ## ruff, mypy --strict, import rules, migrations
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m migrations.check
 	@echo "== check passed. Next: make test"
+
+bench: venv ## how fast it is, everything switched on (needs wrk)
+	@$(BIN)/python -m benchmarks.gateway $(ARGS)
+
+bench-peers: venv ## the same beside LiteLLM, which is installed into an environment of its own
+	@test -x .bench-peers/bin/litellm || ($(PYTHON) -m venv .bench-peers && .bench-peers/bin/pip install --quiet -r benchmarks/peers/requirements.txt)
+	@$(BIN)/python -m benchmarks.gateway --peers .bench-peers $(ARGS)
 
 format: venv ## format and mend what ruff can mend
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .

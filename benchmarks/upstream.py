@@ -1,6 +1,6 @@
 """An upstream that answers at once: raw asyncio, no framework, OpenAI's chat format whole and streamed.
 
-    python -m benchmarks.upstream --port 9100 [--chunks 100] [--interval-ms 0]
+python -m benchmarks.upstream --port 9100 [--chunks 100] [--interval-ms 0]
 """
 
 from __future__ import annotations
@@ -32,7 +32,13 @@ def whole() -> bytes:
 
 def _event(delta: dict[str, str], finish: str | None = None) -> bytes:
     choice = {"index": 0, "delta": delta, "finish_reason": finish}
-    event = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "bench", "choices": [choice]}
+    event = {
+        "id": "c",
+        "object": "chat.completion.chunk",
+        "created": 1,
+        "model": "bench",
+        "choices": [choice],
+    }
     return b"data: " + json.dumps(event, ensure_ascii=False).encode() + b"\n\n"
 
 
@@ -50,7 +56,7 @@ STREAM_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-e
 
 class Answering(asyncio.Protocol):
     WHOLE = whole()
-    FRAMES: list[bytes] = []
+    FRAMES: tuple[bytes, ...] = ()
     INTERVAL_S = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -74,7 +80,7 @@ class Answering(asyncio.Protocol):
 
     def _stream(self) -> None:
         if self.INTERVAL_S:
-            asyncio.ensure_future(self._slowly())
+            self._task = asyncio.ensure_future(self._slowly())
         else:
             # One write per event, as a provider that generates: nothing is joined on purpose.
             self._transport.write(STREAM_HEAD)
@@ -96,9 +102,11 @@ async def main() -> None:
     parser.add_argument("--chunks", type=int, default=100)
     parser.add_argument("--interval-ms", type=float, default=0)
     options = parser.parse_args()
-    Answering.FRAMES = frames(options.chunks)
+    Answering.FRAMES = tuple(frames(options.chunks))
     Answering.INTERVAL_S = options.interval_ms / 1000
-    server = await asyncio.get_running_loop().create_server(Answering, "127.0.0.1", options.port, backlog=4096)
+    server = await asyncio.get_running_loop().create_server(
+        Answering, "127.0.0.1", options.port, backlog=4096
+    )
     await server.serve_forever()
 
 

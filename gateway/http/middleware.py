@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from gateway import metrics
 from gateway.http import errors
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class RequestIdentity:
                 ]
             await send(message)
 
+        metrics.in_flight.inc()
         try:
             await self._app(scope, receive, send_identified)
         except Exception as error:  # noqa: BLE001 - the last resort; nothing may pass with its message
@@ -62,6 +64,8 @@ class RequestIdentity:
             )
             if not started:
                 await errors.response(errors.INTERNAL, _headers(scope))(scope, receive, send_identified)
+        finally:
+            metrics.in_flight.dec()
 
 
 def _headers(scope: Scope) -> dict[str, str]:

@@ -152,7 +152,9 @@ class Gateway:
 
         return OpenAI(base_url=f"{self.url}/v1", api_key=self.keys[who], max_retries=0, timeout=20, **options)
 
-    def post(self, body: Any, who: str = "p1", path: str = "/v1/chat/completions", **options: Any) -> httpx.Response:
+    def post(
+        self, body: Any, who: str = "p1", path: str = "/v1/chat/completions", **options: Any
+    ) -> httpx.Response:
         headers = {"authorization": f"Bearer {self.keys[who]}", **options.pop("headers", {})}
         content = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()
         return httpx.post(f"{self.url}{path}", content=content, headers=headers, timeout=20, **options)
@@ -160,7 +162,9 @@ class Gateway:
     def issue(self, who: str, **grant: Any) -> str:
         engine = open_engine(self.settings.load_config().database_url)
         hash_key = self.settings.keyring().current(Purpose.API_KEY_HASH)
-        key, secret = create_key(engine, hash_key, Grant(label=who, **grant), at=datetime.now(UTC), actor="test")
+        key, secret = create_key(
+            engine, hash_key, Grant(label=who, **grant), at=datetime.now(UTC), actor="test"
+        )
         engine.dispose()
         self.keys[who] = secret
         return key.id
@@ -186,11 +190,18 @@ class Gateway:
             if not open_attempts:
                 break
             time.sleep(0.05)
-        return self.rows("SELECT * FROM ledger_charge WHERE request_id = :r ORDER BY started_at_us", r=request_id)
+        return self.rows(
+            "SELECT * FROM ledger_charge WHERE request_id = :r ORDER BY started_at_us", r=request_id
+        )
 
     def wait_for_key(self, who: str) -> None:
         for _ in range(40):
-            if httpx.get(f"{self.url}/v1/models", headers={"authorization": f"Bearer {self.keys[who]}"}).status_code == 200:
+            if (
+                httpx.get(
+                    f"{self.url}/v1/models", headers={"authorization": f"Bearer {self.keys[who]}"}
+                ).status_code
+                == 200
+            ):
                 return
             time.sleep(0.05)
         raise AssertionError(f"the key of {who} is not taken")
@@ -201,7 +212,12 @@ def serving(settings: Any, **options: Any) -> Iterator[str]:
     """Serve the app of `settings` on a free port, in a thread of this process."""
     server = uvicorn.Server(
         uvicorn.Config(
-            create_app(settings), host="127.0.0.1", port=0, log_level="error", timeout_graceful_shutdown=3, **options
+            create_app(settings),
+            host="127.0.0.1",
+            port=0,
+            log_level="error",
+            timeout_graceful_shutdown=3,
+            **options,
         )
     )
     thread = threading.Thread(target=server.run, daemon=True)

@@ -30,7 +30,12 @@ BAD: dict[str, tuple[Any, int, str, str | None]] = {
     "messages empty": (chat(messages=[]), 400, "empty_messages", "messages"),
     "messages a string": (chat(messages="안녕"), 400, "invalid_type", "messages"),
     "message a string": (chat(messages=["안녕"]), 400, "invalid_type", "messages[0]"),
-    "unknown role": (chat(messages=[{"role": "god", "content": "."}]), 400, "invalid_value", "messages[0].role"),
+    "unknown role": (
+        chat(messages=[{"role": "god", "content": "."}]),
+        400,
+        "invalid_value",
+        "messages[0].role",
+    ),
     "content a number": (
         chat(messages=[{"role": "user", "content": 7}]),
         400,
@@ -66,7 +71,12 @@ BAD: dict[str, tuple[Any, int, str, str | None]] = {
         "invalid_type",
         "messages[0].tool_call_id",
     ),
-    "nested too deeply": (b'{"model":"sim-large","metadata":' + b'{"a":' * 600 + b"1" + b"}" * 601, 400, "", None),
+    "nested too deeply": (
+        b'{"model":"sim-large","metadata":' + b'{"a":' * 600 + b"1" + b"}" * 601,
+        400,
+        "",
+        None,
+    ),
 }
 
 
@@ -113,7 +123,9 @@ def test_a_compressed_body_is_refused(gateway: Gateway) -> None:
 
 def test_the_language_of_an_error_is_the_callers(gateway: Gateway) -> None:
     korean = gateway.post(b"{").json()["error"]["message"]
-    english = gateway.post(b"{", headers={"accept-language": "en-US,en;q=0.9,ko;q=0.5"}).json()["error"]["message"]
+    english = gateway.post(b"{", headers={"accept-language": "en-US,en;q=0.9,ko;q=0.5"}).json()["error"][
+        "message"
+    ]
     assert korean.startswith("본문이")
     assert english.startswith("The body")
 

@@ -22,11 +22,15 @@ def one(rows: list[Any]) -> Any:
 
 def asked(gateway: Gateway, attempt_id: str) -> dict[str, Any]:
     """What the simulator says it was asked under this attempt."""
-    return one([r for r in gateway.simulator.ledger() if r["kind"] == "asked" and r["attempt_id"] == attempt_id])
+    return one(
+        [r for r in gateway.simulator.ledger() if r["kind"] == "asked" and r["attempt_id"] == attempt_id]
+    )
 
 
 def answered(gateway: Gateway, attempt_id: str) -> dict[str, Any]:
-    return one([r for r in gateway.simulator.ledger() if r["kind"] == "answered" and r["attempt_id"] == attempt_id])
+    return one(
+        [r for r in gateway.simulator.ledger() if r["kind"] == "answered" and r["attempt_id"] == attempt_id]
+    )
 
 
 def test_a_prompt_is_answered_and_charged_to_the_department_of_its_author(gateway: Gateway) -> None:
@@ -71,7 +75,9 @@ def test_a_stream_ends_with_the_usage_that_was_charged(gateway: Gateway) -> None
         request_id = stream.response.headers["x-request-id"]
 
     assert len([c for c in chunks if c.choices and c.choices[0].delta.content]) > 1
-    assert [c.choices[0].finish_reason for c in chunks if c.choices and c.choices[0].finish_reason] == ["stop"]
+    assert [c.choices[0].finish_reason for c in chunks if c.choices and c.choices[0].finish_reason] == [
+        "stop"
+    ]
     usage = chunks[-1].usage
     assert chunks[-1].choices == []
     charge = one(gateway.charges(request_id))
@@ -119,7 +125,9 @@ def test_tools_are_called_and_their_results_answered(gateway: Gateway, stream: b
             model="sim-large", messages=messages, tools=TOOLS, tool_choice="required", stream=stream
         )
         if stream:
-            parts = [c.choices[0].delta.tool_calls[0] for c in first if c.choices and c.choices[0].delta.tool_calls]
+            parts = [
+                c.choices[0].delta.tool_calls[0] for c in first if c.choices and c.choices[0].delta.tool_calls
+            ]
             call_id, name = parts[0].id, parts[0].function.name
             arguments = "".join(part.function.arguments or "" for part in parts)
         else:
@@ -149,7 +157,9 @@ def test_tools_are_called_and_their_results_answered(gateway: Gateway, stream: b
     ids=["glued", "full-width", "split into parts"],
 )
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_resident_number_is_refused_and_reaches_no_provider(gateway: Gateway, content: Any, stream: bool) -> None:
+def test_a_resident_number_is_refused_and_reaches_no_provider(
+    gateway: Gateway, content: Any, stream: bool
+) -> None:
     before = len(gateway.simulator.ledger())
     with gateway.client() as client, pytest.raises(BadRequestError) as refused:
         client.chat.completions.create(
@@ -172,7 +182,11 @@ def test_a_resident_number_is_refused_and_reaches_no_provider(gateway: Gateway, 
 
 
 def test_a_card_number_in_tool_arguments_is_refused(gateway: Gateway) -> None:
-    call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": '{"card": "4111-1111-1111-1111"}'}}
+    call = {
+        "id": "c1",
+        "type": "function",
+        "function": {"name": "f", "arguments": '{"card": "4111-1111-1111-1111"}'},
+    }
     response = gateway.post(
         {
             "model": "sim-large",
@@ -191,7 +205,9 @@ def test_a_card_number_in_tool_arguments_is_refused(gateway: Gateway) -> None:
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_phone_number_leaves_as_a_token_and_comes_back_as_itself(gateway: Gateway, stream: bool) -> None:
     prompt = "민원인 연락처 010-1234-5678로 회신 문안을 써 주세요. 연락처를 그대로 적어 주세요."
-    response = gateway.post({"model": "sim-large", "messages": [{"role": "user", "content": prompt}], "stream": stream})
+    response = gateway.post(
+        {"model": "sim-large", "messages": [{"role": "user", "content": prompt}], "stream": stream}
+    )
 
     assert response.status_code == 200, response.text
     assert response.headers["x-haechi-verdict"] == "mask"
@@ -265,7 +281,10 @@ def test_models_lists_only_what_the_caller_may_use(gateway: Gateway) -> None:
 def test_ready_alive_and_measured(gateway: Gateway) -> None:
     assert httpx.get(f"{gateway.url}/livez").json() == {"status": "ok"}
     ready = httpx.get(f"{gateway.url}/readyz")
-    assert (ready.status_code, ready.json()["checks"]) == (200, {"database": "ok", "journal": "ok", "filter": "ok"})
+    assert (ready.status_code, ready.json()["checks"]) == (
+        200,
+        {"database": "ok", "journal": "ok", "filter": "ok"},
+    )
     gateway.post({"model": "sim-large", "messages": QUESTION})
     metrics = httpx.get(f"{gateway.url}/metrics").text
     assert 'haechi_requests_total{outcome="ok",surface="chat"}' in metrics
