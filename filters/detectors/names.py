@@ -41,7 +41,7 @@ SURROUNDINGS_AT_BEST: Final = 4.0
 
 Table = dict[Key, float]
 INTEGER_TEMPLATES: Final = frozenset(
-    "shape word common token known given run suffix agree foreign left_class right_class both".split()
+    "shape word common token known given run suffix agree foreign left_class right_class both compound".split()
 )
 
 INITIAL: Final = re.compile(
@@ -78,8 +78,8 @@ def find(text: str) -> list[Span]:
 def _accepted(runs: Runs) -> list[tuple[Candidate, float]]:
     """The best candidate per place, from left to right; a doubtful one counts if it is sure elsewhere."""
     scored: list[tuple[Candidate, float]] = []
-    for index, word in enumerate(runs.words):
-        if may_hold_name(word):
+    for index in range(len(runs.words)):
+        if may_hold_name(runs, index):
             scored += _scored(runs, candidates_at(runs, index))
     sure = {candidate.name for candidate, score in scored if score > SURE}
     chosen: list[tuple[Candidate, float]] = []

@@ -27,7 +27,7 @@ MAX_NAME: Final = 8
 
 INNER: Final = (
     "shape", "word", "common", "token", "known", "given", "run", "suffix", "agree", "tail", "tail2", "surname",
-    "foreign",
+    "foreign", "compound",
 )  # fmt: skip
 """Features of the run itself."""
 OUTER: Final = ("left_class", "left_gap", "right_class", "right_head", "right_gap", "both", "shape_gap")
@@ -81,42 +81,50 @@ WORDS: Final = lexicon.words()
 GIVEN: Final = lexicon.given()
 FIRST, SECOND, SINGLE, FOREIGN = (lexicon.syllables(position) for position in range(4))
 PARTICLES: Final = frozenset(form for form, (number, _) in SUFFIXES.items() if 0 < number < 50)
+INFLECTIONS: Final = PARTICLES.union(korean.VERBAL_TAILS)
 USUAL_GIVEN: Final = frozenset(name for name, code in GIVEN.items() if code >= 40)
-DULL: Final = korean.NOT_A_NAME.union(
-    word
-    for word, code in WORDS.items()
-    if 1000 <= code < 4000
-    and code % 1000 // 100 == 0
-    and code % 10 == 0
-    and not (len(word) == 3 and word[1:] in USUAL_GIVEN and word[0] in SURNAMES)
-)
-"""Usual words that name nobody; they and their inflected forms are not looked at."""
+
+
+def _names_nobody(word: str, code: int) -> bool:
+    """A usual word or a place, as far as the lexicon knows, and not shaped like a usual full name."""
+    common, foreign, thing, known = code // 1000, code // 100 % 10, code // 10 % 10, code % 10
+    if known or (len(word) == 3 and word[0] in SURNAMES and word[1:] in USUAL_GIVEN):
+        return False
+    return common == 1 or (common == 2 and foreign < 2) or (not foreign and (common == 3 or thing == 1))
+
+
+DULL: Final = korean.NOT_A_NAME.union(word for word, code in WORDS.items() if _names_nobody(word, code))
+"""Words that are not looked at, nor are their inflected forms."""
 FOREIGN_STARTS: Final = frozenset(word[:2] for word, code in WORDS.items() if code % 1000 >= 100)
-VERBAL_ENDINGS: Final = frozenset(
-    "합니다 습니다 랍니다 립니다 됩니다 십니다 갑니다 옵니다 줍니다 겠습니 하였다 하였고 하였으 하기로 하여야 되어야 하면서 했으며 되었다 "
-    "하세요 주세요 하시는 하시기 드립니 바랍니 하지만 그러나 따라서 그리고".split()
-)
-
-
+NOUN_ENDINGS: Final = frozenset("명관서자실과장비률별식중상하용형직팀반국부원소권물기증표안문금일시청단회성화적력량제법도한된할함며나면론인")
+"""Syllables that make another noun or a verb form of a noun: 사업명, 변동비, 반영한."""
 def cut(text: str) -> Runs:
     parts = RUN.split(text)
     offsets = list(accumulate(map(len, parts)))
     return Runs(parts[1::2], parts[0::2], offsets[0::2])
 
 
-def may_hold_name(word: str) -> bool:
-    """Cheap and generous: whether a run can begin a name at all."""
+def may_hold_name(runs: Runs, index: int) -> bool:
+    """Cheap and generous: whether run `index` can begin a name at all."""
+    word = runs.words[index]
     if word in DULL:
         return False
-    if len(word) < 3:
+    length = len(word)
+    before = runs.gaps[index][-1:]
+    if before.isalnum() and before.isascii() and word[1:3] not in USUAL_GIVEN:
+        return False  # 3층, 15일까지: the rest of a number or a Latin word
+    if length < 3:
         return word[0] in SURNAMES or word in WORDS or word in GIVEN
-    if len(word) == 3 and word[1:] in USUAL_GIVEN and word[0] in SURNAMES:
+    if length == 3 and word[1:] in USUAL_GIVEN and word[0] in SURNAMES:
         return True
+    if word[-1] in "로길동" and runs.gaps[index + 1][:2].strip(" ").isdigit():
+        return False  # 테헤란로 427
+    head = word[:2]
+    if head in DULL and (word[2:] in INFLECTIONS or word[2:4] in DULL):
+        return False
     if word[:-1] in DULL and word[-1] in "은는이가을를의에도만로와과":
         return False
-    if word[:-2] in DULL and word[-2:] in PARTICLES:
-        return False
-    return word[-3:] not in VERBAL_ENDINGS
+    return not (word[:-2] in DULL and word[-2:] in INFLECTIONS) and word[-3:] not in korean.VERBAL_ENDINGS
 
 
 def candidates_at(runs: Runs, index: int) -> Iterator[Candidate]:
@@ -130,11 +138,13 @@ def candidates_at(runs: Runs, index: int) -> Iterator[Candidate]:
         suffix = SUFFIXES.get(word[length:])
         name = word[:length]
         if suffix is None:
-            if length < 3 or not _is_surely_a_name(name):
+            if length < 3 or not _is_surely_a_name(name, word):
                 continue
             suffix = UNKNOWN_SUFFIX
         shape = _shape(name, word)
         if shape is None or name in korean.NOT_A_NAME:
+            continue
+        if suffix[0] == korean.SURNAME_ONLY and shape != SURNAME_ALONE:
             continue
         if shape == SURNAME_ALONE and not _title_follows(runs, index, suffix[0]):
             continue
@@ -143,12 +153,13 @@ def candidates_at(runs: Runs, index: int) -> Iterator[Candidate]:
         yield from _over_several_runs(runs, index)
 
 
-def _is_surely_a_name(name: str) -> bool:
-    """A listed name before letters that are no particle: 유해진진짜."""
+def _is_surely_a_name(name: str, word: str) -> bool:
+    """A listed name before letters that are no particle (유해진진짜), unless another word begins inside it."""
     code = WORDS.get(name, 0)
-    if code >= 1000 or code // 10 % 10 or (len(name) == 3 and name[1:] not in GIVEN):
+    if code >= 1000 or code // 10 % 10 or (len(name) == 3 and name[1:] not in USUAL_GIVEN):
         return False
-    return is_known_person(name)
+    cut_through = WORDS.get(word[len(name) - 1 : len(name) + 1], 0) >= 1000 or WORDS.get(name[:2], 0) >= 1000
+    return not cut_through and is_known_person(name)
 
 
 def _shape(name: str, word: str) -> int | None:
@@ -290,6 +301,7 @@ def inner(candidate: Candidate, runs: Runs) -> Features:
         name[-2:] if bare else "",
         name[0] if shape < THREE_OTHER else "",
         shape * 100 + max(-9, min(20, foreign_score(name))) if shape >= THREE_OTHER or shape == TWO else 0,
+        WORDS.get(name[:2], 0) // 1000 * 10 + (name[2] in NOUN_ENDINGS) if shape == THREE else -1,
     )
 
 

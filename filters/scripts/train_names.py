@@ -171,8 +171,8 @@ def examples_of(document: Document, *, is_copy: bool = False) -> list[Example]:
     weight = WEIGHT_OF_SOURCE.get(document.source, 1.0) * (COPY_WEIGHT if is_copy else 1)
     return [
         Example(keys_of(inner(c, runs) + outer(c, runs)), (c.start, c.end) in gold, weight, is_copy)
-        for index, word in enumerate(runs.words)
-        if may_hold_name(word)
+        for index in range(len(runs.words))
+        if may_hold_name(runs, index)
         for c in candidates_at(runs, index)
     ]
 
