@@ -181,7 +181,7 @@ def _block(part: Part) -> dict[str, JSON] | None:
 def _thought(thought: Reasoning) -> dict[str, JSON] | None:
     if thought.redacted is not None:
         return {"type": "redacted_thinking", "data": thought.redacted}
-    if thought.signature is None:
+    if thought.signature is None or "id" in thought.extra:  # without proof, or proven to OpenAI
         return None
     return {"type": "thinking", "thinking": thought.text, "signature": thought.signature}
 

@@ -229,7 +229,7 @@ _FORMATS: Final = {
 def _thought(thought: Reasoning) -> dict[str, JSON] | None:
     if thought.redacted is not None:
         return {"reasoningContent": {"redactedContent": thought.redacted}}
-    if thought.signature is None:
+    if thought.signature is None or "id" in thought.extra:  # without proof, or proven to OpenAI
         return None
     proven = {"text": thought.text, "signature": thought.signature}
     return {"reasoningContent": {"reasoningText": proven}}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from gateway.domain import NOTHING, Completion
+from gateway.domain import NOTHING, Completion, Delta
 from gateway.providers import failures
 from gateway.providers.base import MAX_BODY_BYTES, MAX_EVENT_BYTES
 from gateway.sse import EventDecoder, EventTooLong
@@ -19,10 +19,11 @@ from gateway.sse import EventDecoder, EventTooLong
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gateway.domain import JSON, Choice, Delta, UsageReport
+    from gateway.domain import JSON, Choice, UsageReport
     from gateway.errors import UpstreamError
 
 DONE = b"[DONE]"
+_SILENT = Delta()[1:]
 
 
 class AnswerDecoder(ABC):
@@ -146,9 +147,11 @@ class AnswerDecoder(ABC):
                 self.truncated = True
 
     def _unless_failed(self, deltas: list[Delta]) -> list[Delta]:
-        if self.failure is not None and not deltas:
+        """Give out what says anything; raise only where that is nothing."""
+        said = [delta for delta in deltas if delta[1:] != _SILENT]
+        if self.failure is not None and not said:
             raise self.failure
-        return deltas
+        return said
 
     # --- whole bodies ----------------------------------------------------------------------------
 

@@ -115,8 +115,8 @@ class Decoder(AnswerDecoder):
         logprobs = choice.get("logprobs")
         if reason is not None or logprobs is not None:
             delta = delta._replace(finish_reason=answer.end(reason), logprobs=logprobs)
-        if answer.keep(delta):
-            deltas.append(delta)
+        answer.keep(delta)
+        deltas.append(delta)
         if usage := choice.get("usage"):  # Moonshot
             self.raw_usage = usage
         if error := choice.get("error") or (reason in _NOT_AN_END and {"type": str(reason)}):
@@ -149,8 +149,7 @@ class _Answer:
         self.finished = True
         return _FINISH.get(reason, str(reason))
 
-    def keep(self, delta: Delta) -> bool:
-        """Add a delta to the answer; return whether it says anything."""
+    def keep(self, delta: Delta) -> None:
         if delta.text:
             self.text.append(delta.text)
         if delta.reasoning:
@@ -163,7 +162,6 @@ class _Answer:
             self.logprobs = _joined(self.logprobs, delta.logprobs)
         if delta.extra:
             self.extra = _joined(self.extra, delta.extra)
-        return delta[1:] != _SILENT
 
     def rich(self, index: int, message: Mapping[str, JSON]) -> Delta:
         """Read a delta or message with more than text in it."""
@@ -229,9 +227,6 @@ class _Answer:
             self.logprobs,
             self.extra or NOTHING,
         )
-
-
-_SILENT: Final = Delta()[1:]
 
 
 class _Call:

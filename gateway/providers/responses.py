@@ -160,10 +160,11 @@ def _items(message: Message) -> Iterator[dict[str, JSON]]:
 
 
 def _message(message: Message, said: Iterable[Part]) -> Iterator[dict[str, JSON]]:
-    content = [
-        _content(part, message.role) for part in said if not (isinstance(part, Text) and not part.text)
-    ]
-    if content:
+    if message.role == "assistant":  # as text: a list would need the ids that the provider gave its parts
+        text = "".join(part.text for part in said if isinstance(part, Text))
+        if text:
+            yield {"type": "message", "role": "assistant", "content": text}
+    elif content := [_content(part) for part in said if not (isinstance(part, Text) and not part.text)]:
         role = "user" if message.role == "tool" else message.role
         yield {"type": "message", "role": role, "content": content}
 
@@ -174,22 +175,21 @@ def _item(part: ToolCall | ToolResult | Reasoning) -> Iterator[dict[str, JSON]]:
             yield {"type": "function_call", "call_id": id_, "name": name, "arguments": arguments or "{}"}
         case ToolResult(call_id, parts):
             yield {"type": "function_call_output", "call_id": call_id, "output": _output(parts)}
-        case Reasoning(text, signature, _, extra) if signature:  # only what its provider can prove
+        case Reasoning(text, signature, _, {"id": id_}) if signature:  # from here, and with its proof
             summary = [{"type": "summary_text", "text": text}] if text else []
-            known = {"id": extra["id"]} if "id" in extra else {}
-            yield {"type": "reasoning", **known, "summary": summary, "encrypted_content": signature}
+            yield {"type": "reasoning", "id": id_, "summary": summary, "encrypted_content": signature}
 
 
 def _output(parts: tuple[Part, ...]) -> JSON:
     if all(isinstance(part, Text) for part in parts):
         return "".join(part.text for part in parts if isinstance(part, Text))
-    return [_content(part, "user") for part in parts]
+    return [_content(part) for part in parts]
 
 
-def _content(part: Part, role: str) -> dict[str, JSON]:
+def _content(part: Part) -> dict[str, JSON]:
     match part:
         case Text(text):
-            return {"type": "output_text" if role == "assistant" else "input_text", "text": text}
+            return {"type": "input_text", "text": text}
         case Image(url, detail):
             return {"type": "input_image", "image_url": url, "detail": detail or "auto"}
         case Audio(data, form):

@@ -1,0 +1,197 @@
+"""OpenAI Responses: nothing is kept at the provider, and every kind of item is read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from openai.types.responses.response_create_params import ResponseCreateParams
+from pydantic import TypeAdapter
+
+from billing.usage import Usage
+from gateway.domain import Message, Reasoning, Text, ToolCall
+from gateway.errors import UnsupportedFeature, UpstreamProtocolError, UpstreamRateLimited, UpstreamUnavailable
+from gateway.providers import adapter
+from tests.providers.conversation import FORM, PARAMETERS, WEATHER
+from tests.providers.exchanges import ask, deployment, sent, sse, streamed, text_of, whole
+
+HERE = deployment("responses", upstream_model="gpt-5.1")
+
+
+# --- requests ------------------------------------------------------------------------------------
+
+
+def test_what_is_sent_is_what_its_own_client_would_send() -> None:
+    asked = {k: v for k, v in PARAMETERS.items() if k != "stop"}
+    body = sent(ask(**asked, stream=True, response_format=FORM, reasoning_effort="low"), HERE)
+    TypeAdapter(ResponseCreateParams).validate_python(body)
+    assert body["store"] is False
+    assert body["include"] == ["reasoning.encrypted_content"]
+    assert [item["type"] for item in body["input"]] == [
+        *("message", "message", "message", "message"),
+        *("function_call", "function_call", "function_call_output", "function_call_output", "message"),
+    ]
+    assert body["max_output_tokens"] == 4000
+    assert "temperature" not in body
+
+
+def test_a_tool_is_not_strict_unless_the_client_said_so() -> None:
+    assert sent(ask(tools=(WEATHER,)), HERE)["tools"][0]["strict"] is False
+
+
+def test_where_it_goes() -> None:
+    assert adapter("responses").request(ask(), HERE).url == "https://provider.example/v1/responses"
+
+
+@pytest.mark.parametrize("asked", [{"n": 2}, {"stop": ("끝",)}, {"max_output_tokens": 5}])
+def test_what_would_change_the_answer_is_refused(asked: dict[str, Any]) -> None:
+    with pytest.raises(UnsupportedFeature):
+        adapter("responses").request(ask(**asked), HERE)
+
+
+def test_what_the_format_lacks_is_dropped_and_named() -> None:
+    request = adapter("responses").request(ask(seed=1, top_k=2, frequency_penalty=0.1, temperature=0.1), HERE)
+    assert request.dropped == ("frequency_penalty", "seed", "temperature", "top_k")
+
+
+def test_log_probabilities_are_asked_for_by_name() -> None:
+    body = sent(ask(logprobs=True, top_logprobs=2), deployment("responses", upstream_model="gpt-4.1"))
+    assert body["include"] == ["message.output_text.logprobs"]
+    assert body["top_logprobs"] == 2
+
+
+# --- answers -------------------------------------------------------------------------------------
+
+USAGE = {
+    "input_tokens": 20,
+    "input_tokens_details": {"cached_tokens": 8},
+    "output_tokens": 9,
+    "output_tokens_details": {"reasoning_tokens": 4},
+    "total_tokens": 29,
+}
+OUTPUT = [
+    {
+        "type": "reasoning",
+        "id": "rs_1",
+        "summary": [{"type": "summary_text", "text": "음"}],
+        "encrypted_content": "E",
+    },
+    {"type": "web_search_call", "id": "ws_1", "status": "completed", "action": {"type": "search"}},
+    {
+        "type": "message",
+        "id": "m_1",
+        "role": "assistant",
+        "content": [{"type": "output_text", "text": "안녕", "annotations": []}],
+    },
+    {"type": "function_call", "id": "f_1", "call_id": "c_1", "name": "f", "arguments": '{"city":"서울"}'},
+]
+
+
+def response(status: str = "completed", **changes: Any) -> dict[str, Any]:
+    return {
+        "id": "resp_1",
+        "object": "response",
+        "created_at": 7,
+        "model": "gpt-x",
+        "status": status,
+        "output": OUTPUT,
+        "usage": USAGE,
+        "service_tier": "default",
+        "error": None,
+        **changes,
+    }
+
+
+def event(kind: str, **members: Any) -> dict[str, Any]:
+    return {"type": f"response.{kind}", **members}
+
+
+STREAM = [
+    event("created", response=response("in_progress", output=[], usage=None)),
+    event("output_item.added", output_index=0, item={"type": "reasoning", "id": "rs_1", "summary": []}),
+    event("reasoning_summary_text.delta", output_index=0, summary_index=0, delta="음"),
+    event("output_item.done", output_index=0, item=OUTPUT[0]),
+    event("output_item.done", output_index=1, item=OUTPUT[1]),
+    event("output_item.added", output_index=2, item={"type": "message", "content": []}),
+    event("output_text.delta", output_index=2, content_index=0, delta="안", logprobs=[]),
+    event("output_text.delta", output_index=2, content_index=0, delta="녕", logprobs=[]),
+    event("output_item.done", output_index=2, item=OUTPUT[2]),
+    event("output_item.added", output_index=3, item={**OUTPUT[3], "arguments": ""}),
+    event("function_call_arguments.delta", output_index=3, delta='{"city":'),
+    event("function_call_arguments.delta", output_index=3, delta='"서울"}'),
+    event("output_item.done", output_index=3, item=OUTPUT[3]),
+    event("completed", response=response()),
+]
+
+
+def test_a_stream_and_a_whole_answer_say_and_cost_the_same() -> None:
+    _, from_stream, failure = streamed([sse(*STREAM)], HERE)
+    from_body = whole(response(), HERE)
+    assert from_stream == from_body
+    assert failure is None
+    assert from_body.choices[0].parts == (
+        Reasoning("음", "E", None, {"id": "rs_1"}),
+        Text("안녕"),
+        ToolCall("c_1", "f", '{"city":"서울"}'),
+    )
+    assert from_body.choices[0].finish_reason == "tool_calls"
+    assert from_body.report is not None
+    assert from_body.report.usage == Usage(input=12, cache_read=8, output=5, reasoning=4, searches=1)
+
+
+def test_proven_reasoning_goes_back_as_it_came() -> None:
+    said = whole(response(), HERE).choices[0].parts
+    chat = ask(
+        messages=(Message("user", (Text("가"),)), Message("assistant", said), Message("user", (Text("나"),)))
+    )
+    item = sent(chat, HERE)["input"][1]
+    assert item == {**OUTPUT[0]}
+
+
+def test_a_server_that_streams_only_the_end_is_read() -> None:
+    deltas, completion, _ = streamed([sse(STREAM[0], STREAM[-1])], HERE)
+    assert "".join(d.text for d in deltas) == "안녕"
+    assert completion is not None
+    assert completion.complete
+
+
+def test_an_answer_that_hit_its_limit_says_so() -> None:
+    body = response("incomplete", incomplete_details={"reason": "max_output_tokens"}, output=OUTPUT[2:3])
+    completion = whole(body, HERE)
+    assert completion.choices[0].finish_reason == "length"
+    assert completion.complete
+
+
+def test_a_failed_response_is_an_error_and_keeps_what_was_used() -> None:
+    failed = response("failed", error={"code": "server_error", "message": "x"}, output=[])
+    _, completion, failure = streamed([sse(*STREAM[:8], event("failed", response=failed))], HERE)
+    assert isinstance(failure, UpstreamUnavailable)
+    assert completion is not None
+    assert not completion.complete
+    assert text_of(completion) == "안녕"
+    assert completion.report is not None
+
+
+def test_an_error_event_is_an_error() -> None:
+    error = {"type": "error", "code": "rate_limit_exceeded", "message": "x", "param": None}
+    *_, failure = streamed([sse(STREAM[0], error)], HERE)
+    assert isinstance(failure, UpstreamRateLimited)
+
+
+def test_a_stream_without_its_end_is_incomplete() -> None:
+    _, completion, _ = streamed([sse(*STREAM[:-1])], HERE)
+    assert completion is not None
+    assert not completion.complete
+    assert completion.choices[0].finish_reason is None
+
+
+@pytest.mark.parametrize("body", [b"{}", b"[]", b'{"output":5}', b'{"output":[{}]}', b""])
+def test_a_body_of_another_kind_is_a_protocol_error(body: bytes) -> None:
+    with pytest.raises(UpstreamProtocolError):
+        whole(body, HERE)
+
+
+def test_a_refusal_is_no_text() -> None:
+    refused = {"type": "message", "content": [{"type": "refusal", "refusal": "안 됩니다"}]}
+    choice = whole(response(output=[refused]), HERE).choices[0]
+    assert (choice.parts, choice.refusal) == ((), "안 됩니다")
