@@ -179,7 +179,7 @@ def _thousands_commas(text: str, groups: list[Group], lengths: list[int]) -> set
     }
 
 
-_BREAK: Final = re.compile(r"\n|[.)\],;:]\s|\s[(\[]|\s-\s|[~;|]")
+_BREAK: Final = re.compile(r"\n|[.)\],;:]\s|\s[(\[]|\s[-/]\s|[~;|]")
 
 
 def _breaks(text: str, groups: list[Group]) -> list[int]:
@@ -243,6 +243,7 @@ def _tied(text: str, groups: list[Group], first: int, last: int) -> bool:
 
 SHAPES: Final = frozenset(
     {
+        (9,), (10,), (11,), (12,), (13,), (14,), (15,), (16,), (19,),
         (6, 7), (7, 6), (6, 1, 6), (2, 2, 2, 7), (2, 4, 7), (6, 3, 4), (6, 4, 3),  # RRN, FRN, corporate
         (4, 4, 4, 4), (4, 6, 5), (4, 6, 4), (4, 4, 4, 4, 3), (8, 8), (6, 10), (5, 6, 4),  # cards
         (3, 2, 5), (5, 2, 3), (5, 5),  # business registration

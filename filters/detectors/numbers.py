@@ -87,7 +87,7 @@ def _resident_score(candidate: Candidate, digits: str, *, valid: bool) -> float:
     if candidate.lengths == (6, 7) and candidate.tight:
         return _written_form_score(candidate, plausible=plausible, trusted=valid or not harmless)
     if candidate.money or not candidate.isolated:
-        return 0.6 if valid and not candidate.money else 0.0
+        return 0.0
     if candidate.bare and checksums.ean13_valid(digits) and digits.startswith(("880", "978", "979")):
         return 0.0
     if valid:
