@@ -65,6 +65,7 @@ class Candidate(NamedTuple):
 SURNAME_ALONE, TWO, THREE, THREE_OTHER, COMPOUND, LONG, MANY, SPACED = range(8)
 """Shapes: what kind of candidate it is."""
 
+HONORIFIC_SUFFIX: Final = 50
 TITLE, RELATION, HONORIFIC, LABEL_AND_TITLE = 2, 3, 4, 5
 CLASS_OF: Final[dict[str, int]] = (
     dict.fromkeys(korean.TITLES, TITLE)

@@ -1,0 +1,119 @@
+"""PERSON where a form or a custom says so: no score, a plain rule each.
+
+What stands after `성명:` is a name whether the lexicon knows it or not; `홍 길 동` is spread over a
+form's boxes; `A씨` and `홍길동(洪吉童)` follow press custom; Latin names need a title, a label or a
+letter's greeting. Everything bounded; pure.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from filters.lexicon import COMPOUND_SURNAMES, SURNAMES, korean, words
+from filters.spans import PERSON, Span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_SURNAME = "[" + "".join(sorted(SURNAMES)) + "]"
+_COMPOUND = "|".join(sorted(COMPOUND_SURNAMES))
+_S = r"[ \t\u00a0]"
+LABEL: Final = re.compile(
+    r"(?:성\s{0,4}명|성\s{0,4}함|이\s{0,4}름|(?:신\s?청|신\s?고|진정|고소|피해|상속|임대|임차|매도|매수|수령|민\s?원|대리|보증|위임|수임)\s?인"
+    r"|(?:대\s?표|담\s?당|보\s?호|작\s?성|책임|소유|신청|수급|대상|참석|발표|계약|가입|관리|배우|지원|제안|기안|검토|결재)\s?자"
+    r"|예\s?금\s?주|환자|고객|회원|학생|직원|사원|아동|세대주|학부모|작성|기안|검토|결재|담당|수신|발신|대표|강사)\s?(?:성?명|성함|이름)?"
+    r"(?:\([^()\n]{1,10}\))?[ \t\u00a0]{0,3}$"
+)
+"""What a form writes before a name; looked for to the left of a separator."""
+LABEL_WINDOW: Final = 24
+SEPARATOR: Final = re.compile(r"[:：\]|│]")
+AFTER_SEPARATOR: Final = re.compile(
+    rf"{_S}{{0,4}}(?P<name>(?:{_COMPOUND})[가-힣]{{1,2}}|{_SURNAME}[가-힣]{{1,2}})(?=님?(?:[^가-힣]|$)|씨|입니다|이며|이고)"
+)
+CALLED: Final = re.compile(
+    rf"(?:이름|성명|성함)[은이]?[ ](?P<name>{_SURNAME}[가-힣]{{1,2}})(?=입니다|이고|이며|이에요|예요|이라고|라고|인데|이야|임[ .\n])"
+)
+SPREAD: Final = re.compile(rf"{_SURNAME}(?P<gap>{_S}{{1,4}})[가-힣](?P=gap)[가-힣](?![가-힣])")
+INITIAL: Final = re.compile(
+    r"(?<![A-Za-z0-9])[A-Z](?=\s?(?:\([^()\n]{1,12}\)\s?)?(?:씨|군|양)(?:[은는이가을를의와과도만\s,.·)(]|에게|측|께|라|로|$))"
+)
+HANJA: Final = re.compile(r"\(([\u4e00-\u9fff]{2,4})(?=[)\s,·-])")
+
+_WORD = r"[A-Z][a-z]{1,14}(?:-[A-Za-z][a-z]{0,12})?"
+_LATIN_NAME = rf"{_WORD}(?:[ ](?:[A-Z]\.|{_WORD})){{0,2}}(?:,?[ ](?:Jr|Sr)\.)?"
+_FULL_NAME = rf"{_WORD}(?:[ ](?:[A-Z]\.|{_WORD})){{1,2}}"
+LATIN: Final = tuple(
+    re.compile(pattern)
+    for pattern in (
+        rf"(?<![A-Za-z])(?:Mr|Mrs|Ms|Miss|Dr|Prof|Professor|Sir|Madam|President|Minister|Ambassador|Director)\.?[ ](?P<name>{_LATIN_NAME})",
+        rf"(?i:name|applicant|patient|contact(?: person)?|customer|employee|student|attendees?|signed by|prepared by|author|guardian)[ ]?[:=][ ]{{0,3}}(?P<name>{_FULL_NAME})",
+        rf"(?:성명|이름|영문명|영문 ?성명|신청인|담당자|대표자|예금주|보호자|고객명?|환자|연락처)(?:\([^()\n]{{1,10}}\))?[ ]{{0,2}}[:：|][ ]{{0,3}}(?P<name>{_FULL_NAME}|[A-Z]{{2,15}}(?:,?[ ][A-Z]{{2,15}}){{1,2}}(?![a-z]))",
+        rf"(?:Dear|Hi|Hello|Attn:?)[ ](?P<name>{_LATIN_NAME})(?=[,:!\n])",
+        rf"(?:[Ss]incerely|[Rr]egards|[Tt]hanks|[Rr]espectfully|[Yy]ours truly|[Cc]heers),?[ ]{{0,3}}\n{{1,2}}[ ]{{0,3}}(?P<name>{_FULL_NAME})",
+        rf"(?<![A-Za-z])(?P<name>{_FULL_NAME})(?=[ ]?(?:씨|님|교수|박사|대표|대사|선생|매니저|연구원|과장|부장|팀장|감독|의원|장관|총리)(?![가-힣]{{3}}))",
+        rf"[가-힣]{{2,4}}[ ]?\((?P<name>{_FULL_NAME})\)",
+        rf"(?i:my name is|i am|i'm|this is)[ ](?P<name>(?-i:{_FULL_NAME}))(?=[,. \n]|$)",
+        rf"(?<![A-Za-z])(?P<name>{_FULL_NAME})(?=(?:[ ](?:requested|submitted|complained|called|emailed|wrote|applied|signed|lives|was born)|'s[ ](?:passport|address|phone|email|record|application|resident)))",
+    )
+)
+NOT_LATIN_NAMES: Final = frozenset(
+    "The This That New North South West East Korea Korean Seoul Busan United States Republic Google Microsoft Amazon Dear Team Sir Madam All "
+    "Everyone Customer Support Service Services University Department Ministry Office Center Centre Bank Company Limited Data Open Cloud "
+    "City Government Public Health National Social Security Human Resources Visual Studio Machine Learning Deep Power Point Best Kind".split()
+)
+LIKELY_LATIN: Final = re.compile(r"[A-Z][a-z]|[A-Z]{2,} [A-Z]{2}")
+
+
+def find(text: str, found: Iterable[Span]) -> Iterator[Span]:
+    """Names by rule; `found` are those already known, which a Hanja reading may follow."""
+    if not text.isascii():
+        yield from _korean(text)
+        if "(" in text:
+            for span in found:
+                if hanja := HANJA.match(text, span.end):
+                    yield Span(*hanja.span(1), PERSON, 0.9, "person_hanja")
+    if LIKELY_LATIN.search(text):
+        yield from _latin(text)
+
+
+def _korean(text: str) -> Iterator[Span]:
+    for separator in SEPARATOR.finditer(text):
+        match = AFTER_SEPARATOR.match(text, separator.end())
+        if match and _is_no_form_word(match["name"]) and _follows_label(text, separator.start()):
+            yield Span(*match.span("name"), PERSON, 0.9, "person_label")
+    if "이름" in text or "성명" in text or "성함" in text:
+        for match in CALLED.finditer(text):
+            yield Span(*match.span("name"), PERSON, 0.85, "person_label")
+    for match in SPREAD.finditer(text):
+        if _follows_label(text, _end_before_gap(text, match.start())):
+            yield Span(*match.span(), PERSON, 0.9, "person_spread")
+    if "씨" in text or "군" in text or "양" in text:
+        for match in INITIAL.finditer(text):
+            yield Span(*match.span(), PERSON, 0.6, "person_initial")
+
+
+def _end_before_gap(text: str, start: int) -> int:
+    before = text[max(0, start - 8) : start]
+    return start - len(before) + len(before.rstrip(" \t\u00a0:：|│"))
+
+
+def _follows_label(text: str, end: int) -> bool:
+    return LABEL.search(text[max(0, end - LABEL_WINDOW) : end]) is not None
+
+
+def _is_no_form_word(name: str) -> bool:
+    """사장님, 고객님, 이사님 are no names, nor is a word that every form uses."""
+    code = words().get(name, 0)
+    title = name in korean.NOT_A_NAME or name in TITLES or name[1:] in TITLES
+    return not title and not (1000 <= code < 3000) and not (code // 10 % 10 and not code % 10)
+
+
+TITLES: Final = frozenset((*korean.TITLES, *korean.LABELS, *korean.RELATIONS))
+
+
+def _latin(text: str) -> Iterator[Span]:
+    for pattern in LATIN:
+        for match in pattern.finditer(text):
+            if not NOT_LATIN_NAMES.intersection(match["name"].split()):
+                yield Span(*match.span("name"), PERSON, 0.8, "person_latin")
