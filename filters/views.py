@@ -142,8 +142,13 @@ def _lookalikes(text: str) -> Iterator[Edit]:
             yield from (
                 (offset + index, offset + index + 1, _LETTERS[character])
                 for index, character in enumerate(row)
-                if character in _LETTERS
+                if character in _LETTERS and not (character in "|!" and _stands_apart(text, offset + index))
             )
+
+
+def _stands_apart(text: str, index: int) -> bool:
+    """A bar between blanks is the border of a table cell."""
+    return text[index - 1 : index].strip() == "" or text[index + 1 : index + 2].strip() == ""
 
 
 # --- encodings ---------------------------------------------------------------------------------------
