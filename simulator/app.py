@@ -20,6 +20,8 @@ from starlette.routing import Route
 from simulator import answers
 from simulator.dialects import dialect
 from simulator.exchange import BadRequest
+from simulator.surfaces.table import SURFACES, Received, Surface
+from simulator.surfaces.video import Studio
 from simulator.wires import anthropic, bedrock, cohere, gemini, openai, responses
 
 if TYPE_CHECKING:
@@ -93,40 +95,68 @@ def create(ledger: Ledger, pace: Pace = Pace()) -> Starlette:
         return JSONResponse({"status": "ok", "simulated": True})
 
     async def exchange(request: Request) -> Response:
-        return await _exchange(request, ledger, pace)
+        return await _exchange(request, ledger, pace, studio)
 
+    async def poll(request: Request) -> Response:
+        return _film(studio.poll(request.path_params["job"]), "application/json")
+
+    async def fetch(request: Request) -> Response:
+        return _film(studio.fetch(request.path_params["job"]), "video/mp4")
+
+    studio = Studio()
     return Starlette(
         routes=[
             Route("/livez", alive),
             Route("/ledger", ledger_lines),
+            Route("/{provider}/v1/videos/{job}", poll),
+            Route("/{provider}/v1/videos/{job}/content", fetch),
             Route("/{provider}/{rest:path}", exchange, methods=["POST"]),
         ]
     )
 
 
-async def _exchange(request: Request, ledger: Ledger, pace: Pace) -> Response:
+async def _exchange(request: Request, ledger: Ledger, pace: Pace, studio: Studio) -> Response:
     """Answer one request in the wire format of its path."""
-    wire, match = _wire(request.url.path)
-    if wire is None or match is None:
+    found = find(request.url.path)
+    if found is None:
         return JSONResponse({"error": {"message": "no such path", "type": "not_found_error"}}, 404)
+    served_as, path = found
     provider = request.path_params["provider"]
-    attempt = request.headers.get(ATTEMPT_HEADER)
-    received = await request.body()
-    ledger.asked(attempt, wire.name, provider, received)
+    books = _Books(ledger, request.headers.get(ATTEMPT_HEADER))
+    body = await request.body()
+    ledger.asked(books.attempt, served_as.name, provider, body)
     await asyncio.sleep(pace.latency_s)
+    error = served_as.module.error if isinstance(served_as, Wire) else openai.error
     try:
-        prompt = wire.parse(json.loads(received), match)
+        if isinstance(served_as, Wire):
+            prompt = served_as.parse(json.loads(body), path)
+            return _respond(served_as, prompt, dialect(provider), books, pace)
+        content_type = request.headers.get("content-type", "")
+        return _serve(served_as, Received(body, content_type, path, studio), books)
     except (ValueError, BadRequest, KeyError, TypeError, AttributeError) as problem:
-        ledger.refused(attempt, str(problem))
-        return Response(wire.module.error(str(problem)), 400, media_type="application/json")
-    return _respond(wire, prompt, dialect(provider), _Books(ledger, attempt), pace)
+        ledger.refused(books.attempt, str(problem))
+        return Response(error(str(problem)), 400, media_type="application/json")
 
 
-def _wire(path: str) -> tuple[Wire | None, re.Match[str] | None]:
-    for wire in WIRES:
-        if match := wire.path.search(path):
-            return wire, match
-    return None, None
+def find(path: str) -> tuple[Wire | Surface, re.Match[str]] | None:
+    """Find the wire format or surface that a path belongs to."""
+    for row in (*WIRES, *SURFACES):
+        if match := row.path.search(path):
+            return row, match
+    return None
+
+
+def _serve(surface: Surface, received: Received, books: _Books) -> Response:
+    served = surface.answer(received)
+    books.ledger.served(books.attempt, served)
+    headers = {"x-request-id": secrets.token_hex(12), "x-simulated": "true", **served.headers}
+    return Response(served.body, headers=headers, media_type=served.media_type)
+
+
+def _film(found: bytes | None, media_type: str) -> Response:
+    if found is None:
+        return Response(openai.error("no such video, or not done yet"), 404, media_type="application/json")
+    return Response(found, media_type=media_type)
 
 
 class _Books(NamedTuple):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from simulator.exchange import JSON, Answer, Counts, Prompt
+    from simulator.surfaces import Served
 
     Exchange = tuple[Prompt, Answer]
 
@@ -61,6 +62,21 @@ class Ledger:
                 "answered_sha256": hashlib.sha256(answer.text.encode()).hexdigest(),
                 "tokens": asdict(billed),
                 "reported": reported,
+            }
+        )
+
+    def served(self, attempt_id: str | None, served: Served) -> None:
+        """Record what another surface than chat answered, in the units by which it is metered."""
+        self._append(
+            {
+                "kind": "answered",
+                "attempt_id": attempt_id,
+                "model": served.model,
+                "stream": False,
+                "complete": True,
+                "answered_sha256": hashlib.sha256(served.body).hexdigest(),
+                "tokens": dict(served.billed),
+                "reported": served.reported,
             }
         )
 

@@ -64,7 +64,7 @@ def exchange(chat: ChatRequest, place: tuple[str, str, str]) -> SimpleNamespace:
     there = deployment(*place)
     spoken = dialect(there.provider)
     sent = adapter(there.wire).request(chat, there)
-    wire, match = app._wire(sent.url.removeprefix("http://simulator").partition("?")[0])
+    wire, match = app.find(sent.url.removeprefix("http://simulator").partition("?")[0])
     assert wire.name == there.wire
     prompt = wire.parse(json.loads(sent.body), match)
     said = answers.answer(prompt)
