@@ -16,7 +16,7 @@ from filters.conversation import TailMemory
 from filters.decision import UNIQUE_TYPES, Found
 from filters.detector import DetectorError
 from filters.errors import DetectorFailed, Unscannable
-from filters.jsontext import literals, unescape
+from filters.jsontext import Unescaped, literals, unescape
 from filters.seen import SeenTexts
 from filters.walker import Kind, Limits, walk, written_path
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
+    from filters.jsontext import Literal
     from filters.spans import Span
     from filters.verdict import JSON, Unread
     from filters.walker import Part, Walk
@@ -62,11 +63,12 @@ class Detection:
 
 
 class _Piece(NamedTuple):
-    """A stretch of content as the joining sees it: `text` begins at `start` of part `part`."""
+    """A stretch of content as the joining sees it, without escapes: it begins at `start` of part `part`."""
 
     part: int
     text: str
-    start: int
+    start: int = 0
+    origins: list[int] | None = None
 
 
 class Inspector:
@@ -198,7 +200,7 @@ class Inspector:
         tail = self.tails.check(conversation, [walked.parts[index].text for index in newest], now)
         if not tail or not newest:
             return []
-        pieces = [_Piece(-1, tail, 0), *(_Piece(index, walked.parts[index].text, 0) for index in newest)]
+        pieces = [_Piece(-1, tail), *(_Piece(index, walked.parts[index].text) for index in newest)]
         return [found for found in self._joined(pieces) if found.part >= 0]
 
 
@@ -235,14 +237,20 @@ def _pieces(parts: list[Part]) -> list[_Piece]:
     for index, part in enumerate(parts):
         if part.kind is Kind.JSON_TEXT:
             pieces += [
-                _Piece(index, part.text[literal.start : literal.end], literal.start)
+                _literal_piece(index, part.text, literal)
                 for literal in literals(part.text)
                 if not literal.is_key
             ]
         elif part.kind in (Kind.TEXT, Kind.NUMBER) and part.text:
-            pieces.append(_Piece(index, part.text, 0))
+            pieces.append(_Piece(index, part.text))
     return pieces
 
 
+def _literal_piece(part: int, text: str, literal: Literal) -> _Piece:
+    plain = unescape(text[literal.start : literal.end])
+    return _Piece(part, plain.text, literal.start, plain.origins)
+
+
 def _placed(piece: _Piece, span: Span) -> Found:
-    return Found(piece.part, span._replace(start=span.start + piece.start, end=span.end + piece.start))
+    start, end = Unescaped(piece.text, piece.origins).origin(span.start, span.end)
+    return Found(piece.part, _moved(span, piece.start + start, piece.start + end))

@@ -208,13 +208,12 @@ class _Walker:
 
     def part(self, value: dict[str, JSON], where: Where, role: str) -> None:
         """One typed part of a content list: readable, known to be unreadable, or unknown."""
-        kind = value.get("type")
-        bare = kind is None and ("role" in value or "text" in value)
+        kind = _type_of(value)
+        bare = "type" not in value and ("role" in value or "text" in value)
         if bare or kind in READABLE_PARTS or _is_plain_document(value):
             self.object(value, where, _Scope.PROTOCOL, role)
         else:
-            named = UNREADABLE_PARTS.get(kind, "unknown") if isinstance(kind, str) else "unknown"
-            self.unread.append(Unread(written_path(where), named))
+            self.unread.append(Unread(written_path(where), UNREADABLE_PARTS.get(kind, "unknown")))
             self.object(value, where, _Scope.UNREADABLE, role)
 
     def string(self, text: str, where: Where, name: str, scope: _Scope, role: str) -> None:
@@ -268,7 +267,12 @@ def _is_lone_part(child: object, key: str) -> TypeGuard[dict[str, JSON]]:
     """A part that stands where a list of parts is usual."""
     if key not in PART_LISTS or not isinstance(child, dict):
         return False
-    return key == "content" or child.get("type") in UNREADABLE_PARTS
+    return key == "content" or _type_of(child) in UNREADABLE_PARTS
+
+
+def _type_of(part: dict[str, JSON]) -> str:
+    kind = part.get("type")
+    return kind if isinstance(kind, str) else ""
 
 
 def _are_tokens(value: list[JSON]) -> bool:
@@ -282,7 +286,5 @@ def _is_plain_document(value: dict[str, JSON]) -> bool:
     """Anthropic's document part whose source is text or content, which is as readable as any text."""
     source = value.get("source")
     return (
-        value.get("type") == "document"
-        and isinstance(source, dict)
-        and source.get("type") in ("text", "content")
+        _type_of(value) == "document" and isinstance(source, dict) and _type_of(source) in ("text", "content")
     )

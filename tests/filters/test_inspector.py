@@ -137,6 +137,13 @@ def test_a_number_is_found_wherever_a_request_can_hold_text(inspector, body):
     assert "1234567" not in json.dumps(verdict.body, ensure_ascii=False)
 
 
+def test_an_escape_is_no_digit_of_a_number_that_goes_on_in_the_next_value(inspector):
+    body = arguments({"a": "계좌 신한은행 110-452-987654\u200b", "b": 1234567}, ensure_ascii=True)
+    masked = decide(inspector.detect(body), OUT).body["messages"][0]["tool_calls"][0]["function"]["arguments"]
+    assert "987654" not in masked
+    json.loads(masked)
+
+
 def test_the_key_gives_a_structured_value_its_meaning(engine):
     body = {"metadata": {"계좌번호": "110-452-987654 신한은행", "성명": "김민준"}}
     found = {f.span.type for f in decide(Inspector(engine).detect(body), OUT).findings}
@@ -224,6 +231,45 @@ def test_the_detection_counts_what_it_saw(inspector):
     assert detection.characters == 6
     assert detection.rules_version == inspector.rules_version
     assert not detection.degraded
+
+
+WIRE_KEYS = [
+    "content",
+    "type",
+    "role",
+    "messages",
+    "input",
+    "text",
+    "metadata",
+    "arguments",
+    "output",
+    "source",
+    "홍길동",
+]
+WIRE_VALUES = st.recursive(
+    st.none()
+    | st.integers()
+    | st.sampled_from(["text", "image", "010-1234-5678", "홍길동", '{"a": "홍길동"}', "⟦PERSON_1⟧"]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(WIRE_KEYS), inner, max_size=3)
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.dictionaries(st.sampled_from(WIRE_KEYS), WIRE_VALUES, max_size=4))
+def test_a_body_of_any_shape_gets_a_verdict_or_a_refusal_and_stays_as_it_was(body):
+    before = json.dumps(body)
+    finder = WordFinder({"홍길동": "PERSON", "010-1234-5678": "PHONE_NUMBER"})
+    try:
+        verdict = decide(Inspector(finder).detect(body), OUT)
+    except Unscannable:
+        return
+    assert json.dumps(body) == before
+    sent = json.dumps(verdict.body, ensure_ascii=False)
+    assert "홍길동" not in sent
+    assert "010-1234-5678" not in sent
 
 
 SENTENCES = st.lists(
