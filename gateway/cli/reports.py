@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from billing.store.reports import Savings, UsageRow
 
 app = typer.Typer(no_args_is_help=True, help="사용량과 비용 / usage and cost")
+MOST_WON = 10**15
 MONTH_HELP = "청구 월, 예: 2026-11 (기본: 이번 달) / billing month (default: this one)"
 
 
@@ -146,7 +147,7 @@ def _stated_savings(seat_price: int, people: int | None, months: int | None, met
         metered = Decimal(metered_krw.replace(",", ""))
     except InvalidOperation:
         metered = Decimal(-1)
-    if not metered.is_finite() or metered < 0:
+    if not metered.is_finite() or not 0 <= metered < MOST_WON:
         fail(f"금액이 아닙니다: {metered_krw}", f"No amount: {metered_krw}", Exit.USAGE)
     if people is None or months is None:
         fail(

@@ -2,9 +2,10 @@
 
 import io
 import os
+import shutil
+import subprocess
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 import orjson
 import pytest
@@ -85,20 +86,36 @@ source = "https://example.go.kr/prices"
 """
 
 
-@pytest.fixture
-def installed(haechi, tmp_path):
-    """A folder after `haechi init`, with one in-house model."""
-    haechi("init").ok()
-    config = Path("haechi.toml")
+@pytest.fixture(scope="session")
+def template(tmp_path_factory):
+    """Two folders made once: after `haechi init`, and with two divisions and two people as well."""
+    folder = tmp_path_factory.mktemp("template")
+    config = folder / "installed/haechi.toml"
+    make("init", folder / "installed")
     config.write_text(config.read_text() + MODELS)
+    shutil.copytree(folder / "installed", folder / "staffed")
+    for register, text in (("departments", UNITS), ("people", PEOPLE)):
+        file = folder / f"staffed/{register}.csv"
+        file.write_text(text)
+        make(register, "import", file, "--config", folder / "staffed/haechi.toml")
+    return folder
+
+
+def make(*arguments):
+    command = [sys.executable, "-c", "from gateway.cli import main; main()", *map(str, arguments)]
+    env = {name: value for name, value in os.environ.items() if not name.startswith("HAECHI_")}
+    subprocess.run(command, check=True, capture_output=True, env=env)
+
+
+@pytest.fixture
+def installed(template, tmp_path):
+    """A folder after `haechi init`, with one in-house model; it is the working folder."""
+    shutil.copytree(template / "installed", tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 
 @pytest.fixture
-def staffed(installed, haechi):
+def staffed(template, tmp_path):
     """The same with two divisions and two people."""
-    Path("departments.csv").write_text(UNITS)
-    Path("people.csv").write_text(PEOPLE)
-    haechi("departments", "import", "departments.csv").ok()
-    haechi("people", "import", "people.csv").ok()
-    return installed
+    shutil.copytree(template / "staffed", tmp_path, dirs_exist_ok=True)
+    return tmp_path

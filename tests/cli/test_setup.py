@@ -30,7 +30,8 @@ def test_init_never_overwrites(haechi):
 
 
 @pytest.mark.parametrize(
-    "secret", ["changeme", "example-key-of-the-manual", "0" * 64, "a-phrase-that-somebody-made-up-by-hand-long"]
+    "secret",
+    ["changeme", "example-key-of-the-manual", "0" * 64, "a-phrase-that-somebody-made-up-by-hand-long"],
 )
 def test_init_refuses_a_weak_or_example_secret_and_leaves_nothing(haechi, monkeypatch, secret):
     monkeypatch.setenv("HAECHI_SECRET_KEY", secret)
