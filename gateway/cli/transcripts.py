@@ -46,6 +46,8 @@ _WIRES = (
     ("mbedContent", "embeddings", ""),
     ("mbedContents", "embeddings", ""),
     ("/embed", "embeddings", ""),
+    ("embeddings", "embeddings", ""),
+    ("/invoke-with-response-stream", "", ""),
     ("/invoke", "embeddings", ""),
 )
 

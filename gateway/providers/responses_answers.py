@@ -114,6 +114,8 @@ class Decoder(AnswerDecoder):
         elif status == "incomplete":
             reason = (response.get("incomplete_details") or NOTHING).get("reason") or "length"
             deltas.append(self._blocks.finish(_INCOMPLETE.get(reason, reason)))
+        elif status in {"queued", "in_progress"}:  # asked about before its end
+            self.truncated = True
         elif status in {"failed", "cancelled"} and self.failure is None:
             self.failure = failures.from_event({"type": status})
 

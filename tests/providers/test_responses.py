@@ -191,6 +191,11 @@ def test_a_body_of_another_kind_is_a_protocol_error(body: bytes) -> None:
         whole(body, HERE)
 
 
+def test_an_answer_that_is_asked_for_before_its_end_is_incomplete() -> None:
+    completion = whole(response("in_progress", output=[], usage=None), HERE)
+    assert (completion.complete, completion.report) == (False, None)
+
+
 def test_a_refusal_is_no_text() -> None:
     refused = {"type": "message", "content": [{"type": "refusal", "refusal": "안 됩니다"}]}
     choice = whole(response(output=[refused]), HERE).choices[0]
