@@ -221,6 +221,8 @@ def _plain_form(character: str) -> str:
     if digit is not None:
         return str(digit)
     category = unicodedata.category(character)
+    if category == "Cs":
+        return "\ufffd"  # half a surrogate pair: no UTF-8, and RE2 reads UTF-8
     if category in {"Cf", "Mn", "Me", "Cc"} or character in _IGNORED:
         return ""
     if character in _LOOKALIKES:

@@ -88,7 +88,8 @@ def _landline_score(candidate: Candidate) -> float:
     if candidate.is_called("phone"):
         return 0.9 if candidate.lengths in _GROUPINGS or candidate.bare or candidate.spread else 0.0
     if not candidate.isolated or candidate.is_called(HARMLESS, "brn", "account", "licence", "health"):
-        return 0.6 if candidate.lengths in _GROUPINGS and candidate.tight and candidate.isolated else 0.0
+        written = candidate.lengths in _GROUPINGS and not candidate.blank and candidate.isolated
+        return 0.6 if written else 0.0
     if candidate.lengths in _GROUPINGS:
         return 0.55 if candidate.blank and len(candidate.lengths) < 3 else 0.85
     return 0.0

@@ -172,7 +172,7 @@ RENDERINGS: dict[str, Callable[[list[str], str], str]] = {
     "\\x escapes": _whole(lambda text: "".join(f"\\x{ord(c):02x}" for c in text)),
     "\\u{…} escapes": _whole(lambda text: "".join(f"\\u{{{ord(c):x}}}" for c in text)),
     "octal escapes": _whole(lambda text: "".join(f"\\{ord(c):03o}" for c in text)),
-    "JSON inside JSON": _whole(lambda text: json.dumps(json.dumps({"번호": text}))),
+    "JSON inside JSON": _whole(lambda text: json.dumps(json.dumps({"번호": text}, ensure_ascii=False), ensure_ascii=False)),
     "JSON list of digits": lambda groups, _: json.dumps(list("".join(groups))),
     "base64": _whole(lambda text: base64.b64encode(text.encode()).decode()),
     "base64 for URLs, unpadded": _whole(lambda text: base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")),
