@@ -16,6 +16,7 @@ import os
 import threading
 from dataclasses import dataclass, field
 from enum import StrEnum
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from uuid import UUID
 
@@ -338,6 +339,9 @@ class Record(NamedTuple):
         return str(self.values[1]) if self.table == CHARGE_TABLE else None
 
 
+_classes: Final = attrgetter(*CLASSES)
+
+
 def record_of(entry: Entry) -> Record:
     """Plain columns of an entry."""
     if isinstance(entry, Dispatch):
@@ -396,9 +400,9 @@ def _dispatch_record(entry: Dispatch) -> Record:
 
 def _charge_record(entry: Charge) -> Record:
     usage, delta = entry.usage, entry.usage_delta
-    classes = (
-        [getattr(usage, name) for name in CLASSES] if delta is None else [delta.get(name) for name in CLASSES]
-    )
+    classes = _classes(usage) if delta is None else tuple(delta.get(name) for name in CLASSES)
+    lines = tuple(map(line_row, entry.lines))
+    amount = total(entry.lines)
     values = (
         entry.charge_id,
         entry.attempt_id,
@@ -418,7 +422,7 @@ def _charge_record(entry: Charge) -> Record:
         *classes,
         int(usage.quarantined),
         _clean(entry.service_tier, 100),
-        entry.amount_nano_krw,
+        amount,
         None if entry.stated_cost is None else str(entry.stated_cost),
         entry.stated_currency,
         _clean(entry.served_model, 300),
@@ -426,7 +430,7 @@ def _charge_record(entry: Charge) -> Record:
         _clean(entry.raw_usage, 16_000),
         entry.reason,
     )
-    return Record(CHARGE_TABLE, values, tuple(line_row(line) for line in entry.lines))
+    return Record(CHARGE_TABLE, values, lines)
 
 
 # --- the chain -----------------------------------------------------------------------------------

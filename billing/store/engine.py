@@ -92,7 +92,7 @@ class Checkpointer:
     steady load let grow beyond WAL_LIMIT_BYTES is truncated, which holds writers up for a moment.
     """
 
-    def __init__(self, engine: Engine, every_s: float = 1.0) -> None:
+    def __init__(self, engine: Engine, every_s: float = 5.0) -> None:
         self._engine = engine
         self._every_s = every_s
         self._stop = threading.Event()
