@@ -55,6 +55,10 @@ UNIQUE_TYPES: Final = frozenset(
 
 _NOT_PERSONAL: Final = frozenset({spans.SECURITY_MARKING, spans.SECRET, spans.PERSON})
 _NO_HASH: Final = b""
+_SAFE_NAME: Final = 3
+"""Syllables from which a name is hardly ever the beginning of another word."""
+
+_PARTICLES: Final = frozenset("은는이가을를의에께와과도님씨")
 _MOST_REPEATED: Final = 300
 """Distinct values looked for again. A text with more is a register, which density routes or blocks."""
 
@@ -307,8 +311,8 @@ def _repeats(parts: tuple[Part, ...], judged: list[_Judged]) -> list[_Judged]:
 
 
 def _shortest_repeat(type_: str) -> int:
-    """Two syllables are too often a part of another word; a short number may be anything."""
-    return 3 if type_ == spans.PERSON else 6
+    """A short number may be anything."""
+    return 2 if type_ == spans.PERSON else 6
 
 
 def _occurrences(text: str, value: str, like: Span, taken: bytearray) -> list[Span]:
@@ -316,12 +320,19 @@ def _occurrences(text: str, value: str, like: Span, taken: bytearray) -> list[Sp
     found: list[Span] = []
     at = text.find(value)
     while at >= 0:
-        glued = like.type == spans.PERSON and at > 0 and text[at - 1].isalpha()
+        glued = like.type == spans.PERSON and _is_part_of_a_word(text, at, at + len(value))
         if not glued and not any(taken[at : at + len(value)]):
             found.append(like._replace(start=at, end=at + len(value), rule="repeat"))
             _take(taken, found[-1])
         at = text.find(value, at + len(value))
     return found
+
+
+def _is_part_of_a_word(text: str, start: int, end: int) -> bool:
+    """Whether a name here is more likely a piece of a longer word, as 이수 in 이수하다."""
+    if text[start - 1 : start].isalpha():
+        return True
+    return end - start < _SAFE_NAME and text[end : end + 1].isalpha() and text[end] not in _PARTICLES
 
 
 def _take(taken: bytearray, span: Span) -> None:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from filters.spans import Span
 
-_MOST_SPANS: Final = 64
-"""Texts with more are inspected again, so that one entry stays small."""
+_SPANS_PER_TEXT: Final = 4
+"""Spans kept on average: `capacity` times this is the bound on all of them, about 3 MB by default."""
 
 
 class SeenTexts:
@@ -28,6 +28,7 @@ class SeenTexts:
         self._capacity = capacity
         self._key = secrets.token_bytes(32)
         self._spans: OrderedDict[bytes, tuple[Span, ...]] = OrderedDict()
+        self._count = 0
         self._lock = Lock()
 
     def get(self, text: str) -> Sequence[Span] | None:
@@ -41,13 +42,15 @@ class SeenTexts:
             return spans
 
     def put(self, text: str, spans: Sequence[Span]) -> None:
-        if not self._capacity or len(spans) > _MOST_SPANS:
+        most = self._capacity * _SPANS_PER_TEXT
+        if not self._capacity or len(spans) > most:
             return
         key = self._hash(text)
         with self._lock:
+            self._count += len(spans) - len(self._spans.pop(key, ()))
             self._spans[key] = tuple(spans)
-            while len(self._spans) > self._capacity:
-                self._spans.popitem(last=False)
+            while len(self._spans) > self._capacity or self._count > most:
+                self._count -= len(self._spans.popitem(last=False)[1])
 
     def _hash(self, text: str) -> bytes:
         return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), key=self._key, digest_size=16).digest()

@@ -212,6 +212,15 @@ def test_a_value_found_once_is_masked_wherever_it_stands():
     assert [f.span.rule for f in found.findings] == ["word", "repeat"]
 
 
+def test_a_short_name_is_repeated_only_as_a_word_of_its_own():
+    class OnlyFirst(WordFinder):
+        def detect(self, text):
+            return super().detect(text)[:1]
+
+    found = verdict("이수 주무관. 이수는 교육을 이수하고 이수, 김이수", finder=OnlyFirst({"이수": "PERSON"}))
+    assert found.body == "⟦PERSON_1⟧ 주무관. ⟦PERSON_1⟧는 교육을 이수하고 ⟦PERSON_1⟧, 김이수"
+
+
 def test_the_receipt_holds_types_and_places_and_never_a_value():
     request = {
         "messages": [{"role": "user", "content": "홍길동 901010-1234567"}],

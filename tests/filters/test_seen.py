@@ -26,18 +26,25 @@ def test_the_oldest_goes_first():
     assert seen.get("b") is None
 
 
-def test_it_can_be_turned_off_and_does_not_keep_crowded_texts():
+def test_it_can_be_turned_off():
     seen = SeenTexts(0)
     seen.put("a", [])
     assert seen.get("a") is None
+
+
+def test_the_number_of_spans_is_bounded_as_well():
     seen = SeenTexts(10)
-    seen.put("a", [SPAN] * 100)
-    assert seen.get("a") is None
+    seen.put("crowded", [SPAN] * 100)
+    assert seen.get("crowded") is None
+    for text in ("a", "b", "a"):
+        seen.put(text, [SPAN] * 30)
+    assert seen.get("a") is not None
+    assert seen.get("b") is None
 
 
 def test_it_holds_no_text():
     seen = SeenTexts(10)
-    text = "".join(["비밀", "문장", "입니다"])
+    text = "비밀 문장입니다 " * 2
     seen.put(text, [SPAN])
     assert not [
         holder
