@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -105,7 +106,8 @@ def guard(command: Sequence[str]) -> int:
 
 
 def _end_with_parent(server: subprocess.Popen[bytes]) -> None:
-    sys.stdin.buffer.read()
+    while os.read(sys.stdin.fileno(), 1024):  # sys.stdin.buffer would hold a lock that our exit needs
+        pass
     server.terminate()
     try:
         server.wait(STOP_TIMEOUT_S)

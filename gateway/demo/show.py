@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
@@ -23,18 +24,10 @@ if TYPE_CHECKING:
     from gateway.demo.traffic import Reply
 
 COLUMNS = (
-    "부서",
-    "요청",
-    "입력",
-    "캐시읽기",
-    "캐시쓰기",
-    "출력",
-    "추론",
-    "비용(원)",
-    "가림",
-    "내부전환",
-    "차단",
+    *("부서", "요청", "입력", "캐시\n읽기", "캐시\n쓰기", "출력", "추론", "비용\n(원)"),
+    *("가림", "내부\n전환", "차단"),
 )
+COST = 7
 ENGLISH = (
     "department | requests | tokens: input, cache read, cache write, output, reasoning"
     " | won | masked | routed in house | stopped"
@@ -108,6 +101,10 @@ def departments(
         title="부서별 사용량과 비용 (28개 모델은 시뮬레이터) / usage and cost, 28 models simulated",
         caption=ENGLISH,
         show_footer=True,
+        box=SIMPLE_HEAD,
+        padding=(0, 1),
+        collapse_padding=True,
+        pad_edge=False,
     )
     tokens = tokens_by_department((c.department_id, c.tokens) for c in gateway.charges)
     rows = [_row(unit, replies, gateway, tokens.get(unit, {})) for unit in _units(replies)]
@@ -134,7 +131,7 @@ def _row(unit: str, replies: Sequence[Reply], gateway: GatewayBooks, tokens: Map
 
 
 def _number(column: int, value: int) -> str:
-    if COLUMNS[column] == "비용(원)":
+    if column == COST:
         return f"{won(value):,.2f}"
     return f"{value:,}"
 

@@ -15,8 +15,7 @@ from gateway.demo.children import Child, ChildFailed
 SCRIPT = """
 import json, os, time
 print("warming up")
-print(json.dumps({"pid": str(os.getpid())}), flush=True)
-print("later words", flush=True)
+print(json.dumps({"pid": str(os.getpid())}) + "\\nlater words", flush=True)  # one write: nobody ends us between
 time.sleep(600)
 """
 SERVER = [sys.executable, "-c", SCRIPT]
@@ -63,6 +62,7 @@ def test_a_server_that_does_not_come_up_shows_its_last_words(tmp_path):
     command = [sys.executable, "-c", "import sys; sys.exit('the port is on fire')"]
     with Child(command, tmp_path / "log") as child, pytest.raises(ChildFailed, match="the port is on fire"):
         child.ready()
+    assert "Fatal" not in (tmp_path / "log").read_text(encoding="utf-8"), "the guard ends quietly, too"
 
 
 def test_a_server_that_ignores_the_request_to_end_is_ended(tmp_path, monkeypatch):
