@@ -28,6 +28,17 @@ from gateway.domain import (
     ToolResult,
 )
 from gateway.errors import InvalidRequest, UnsupportedFeature
+from gateway.surfaces.reading import (
+    integer,
+    model_of,
+    number,
+    object_of,
+    of_kind,
+    optional,
+    out_of_range,
+    rest,
+    wrong_type,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -45,14 +56,10 @@ MAX_CHOICES: Final = 16
 
 def parse(body: JSON) -> ChatRequest:
     """Read a request body. Raises InvalidRequest or UnsupportedFeature, naming the field at fault."""
-    if not isinstance(body, dict):
-        raise InvalidRequest(
-            '요청 본문은 JSON 객체여야 합니다. 예: {"model": …, "messages": […]}',
-            "The request body must be a JSON object with `model` and `messages`.",
-        )
+    object_of(body)
     _refuse_what_we_do_not_take(body)
     known = {field: read(body, field) for field, read in _FIELDS.items()}
-    stream_options = _optional(body, "stream_options", dict) or {}
+    stream_options = optional(body, "stream_options", dict) or {}
     return ChatRequest(
         messages=_messages(body),
         include_usage=stream_options.get("include_usage") is True,
@@ -62,14 +69,6 @@ def parse(body: JSON) -> ChatRequest:
 
 
 def _refuse_what_we_do_not_take(body: Mapping[str, JSON]) -> None:
-    for name in body:
-        if name.startswith("haechi"):
-            raise InvalidRequest(
-                f"'{name}'은(는) 해치가 아는 필드가 아닙니다. 이 필드를 지우고 다시 보내세요.",
-                f"'{name}' is not a field that Haechi knows. Remove it and send again.",
-                param=name,
-                code="unknown_field",
-            )
     for name, instead in (("functions", "tools"), ("function_call", "tool_choice")):
         if body.get(name) is not None:
             raise UnsupportedFeature(
@@ -77,71 +76,6 @@ def _refuse_what_we_do_not_take(body: Mapping[str, JSON]) -> None:
                 f"'{name}' is no longer supported. Use '{instead}'.",
                 param=name,
             )
-
-
-def _optional(body: Mapping[str, JSON], field: str, kind: type | tuple[type, ...]) -> Any:  # noqa: ANN401
-    """Return the field or None; null counts as absent. A bool is no number."""
-    value = body.get(field)
-    if value is None:
-        return None
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise wrong_type(field, _KIND_NAMES[kind])
-    return value
-
-
-def wrong_type(field: str, kind: str) -> InvalidRequest:
-    korean, english = kind.split("/")
-    return InvalidRequest(
-        f"'{field}'의 형식이 잘못되었습니다. {korean}(으)로 보내세요.",
-        f"'{field}' has the wrong type. Send {english}.",
-        param=field,
-        code="invalid_type",
-    )
-
-
-def _number(low: float, high: float) -> Callable[[Mapping[str, JSON], str], float | None]:
-    def read(body: Mapping[str, JSON], field: str) -> float | None:
-        value: float | None = _optional(body, field, (int, float))
-        if value is not None and not low <= value <= high:
-            raise _out_of_range(field, low, high)
-        return value
-
-    return read
-
-
-def _integer(low: int, high: int) -> Callable[[Mapping[str, JSON], str], int | None]:
-    def read(body: Mapping[str, JSON], field: str) -> int | None:
-        value: int | None = _optional(body, field, int)
-        if value is not None and not low <= value <= high:
-            raise _out_of_range(field, low, high)
-        return value
-
-    return read
-
-
-def _out_of_range(field: str, low: float, high: float) -> InvalidRequest:
-    return InvalidRequest(
-        f"'{field}'의 값은 {low:g} 이상 {high:g} 이하여야 합니다.",
-        f"'{field}' must be between {low:g} and {high:g}.",
-        param=field,
-        code="invalid_value",
-    )
-
-
-def _of(kind: type) -> Callable[[Mapping[str, JSON], str], Any]:
-    return lambda body, field: _optional(body, field, kind)
-
-
-def _model(body: Mapping[str, JSON], field: str) -> str:
-    value = body.get(field)
-    if not isinstance(value, str) or not value:
-        raise InvalidRequest(
-            "'model'이 없습니다. 쓸 모델의 이름을 넣으세요. 목록: GET /v1/models",
-            "'model' is missing. Name the model to use; GET /v1/models lists them.",
-            param="model",
-            code="missing_field",
-        )
-    return value
 
 
 def _stop(body: Mapping[str, JSON], field: str) -> tuple[str, ...]:
@@ -156,7 +90,7 @@ def _stop(body: Mapping[str, JSON], field: str) -> tuple[str, ...]:
 
 
 def _tools(body: Mapping[str, JSON], field: str) -> tuple[Tool, ...]:
-    value = _optional(body, field, list) or ()
+    value = optional(body, field, list) or ()
     return tuple(_tool(item, f"{field}[{i}]") for i, item in enumerate(value))
 
 
@@ -175,10 +109,10 @@ def _tool(item: JSON, path: str) -> Tool:
         raise wrong_type(f"{path}.function.name", "문자열/a string")
     return Tool(
         name=name,
-        description=_optional(function, "description", str),
+        description=optional(function, "description", str),
         parameters=function.get("parameters"),
-        strict=_optional(function, "strict", bool),
-        extra=_rest(item, ("type", "function")),
+        strict=optional(function, "strict", bool),
+        extra=rest(item, ("type", "function")),
     )
 
 
@@ -216,43 +150,34 @@ def _response_format(body: Mapping[str, JSON], field: str) -> ResponseFormat | N
 
 def _output_limit(body: Mapping[str, JSON], _field: str) -> int | None:
     """Today's name is `max_completion_tokens`, `max_tokens` the old one; of both, the smaller."""
-    read = _integer(1, 10_000_000)
+    read = integer(1, 10_000_000)
     limits = [n for f in ("max_completion_tokens", "max_tokens") if (n := read(body, f)) is not None]
     return min(limits, default=None)
 
 
-_KIND_NAMES: Final[dict[Any, str]] = {
-    str: "문자열/a string",
-    int: "정수/an integer",
-    (int, float): "숫자/a number",
-    bool: "true 또는 false/true or false",
-    list: "목록/a list",
-    dict: "객체/an object",
-}
-
 _FIELDS: Final[dict[str, Callable[[Mapping[str, JSON], str], Any]]] = {
-    "model": _model,
+    "model": model_of,
     "tools": _tools,
     "tool_choice": _tool_choice,
-    "parallel_tool_calls": _of(bool),
+    "parallel_tool_calls": of_kind(bool),
     "response_format": _response_format,
     "max_completion_tokens": _output_limit,
-    "temperature": _number(0, 2),
-    "top_p": _number(0, 1),
-    "top_k": _integer(0, 1_000_000),
+    "temperature": number(0, 2),
+    "top_p": number(0, 1),
+    "top_k": integer(0, 1_000_000),
     "stop": _stop,
-    "seed": _of(int),
-    "n": _integer(1, MAX_CHOICES),
-    "presence_penalty": _number(-2, 2),
-    "frequency_penalty": _number(-2, 2),
-    "logprobs": _of(bool),
-    "top_logprobs": _integer(0, 20),
-    "logit_bias": _of(dict),
-    "reasoning_effort": _of(str),
-    "service_tier": _of(str),
-    "user": _of(str),
-    "metadata": _of(dict),
-    "stream": _of(bool),
+    "seed": of_kind(int),
+    "n": integer(1, MAX_CHOICES),
+    "presence_penalty": number(-2, 2),
+    "frequency_penalty": number(-2, 2),
+    "logprobs": of_kind(bool),
+    "top_logprobs": integer(0, 20),
+    "logit_bias": of_kind(dict),
+    "reasoning_effort": of_kind(str),
+    "service_tier": of_kind(str),
+    "user": of_kind(str),
+    "metadata": of_kind(dict),
+    "stream": of_kind(bool),
 }
 
 _TAKEN: Final = frozenset({*_FIELDS, "messages", "max_tokens", "stream_options"})
@@ -277,7 +202,7 @@ def _messages(body: Mapping[str, JSON]) -> tuple[Message, ...]:
             code="empty_messages",
         )
     if len(value) > MAX_MESSAGES:
-        raise _out_of_range("messages.length", 1, MAX_MESSAGES)
+        raise out_of_range("messages.length", 1, MAX_MESSAGES)
     return tuple(_message(item, f"messages[{i}]") for i, item in enumerate(value))
 
 
@@ -299,19 +224,13 @@ def _message(item: JSON, path: str) -> Message:
         parts = (*_reasoning(item), *parts, *_tool_calls(item, path))
     elif not parts:
         raise wrong_type(f"{path}.content", "문자열이나 내용 목록/a string or a list of parts")
-    return Message(role, parts, _optional(item, "name", str), _rest(item, _MESSAGE_FIELDS))
+    return Message(role, parts, optional(item, "name", str), rest(item, _MESSAGE_FIELDS))
 
 
 _ROLES: Final = frozenset({"system", "developer", "user", "assistant", "tool"})
 _MESSAGE_FIELDS: Final = frozenset(
     {"role", "content", "name", "tool_calls", "tool_call_id", "reasoning_content", "reasoning"}
 )
-
-
-def _rest(item: Mapping[str, JSON], taken: Sequence[str] | frozenset[str]) -> Mapping[str, JSON]:
-    if len(item) <= len(taken) and all(name in taken for name in item):
-        return NOTHING
-    return {name: value for name, value in item.items() if name not in taken}
 
 
 def _content(content: JSON, path: str) -> tuple[Part, ...]:
@@ -327,21 +246,21 @@ def _content(content: JSON, path: str) -> tuple[Part, ...]:
 def _part(part: JSON, path: str) -> Part:
     match part:
         case {"type": "text", "text": str(text)}:
-            return Text(text, _rest(part, ("type", "text")))
+            return Text(text, rest(part, ("type", "text")))
         case {"type": "refusal", "refusal": str(text)}:
             return Text(text)
         case {"type": "image_url", "image_url": {"url": str(url)} as image}:
-            return Image(url, image.get("detail"), _rest(part, ("type", "image_url")))
+            return Image(url, image.get("detail"), rest(part, ("type", "image_url")))
         case {"type": "image_url", "image_url": str(url)}:
             return Image(url)
         case {"type": "input_audio", "input_audio": {"data": str(data), "format": str(kind)}}:
-            return Audio(data, kind, _rest(part, ("type", "input_audio")))
+            return Audio(data, kind, rest(part, ("type", "input_audio")))
         case {"type": "file", "file": dict(file)}:
             return File(
                 file.get("filename"),
                 file.get("file_data"),
                 file.get("file_id"),
-                _rest(part, ("type", "file")),
+                rest(part, ("type", "file")),
             )
         case _:
             raise InvalidRequest(
@@ -358,14 +277,14 @@ def _reasoning(item: Mapping[str, JSON]) -> tuple[Part, ...]:
 
 
 def _tool_calls(item: Mapping[str, JSON], path: str) -> tuple[ToolCall, ...]:
-    calls = _optional(item, "tool_calls", list) or ()
+    calls = optional(item, "tool_calls", list) or ()
     return tuple(_tool_call(call, f"{path}.tool_calls[{i}]") for i, call in enumerate(calls))
 
 
 def _tool_call(call: JSON, path: str) -> ToolCall:
     match call:
         case {"id": str(id_), "function": {"name": str(name), "arguments": str(arguments)}}:
-            return ToolCall(id_, name, arguments, _rest(call, ("id", "type", "function", "index")))
+            return ToolCall(id_, name, arguments, rest(call, ("id", "type", "function", "index")))
         case _:
             raise wrong_type(
                 path, "id와 function(name, arguments)을 가진 객체/an object with id and function"
