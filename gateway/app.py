@@ -121,7 +121,7 @@ class Plant:
         chain_key = keyring.current(Purpose.LEDGER_CHAIN).key
         sink = LedgerSink(database, chain_key, key_version=len(keyring.masters), tables=(RECEIPT_TABLE,))
         journal = Journal(sink, Segments(config.journal_dir))
-        inspector = Inspector(Engine())
+        inspector = Inspector(Engine(config.custom_rules))
         upstream = Upstream()
         ids = IdSource()
 

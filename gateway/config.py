@@ -29,6 +29,7 @@ from pydantic import ValidationError
 
 from billing.price_tables import PriceTableError
 from billing.prices import PriceBook
+from filters.detectors.custom import CustomDetector, CustomRule, CustomRuleError
 from filters.errors import PolicyError
 from filters.policy import Policy, PolicyBook, default_policy
 from gateway.catalogue import Catalogue, Credential, Deployment, Model, Timeouts
@@ -71,7 +72,7 @@ class Config:
     policies: PolicyBook
     in_house_model: str | None = None
     """Where requests go that only an in-house model may answer; None: they are refused."""
-    custom_rules: tuple[Mapping[str, Any], ...] = ()
+    custom_rules: tuple[CustomRule, ...] = ()
     jwt_secrets: tuple[str, ...] = field(default=(), repr=False)
     warnings: tuple[tuple[str, str], ...] = ()
 
@@ -147,7 +148,7 @@ class _Builder:
             price_book=price_book,
             policies=self._policies(),
             in_house_model=self._in_house_model(models),
-            custom_rules=tuple(document.filter.rules),
+            custom_rules=self._custom_rules(),
             jwt_secrets=self._jwt_secrets(document.identity),
             warnings=tuple(self.warnings),
         )
@@ -356,6 +357,19 @@ class _Builder:
             except PolicyError as error:
                 self.mistakes.of_policy(("filter", "policies", index), error)
         return PolicyBook(policies)
+
+    def _custom_rules(self) -> tuple[CustomRule, ...]:
+        """Read the institution's rules; each must find its examples and spare its counterexamples."""
+        rules = []
+        for index, table in enumerate(self.document.filter.rules):
+            rule = CustomRule(**table.model_dump())
+            try:
+                CustomDetector(rule)
+            except CustomRuleError as error:
+                korean, _, english = str(error).partition(" / ")
+                self.mistakes.add(("filter", "rules", index), korean, english or korean)
+            rules.append(rule)
+        return tuple(rules)
 
     def _database_url(self) -> str:
         given = self.env.get("HAECHI_DATABASE_URL") or self.document.database.url

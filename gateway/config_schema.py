@@ -49,10 +49,24 @@ class LimitsTable(TomlTable):
     drain_s: float = Field(default=30.0, ge=0, le=600)
 
 
+class RuleTable(TomlTable):
+    """A pattern or word list of the institution; filters.detectors.custom explains the keys."""
+
+    name: Identifier
+    type: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{1,39}$")]
+    patterns: list[str] = []
+    words: list[Name] = []
+    examples: list[str] = []
+    counterexamples: list[str] = []
+    score: float = Field(default=0.9, gt=0, le=1)
+    label: str = ""
+    gates: list[str] = []
+
+
 class FilterTable(TomlTable):
     in_house_model: str | None = None
     policies: list[dict[str, Any]] = []
-    rules: list[dict[str, Any]] = []
+    rules: list[RuleTable] = []
 
 
 class TimeoutsTable(TomlTable):

@@ -218,6 +218,19 @@ def test_a_policy_mistake_is_found_on_its_line():
     assert "blok" in english
 
 
+RULE = '[[filter.rules]]\nname = "staff"\ntype = "EMPLOYEE_NUMBER"\npatterns = ["S26[0-9]{4}"]\n'
+
+
+def test_an_institutions_rule_must_find_its_examples_and_spare_its_counterexamples():
+    rules = read(GOOD + RULE + 'examples = ["사번 S260001"]\n').custom_rules
+    assert [rule.type for rule in rules] == ["EMPLOYEE_NUMBER"]
+    line = GOOD.count("\n") + 1
+    for wrong in ('examples = ["S270001"]', 'counterexamples = ["S260001"]'):
+        assert only_mistake(f"{GOOD}{RULE}{wrong}\n")[:2] == (line, "filter.rules[0]")
+    misspelt = mistakes(GOOD + RULE.replace("patterns", "pattern"))
+    assert (line + 3, "filter.rules[0].pattern", "Unknown key. Did you mean 'patterns'?") in misspelt
+
+
 def test_text_that_is_no_toml_is_named_with_its_line():
     assert only_mistake("[server]\nport = = 1\n")[0] == 2
     with pytest.raises(ConfigError) as failed:

@@ -51,9 +51,10 @@ def scan(
 
     if not jsonl:
         fail("--jsonl을 붙이세요.", "Say --jsonl.", Exit.USAGE)
-    book = config_of(settings_for(config)).policies if config is not None else default_book()
+    read = config_of(settings_for(config)) if config is not None else None
+    book = read.policies if read else default_book()
     policy = book.for_(department, EXTERNAL, now())
-    inspector = Inspector(Engine())
+    inspector = Inspector(Engine(read.custom_rules if read else ()))
     wrong = 0
     for number, line in enumerate(sys.stdin.buffer, start=1):
         if not line.strip():

@@ -49,6 +49,16 @@ def test_the_institutions_own_policy_is_used_when_its_config_is_given(installed,
     assert scanned(haechi, LINES[2:3])[1][0]["verdict"] == "mask"
 
 
+def test_the_institutions_own_rules_are_used_too(installed, haechi):
+    config = Path("haechi.toml")
+    rule = '[[filter.rules]]\nname = "staff"\ntype = "EMPLOYEE_NUMBER"\npatterns = ["S26[0-9]{4}"]\nexamples = ["S260001"]\n'
+    config.write_text(config.read_text() + rule)
+    line = {"id": "e", "text": "직원 S260001의 휴가를 정리해 주세요."}
+    (found,) = scanned(haechi, [line], "--config", config)[1]
+    assert [(span["type"], span["action"]) for span in found["spans"]] == [("EMPLOYEE_NUMBER", "mask")]
+    assert scanned(haechi, [line])[1][0]["verdict"] == "allow"
+
+
 def test_scan_without_a_format_says_so(haechi):
     assert haechi("scan").code == 2
 
