@@ -1,7 +1,7 @@
 """Spans of texts that were inspected before: a chat client sends its whole history every time.
 
-On 20 turns of 15 KB it saves 2.3 of 2.8 ms. Holds no text: the key is a hash keyed with a random key of this process, the value is offsets. No
-detection here.
+Holds no text: the key is a hash keyed with a random key of this process, the value is offsets. It
+saves 2.3 of 2.8 ms on a history of 20 turns and 15 KB. No detection here.
 """
 
 from __future__ import annotations
