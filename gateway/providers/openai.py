@@ -131,8 +131,9 @@ def _reasoning(chat: ChatRequest, profile: Profile) -> dict[str, JSON]:
         wanted = {"effort": effort} if effort is not None else {"max_tokens": budget}
         return {"reasoning": wanted}
     if profile.reasoning_effort == "thinking":
-        kind = "disabled" if effort == "none" or budget == 0 else "enabled"
-        return {"thinking": {"type": kind}, "reasoning_effort": effort}
+        if effort == "none" or budget == 0:
+            return {"thinking": {"type": "disabled"}}
+        return {"thinking": {"type": "enabled"}, "reasoning_effort": effort}
     return {"reasoning_effort": effort or _effort_of(budget or 0)}
 
 

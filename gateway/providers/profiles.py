@@ -121,6 +121,7 @@ _PROFILES = (
         lacks=_OPENAI_ONLY | {"seed", "logit_bias", "top_k", "user", "parallel_tool_calls"},
         refuses=frozenset({"n", "json_schema"}),
         reasoning_history="reasoning_content",
+        reasoning_effort="thinking",
     ),
     Profile(
         "mistral",
@@ -154,7 +155,8 @@ _PROFILES = (
     Profile(
         "cerebras",
         max_tokens="max_completion_tokens",
-        lacks=frozenset({"logit_bias", "top_k", "metadata", "presence_penalty", "frequency_penalty"}),
+        lacks=_OPENAI_ONLY
+        | {"logit_bias", "top_k", "presence_penalty", "frequency_penalty", "parallel_tool_calls"},
         refuses=frozenset({"n"}),
     ),
     Profile(
@@ -162,7 +164,7 @@ _PROFILES = (
         renames={"user": "user_id"},
         lacks=_OPENAI_ONLY
         | {"seed", "logit_bias", "top_k", "presence_penalty", "frequency_penalty", "parallel_tool_calls"},
-        refuses=frozenset({"n", "logprobs", "top_logprobs", "json_schema"}),
+        refuses=frozenset({"n", "logprobs", "top_logprobs", "json_schema", "tool_choice"}),
         reasoning_history="reasoning_content",
         reasoning_effort="thinking",
     ),
