@@ -55,7 +55,8 @@ def examples(
 ) -> None:
     """Print what a member of staff saw: one prompt masked, one stopped, one sent in house."""
     console.rule("예시 / examples")
-    chosen = {how(reply): reply for reply in sorted(replies, key=lambda r: -r.ask.number)}
+    told = [reply for reply in replies if reply.ask.withheld]
+    chosen = {how(reply): reply for reply in sorted(told, key=lambda r: -r.ask.number)}
     if masked := chosen.get("masked"):
         _masked(console, masked, gateway, providers)
     if blocked := chosen.get("blocked"):
@@ -98,7 +99,7 @@ def departments(
 ) -> None:
     """Print the table: a row per department and their sum."""
     table = Table(
-        title="부서별 사용량과 비용 (28개 모델은 시뮬레이터) / usage and cost, 28 models simulated",
+        title="부서별 사용량과 비용 (모델 28종은 시뮬레이터) / 28 models simulated",
         caption=ENGLISH,
         show_footer=True,
         box=SIMPLE_HEAD,
