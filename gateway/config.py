@@ -1,6 +1,6 @@
 """haechi.toml -> everything the gateway is built from. Every mistake is named, not only the first.
 
-    [server]      host, port, workers, body_limit_mib, trusted_proxies, cors_origins, public_url
+    [server]      host, port, workers, body_limit_mib, trusted_proxies, cors_origins
     [database]    url (HAECHI_DATABASE_URL goes before it), journal_dir
     [identity]    openwebui_jwt_secret_env | openwebui_jwt_secret_file, max_stale_s
     [limits]      default_max_output_tokens, drain_s (how long an abandoned answer is read on)

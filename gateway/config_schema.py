@@ -30,7 +30,6 @@ class ServerTable(TomlTable):
     body_limit_mib: int = Field(default=32, ge=1, le=1024)
     trusted_proxies: list[str] = []
     cors_origins: list[str] = []
-    public_url: HttpUrl | None = None
 
 
 class DatabaseTable(TomlTable):

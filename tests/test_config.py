@@ -1,3 +1,4 @@
+import re
 from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -9,8 +10,19 @@ from hypothesis import strategies as st
 
 from gateway.config import anchored, load, parse, unpriced
 from gateway.config_mistakes import ConfigError, parsed, written
+from gateway.config_schema import (
+    DatabaseTable,
+    DeploymentTable,
+    FilterTable,
+    IdentityTable,
+    LimitsTable,
+    ModelTable,
+    ProviderTable,
+    ServerTable,
+)
 from gateway.domain import Zone
 from gateway.installation import DEFAULT_CONFIG
+from gateway.settings import Settings
 
 GOOD = """\
 [server]
@@ -279,3 +291,32 @@ def test_paths_are_written_and_read_alike(path):
 def test_no_bytes_bring_the_reader_down(data):
     with suppress(ConfigError):
         parse(data, PATH, {})
+
+
+def test_the_examples_of_the_documentation_are_valid():
+    text = (Path(__file__).parent.parent / "docs/configuration.md").read_text()
+    first, second = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    config = read(first + second, env={})
+    assert set(config.catalogue.models) == {"city-llm"}
+    assert config.in_house_model == "city-llm"
+    assert len(config.policies.versions) == 2
+    assert unpriced(config, datetime(2026, 11, 22, tzinfo=UTC)) == []
+
+
+def test_the_documentation_names_every_key_and_variable():
+    text = (Path(__file__).parent.parent / "docs/configuration.md").read_text()
+    tables = (
+        ServerTable,
+        DatabaseTable,
+        IdentityTable,
+        LimitsTable,
+        FilterTable,
+        ProviderTable,
+        DeploymentTable,
+        ModelTable,
+    )
+    undocumented = {key for table in tables for key in table.model_fields if key not in text}
+    undocumented |= {
+        f"HAECHI_{name.upper()}" for name in Settings.model_fields if f"HAECHI_{name.upper()}" not in text
+    }
+    assert undocumented == set()
