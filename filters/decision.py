@@ -24,6 +24,7 @@ from filters.masking import (
     escape_look_alikes_in_json,
     literal_cuts,
     masked,
+    may_hold_look_alike,
 )
 from filters.policy import IN_HOUSE, digits_of
 from filters.verdict import NOTHING, Action, Finding, Grade, Receipt, Verdict
@@ -103,7 +104,7 @@ def finding_hash(key: bytes, type_: str, value: str) -> str:
 
 def normalised(value: str) -> str:
     """A value without what renderings change: width, case, separators."""
-    return "".join(c for c in unicodedata.normalize("NFKC", value) if c.isalnum()).casefold()
+    return "".join(filter(str.isalnum, unicodedata.normalize("NFKC", value))).casefold()
 
 
 def value_of(part: Part, span: Span) -> str:
@@ -343,8 +344,9 @@ def _rewrite(detection: Detection, cuts: dict[int, list[Cut]], book: TokenBook) 
     texts: dict[Where, str] = {}
     keys: dict[Where, str] = {}
     for index, part in enumerate(detection.parts):
-        in_json = part.kind is Kind.JSON_TEXT
-        escape = escape_look_alikes_in_json if in_json else escape_look_alikes
+        if index not in cuts and not may_hold_look_alike(part.text):
+            continue
+        escape = escape_look_alikes_in_json if part.kind is Kind.JSON_TEXT else escape_look_alikes
         new = masked(part.text, _disjoint(cuts.get(index, [])), partial(escape, book=book))
         if new != part.text:
             (keys if part.kind is Kind.KEY else texts)[part.where] = new

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 import orjson
 
+_OPENS_CONTAINER: Final = re.compile(r"\s*[\[{]")
 _LITERAL: Final = re.compile(r'"((?:[^"\\]++|\\.)*+)"(\s*+:)?|-?\d[\d.eE+-]*+')
 _ESCAPES: Final = re.compile(
     r"(?P<plain>(?:\\u(?![dD][89a-fA-F])[0-9a-fA-F]{4})+)|\\u[dD][89abAB]..\\u[dD][c-fC-F]..|\\u....|\\.",
@@ -48,8 +49,7 @@ class Unescaped(NamedTuple):
 
 def is_json_container(text: str) -> bool:
     """Whether the string is a whole JSON object or array."""
-    head = text.lstrip()[:1]
-    if head not in ("{", "["):
+    if _OPENS_CONTAINER.match(text) is None:
         return False
     try:
         orjson.loads(text)

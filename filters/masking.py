@@ -81,20 +81,25 @@ def masked(text: str, cuts: list[Cut], escape: Callable[[str], str]) -> str:
     return "".join(pieces)
 
 
+def may_hold_look_alike(text: str) -> bool:
+    """The cheap question before the dear one."""
+    return _FIRST.search(text) is not None
+
+
 def escape_look_alikes(text: str, book: TokenBook) -> str:
     """Mask what the user typed in the form of a token, so that no answer can confuse the two.
 
     Call it when every value of the request has its token: `[PERSON_1]` matters only if we would
     restore it, and it is everybody's notation otherwise.
     """
-    if _FIRST.search(text) is None:
+    if not may_hold_look_alike(text):
         return text
     return _PLAIN.sub(lambda match: _literal(match, str, book), text)
 
 
 def escape_look_alikes_in_json(text: str, book: TokenBook) -> str:
     """The same inside JSON source, where the brackets may be written as escapes."""
-    if _FIRST.search(text) is None:
+    if not may_hold_look_alike(text):
         return text
     return _IN_JSON.sub(lambda match: _literal(match, _unescaped, book), text)
 

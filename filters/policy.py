@@ -190,5 +190,7 @@ def _resolve(policy: Policy, units: Sequence[str], zone: str) -> ZonePolicy:
 
 def digits_of(number: str) -> str:
     """The digits of a number as ASCII, so that `02-120` and `０２ 120` are one; `+82` becomes `0`."""
-    digits = "".join(str(int(c)) for c in number if c.isdecimal())
+    digits = "".join(filter(str.isdecimal, number))
+    if not digits.isascii():
+        digits = "".join(str(int(digit)) for digit in digits)
     return f"0{digits[2:].removeprefix('0')}" if number.lstrip().startswith("+82") else digits
