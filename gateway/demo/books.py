@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import urllib.request
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from gateway.demo.loopback import fetch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -88,8 +89,7 @@ def _charge(row: tuple[Any, ...]) -> Charge:
 
 def provider_books(simulator_url: str) -> ProviderBooks:
     """Fetch the simulator's ledger."""
-    with urllib.request.urlopen(f"{simulator_url}/ledger", timeout=30) as answer:  # noqa: S310 - loopback
-        records = [json.loads(line) for line in answer]
+    records = [json.loads(line) for line in fetch("/ledger", simulator_url).splitlines()]
     asked = [record for record in records if record["kind"] == "asked"]
     return ProviderBooks(
         answered={r["attempt_id"]: r["tokens"] for r in records if r["kind"] == "answered"},

@@ -11,10 +11,11 @@ import argparse
 import json
 import sys
 import threading
-import urllib.request
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from gateway.demo.loopback import fetch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,8 +47,7 @@ def command(port: int = 0) -> list[str]:
 
 def token_totals(base_url: str) -> TokenTotals:
     """Read the server's own counters from its /metrics."""
-    with urllib.request.urlopen(f"{base_url}/metrics", timeout=10) as answer:  # noqa: S310 - loopback
-        counters = dict(_counters(answer.read().decode()))
+    counters = dict(_counters(fetch("/metrics", base_url).decode()))
     return TokenTotals(
         prompt=counters["prompt_tokens_total"] + counters["prompt_tokens_cached_total"],
         generated=counters["tokens_predicted_total"],

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -32,6 +29,7 @@ from gateway.demo import data, local_llm, show
 from gateway.demo.books import gateway_books, provider_books
 from gateway.demo.children import Child, ChildFailed
 from gateway.demo.folder import DemoFolder
+from gateway.demo.loopback import fetch
 from gateway.demo.office import Office
 from gateway.demo.proof import Evidence, prove
 from gateway.demo.traffic import Sender, send_all
@@ -130,7 +128,7 @@ class Demo:
             )
         )
         deadline = time.monotonic() + READY_TIMEOUT_S
-        while not _answers(f"{servers.gateway_url}/readyz"):
+        while not _ready(servers.gateway_url):
             if not child.running or time.monotonic() > deadline:
                 raise ChildFailed(child.last_words())
             time.sleep(0.05)
@@ -257,9 +255,8 @@ def _free_port(wanted: int) -> int:
     raise ChildFailed("빈 포트가 없습니다 / no free port")
 
 
-def _answers(url: str) -> bool:
+def _ready(server: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - loopback
-            return bool(json.load(answer))
-    except (urllib.error.URLError, OSError, ValueError):
+        return bool(fetch("/readyz", server))
+    except OSError:
         return False

@@ -61,7 +61,10 @@ class Sender:
 
     @classmethod
     def to(cls, base_url: str, key: str, tools: Mapping[str, Mapping[str, Any]]) -> Sender:
-        client = openai.OpenAI(base_url=base_url, api_key=key, max_retries=0, timeout=TIMEOUT_S)
+        direct = openai.DefaultHttpxClient(trust_env=False)  # past any proxy of the environment
+        client = openai.OpenAI(
+            base_url=base_url, api_key=key, max_retries=0, timeout=TIMEOUT_S, http_client=direct
+        )
         return cls(client, tools)
 
     def send(self, ask: Ask) -> Reply:
