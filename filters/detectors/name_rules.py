@@ -52,14 +52,15 @@ LATIN: Final = tuple(
         rf"(?:Dear|Hi|Hello|Attn:?)[ ](?P<name>{_LATIN_NAME})(?=[,:!\n])",
         rf"(?:[Ss]incerely|[Rr]egards|[Tt]hanks|[Rr]espectfully|[Yy]ours truly|[Cc]heers),?[ ]{{0,3}}\n{{1,2}}[ ]{{0,3}}(?P<name>{_FULL_NAME})",
         rf"(?<![A-Za-z])(?P<name>{_FULL_NAME})(?=[ ]?(?:씨|님|교수|박사|대표|대사|선생|매니저|연구원|과장|부장|팀장|감독|의원|장관|총리)(?![가-힣]{{3}}))",
-        rf"[가-힣]{{2,4}}[ ]?\((?P<name>{_FULL_NAME})\)",
         rf"(?i:my name is|i am|i'm|this is)[ ](?P<name>(?-i:{_FULL_NAME}))(?=[,. \n]|$)",
         rf"(?<![A-Za-z])(?P<name>{_FULL_NAME})(?=(?:[ ](?:requested|submitted|complained|called|emailed|wrote|applied|signed|lives|was born)|'s[ ](?:passport|address|phone|email|record|application|resident)))",
     )
 )
+LATIN_READING: Final = re.compile(rf"[ ]?\((?P<name>{_FULL_NAME}|[A-Z]{{2,15}}(?:,?[ ][A-Z]{{2,15}}){{1,2}})[,)]")
+"""홍길동(Hong Gil-dong)"""
 NOT_LATIN_NAMES: Final = frozenset(
     "The This That New North South West East Korea Korean Seoul Busan United States Republic Google Microsoft Amazon Dear Team Sir Madam All "
-    "Everyone Customer Support Service Services University Department Ministry Office Center Centre Bank Company Limited Data Open Cloud "
+    "Everyone Customer Support Service Services University Department Ministry Office Center Centre Bank Company Limited Senior Junior Manager Engineer Researcher Plan Project System Report Policy Data Open Cloud "
     "City Government Public Health National Social Security Human Resources Visual Studio Machine Learning Deep Power Point Best Kind".split()
 )
 LIKELY_LATIN: Final = re.compile(r"[A-Z][a-z]|[A-Z]{2,} [A-Z]{2}")
@@ -73,6 +74,8 @@ def find(text: str, found: Iterable[Span]) -> Iterator[Span]:
             for span in found:
                 if hanja := HANJA.match(text, span.end):
                     yield Span(*hanja.span(1), PERSON, 0.9, "person_hanja")
+                if latin := LATIN_READING.match(text, span.end):
+                    yield Span(*latin.span("name"), PERSON, 0.9, "person_latin")
     if LIKELY_LATIN.search(text):
         yield from _latin(text)
 

@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import re
 from itertools import accumulate
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from filters import lexicon
 from filters.lexicon import COMPOUND_SURNAMES, SURNAMES, is_known_person, korean
 from filters.lexicon.korean import SUFFIXES
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 RUN: Final = re.compile(r"([가-힣]+)")
 MAX_RUN: Final = 16
@@ -36,6 +34,8 @@ TEMPLATES: Final = INNER + OUTER
 
 Key = int | str
 Features = tuple[Key, ...]
+Form = tuple[str, int, tuple[int, str]]
+"""A name, its shape, and the class of what follows it with its demand on the final consonant."""
 Side = tuple[int, str, str]
 """Class of the neighbouring word, the word, the outline of the gap between."""
 
@@ -105,36 +105,54 @@ def cut(text: str) -> Runs:
     return Runs(parts[1::2], parts[0::2], offsets[0::2])
 
 
-def may_hold_name(runs: Runs, index: int) -> bool:
-    """Cheap and generous: whether run `index` can begin a name at all."""
-    word = runs.words[index]
+def may_hold_name(word: str) -> bool:
+    """Cheap and generous: whether a run can begin a name at all, whatever stands around it."""
     if word in DULL:
         return False
     length = len(word)
-    before = runs.gaps[index][-1:]
-    if before.isalnum() and before.isascii() and word[1:3] not in USUAL_GIVEN:
-        return False  # 3층, 15일까지: the rest of a number or a Latin word
     if length < 3:
         return word[0] in SURNAMES or word in WORDS or word in GIVEN
     if length == 3 and word[1:] in USUAL_GIVEN and word[0] in SURNAMES:
         return True
-    if word[-1] in "로길동" and runs.gaps[index + 1][:2].strip(" ").isdigit():
-        return False  # 테헤란로 427
     head = word[:2]
     if head in DULL and (word[2:] in INFLECTIONS or word[2:4] in DULL):
         return False
-    if word[:-1] in DULL and word[-1] in "은는이가을를의에도만로와과":
+    if word[-1] in "은는이가을를의에도만로와과" and word[:-1] in DULL:
         return False
-    return not (word[:-2] in DULL and word[-2:] in INFLECTIONS) and word[-3:] not in korean.VERBAL_ENDINGS
+    return not (word[-2:] in INFLECTIONS and word[:-2] in DULL) and word[-3:] not in korean.VERBAL_ENDINGS
 
 
-def candidates_at(runs: Runs, index: int) -> Iterator[Candidate]:
-    """Every candidate that begins with run `index`; the caller asked `may_hold_name` first."""
+def is_part_of_a_number(runs: Runs, index: int) -> bool:
+    """3층, 15일까지, 테헤란로 427: what stands beside digits or Latin letters without a space."""
+    word, before = runs.words[index], runs.gaps[index][-1:]
+    if before.isalnum() and before.isascii() and word[1:3] not in USUAL_GIVEN:
+        return True
+    return word[-1] in "로길동" and runs.gaps[index + 1][:2].strip(" ").isdigit()
+
+
+def candidates_at(runs: Runs, index: int) -> list[Candidate]:
+    """Every candidate that begins with run `index`."""
     word = runs.words[index]
+    if not may_hold_name(word) or is_part_of_a_number(runs, index):
+        return []
+    start = runs.starts[index]
+    found = [
+        Candidate(start, start + len(name), index, index, name, word[:MAX_RUN], shape, suffix)
+        for name, shape, suffix in forms_of(word)
+        if shape != SURNAME_ALONE or title_follows(runs, index, suffix[0])
+    ]
+    if starts_several(word):
+        found += over_several_runs(runs, index)
+    return found
+
+
+def forms_of(word: str) -> list[Form]:
+    """The names that a run may begin with, each with its shape and what follows it."""
     if len(word) > MAX_RUN:
         word = word[:MAX_RUN]
-    start = runs.starts[index]
-    longest = MAX_NAME if word[:2] in FOREIGN_STARTS or word[:2] in COMPOUND_SURNAMES else 3
+    head = word[:2]
+    longest = MAX_NAME if head in FOREIGN_STARTS or head in COMPOUND_SURNAMES else 3
+    forms: list[Form] = []
     for length in range(1, min(len(word), longest) + 1):
         suffix = SUFFIXES.get(word[length:])
         name = word[:length]
@@ -145,13 +163,9 @@ def candidates_at(runs: Runs, index: int) -> Iterator[Candidate]:
         shape = _shape(name, word)
         if shape is None or name in korean.NOT_A_NAME:
             continue
-        if suffix[0] == korean.SURNAME_ONLY and shape != SURNAME_ALONE:
-            continue
-        if shape == SURNAME_ALONE and not _title_follows(runs, index, suffix[0]):
-            continue
-        yield Candidate(start, start + length, index, index, name, word, shape, suffix)
-    if index + 1 < len(runs.words) and runs.gaps[index + 1] in (" ", "-"):
-        yield from _over_several_runs(runs, index)
+        if suffix[0] != korean.SURNAME_ONLY or shape == SURNAME_ALONE:
+            forms.append((name, shape, suffix))
+    return forms
 
 
 def _is_surely_a_name(name: str, word: str) -> bool:
@@ -197,7 +211,7 @@ def foreign_score(name: str) -> int:
     return sum([FOREIGN.get(s, 0) for s in name])
 
 
-def _title_follows(runs: Runs, index: int, suffix_class: int) -> bool:
+def title_follows(runs: Runs, index: int, suffix_class: int) -> bool:
     """김씨, 박과장, 이 의원, 안 전 후보: a surname alone counts only before a title or an honorific."""
     word = runs.words[index]
     if suffix_class >= 50:
@@ -223,17 +237,22 @@ def class_of_start(word: str) -> int:
     return 0
 
 
-def _over_several_runs(runs: Runs, index: int) -> Iterator[Candidate]:
+def starts_several(word: str) -> bool:
+    """Whether a name of several runs may begin with this one: a surname alone, or a foreign given name."""
+    if len(word) > 6:
+        return False
+    return word in SURNAMES or word in COMPOUND_SURNAMES or (_foreign_part(word) and not _hides_particle(word))
+
+
+def over_several_runs(runs: Runs, index: int) -> list[Candidate]:
     """톰 행크스, 이브 생 로랑, 홍 길동: two to four runs with one space or hyphen between."""
-    word = runs.words[index]
+    word = joined = runs.words[index]
     spaced = word in SURNAMES or word in COMPOUND_SURNAMES
-    foreign = len(word) <= 6 and _foreign_part(word) and not _hides_particle(word)
-    if not spaced and not foreign:
-        return
-    joined = word
+    foreign = _foreign_part(word)
+    found: list[Candidate] = []
     for last in range(index + 1, min(index + 4, len(runs.words))):
         if runs.gaps[last] not in (" ", "-"):
-            return
+            break
         word = runs.words[last]
         for length in range(min(len(word), 7), 0, -1):
             suffix = SUFFIXES.get(word[length:])
@@ -247,10 +266,11 @@ def _over_several_runs(runs: Runs, index: int) -> Iterator[Candidate]:
             else:
                 continue
             end = runs.starts[last] + length
-            yield Candidate(runs.starts[index], end, index, last, joined + part, word, shape, suffix)
+            found.append(Candidate(runs.starts[index], end, index, last, joined + part, word, shape, suffix))
         if not foreign or not _foreign_part(word) or _hides_particle(word):
-            return
+            break
         joined += word
+    return found
 
 
 def _hides_particle(word: str) -> bool:
@@ -275,19 +295,28 @@ def _foreign_part(word: str) -> bool:
 def inner(candidate: Candidate, runs: Runs) -> Features:
     """The features of the candidate itself, in the order of `INNER`."""
     name, word, shape = candidate.name, candidate.word, candidate.shape
-    suffix_class, demand = candidate.suffix
-    kind = shape * 10 + min(len(name), MAX_NAME)
+    if shape < MANY:
+        return of_one_run(name, word, shape, candidate.suffix)
+    first = WORDS.get(runs.words[candidate.first], 0)
+    last = WORDS.get(word[: candidate.end - runs.starts[candidate.last]], 0)
+    common, token = (first // 1000) * 5 + last // 1000, (first // 100 % 10) * 4 + last // 100 % 10
+    known = int(is_known_person(name))
+    return _features(name, word, shape, candidate.suffix, WORDS.get(name, 0), common, token, known)
+
+
+def of_one_run(name: str, word: str, shape: int, suffix: tuple[int, str]) -> Features:
     code = WORDS.get(name, 0)
+    known = int(is_known_person(name)) if code < 1000 or code % 10 else 2
+    return _features(name, word, shape, suffix, code, code // 1000, code // 10 % 100, known)
+
+
+def _features(  # noqa: PLR0913 - the classes differ between one run and several; nobody else calls it
+    name: str, word: str, shape: int, suffix: tuple[int, str], code: int, common: int, token: int, known: int,
+) -> Features:  # fmt: skip
+    suffix_class, demand = suffix
+    kind = shape * 10 + min(len(name), MAX_NAME)
     whole = WORDS.get(word, 0) if suffix_class else 0
     bare = not suffix_class
-    if shape < MANY:
-        common, token = code // 1000, code // 10 % 100
-        known = int(is_known_person(name)) if code < 1000 or code % 10 else 2
-    else:
-        first = WORDS.get(runs.words[candidate.first], 0)
-        last = WORDS.get(word[: candidate.end - runs.starts[candidate.last]], 0)
-        common, token = (first // 1000) * 5 + last // 1000, (first // 100 % 10) * 4 + last // 100 % 10
-        known = int(is_known_person(name))
     return (
         kind,
         kind * 10_000 + code,
@@ -330,9 +359,12 @@ def _agreement(name: str, demand: str) -> int:
 
 def outer(candidate: Candidate, runs: Runs) -> Features:
     """The features of its surroundings, in the order of `OUTER`."""
-    left_class, left_gap = left_of(runs, candidate.first)
-    right_class, right_head, right_gap = right_of(runs, candidate.last)
-    shape, suffix_class = candidate.shape, candidate.suffix[0]
+    return around(runs, candidate.first, candidate.last, candidate.shape, candidate.suffix[0])
+
+
+def around(runs: Runs, first: int, last: int, shape: int, suffix_class: int) -> Features:
+    left_class, left_gap = left_of(runs, first)
+    right_class, right_head, right_gap = right_of(runs, last)
     bare = not suffix_class
     return (
         left_class + 10 * shape,

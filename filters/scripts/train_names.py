@@ -18,7 +18,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from filters.detectors.person_features import TEMPLATES, Features, candidates_at, cut, inner, may_hold_name, outer
+from filters.detectors.person_features import TEMPLATES, Features, candidates_at, cut, inner, outer
 from filters.evaluate import Document, Gold, is_held_out, read
 from filters.lexicon import LEXICON_DIR, SURNAMES
 from filters.scripts.build_lexicon import HANGUL, Sources, read_sources
@@ -172,7 +172,6 @@ def examples_of(document: Document, *, is_copy: bool = False) -> list[Example]:
     return [
         Example(keys_of(inner(c, runs) + outer(c, runs)), (c.start, c.end) in gold, weight, is_copy)
         for index in range(len(runs.words))
-        if may_hold_name(runs, index)
         for c in candidates_at(runs, index)
     ]
 
