@@ -138,10 +138,11 @@ def main() -> None:
         print(f"{engine.dialect.name}, {options.connections} connections, {options.requests} requests")
         print(f"  with the ledger   {cpu:6.1f} µs CPU per request, {rate:,.0f} requests/s")
         print(
-            f"  control           {control:6.1f} µs CPU per request (ids, prices and entries, nothing written)"
+            f"  control           {control:6.1f} µs CPU per request (the same entries, nothing written)"
         )
         print(
-            f"  the ledger costs  {cpu - control:6.1f} µs; {2 * options.requests / groups:.0f} submissions per commit"
+            f"  the ledger costs  {cpu - control:6.1f} µs CPU per request, "
+            f"{2 * options.requests / groups:.0f} submissions per commit"
         )
         print(f"  verified: {verify(engine, KEY).ok}")
         engine.dispose()

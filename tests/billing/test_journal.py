@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -109,6 +110,25 @@ async def test_a_bad_row_fails_alone(journal: Journal, database: Database, make:
     results = await asyncio.gather(journal.append([good]), journal.append([bad]), return_exceptions=True)
     assert results[0] is None
     assert isinstance(results[1], RowRefused)
+    assert journal.available
+
+
+async def test_what_nobody_foresaw_fails_alone_and_the_journal_lives_on(
+    journal: Journal, database: Database, make: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poison, good = make.dispatch(), make.dispatch()
+    write = database.write
+
+    def broken(group: Sequence[Sequence[Record]]) -> list[RowRefused | None]:
+        if any(record.attempt_id == poison.attempt_id for submission in group for record in submission):
+            raise ZeroDivisionError
+        return write(group)
+
+    monkeypatch.setattr(database, "write", broken)
+    unreadable = dataclasses.replace(make.dispatch(), started_at="yesterday")  # type: ignore[arg-type]
+    sent = [journal.append([entry]) for entry in (poison, unreadable, good)]
+    results = await asyncio.gather(*sent, return_exceptions=True)
+    assert [type(result) for result in results] == [RowRefused, RowRefused, type(None)]
     assert journal.available
 
 
