@@ -68,7 +68,7 @@ _COUNT: Final = re.compile(r"\{([0-9]+)(?:,[0-9]*)?\}")
 
 def _gate_of(pattern: str) -> str:
     """The beginning of a vendor's pattern, in RE2's syntax and small: it may fire too often."""
-    shortened = _COUNT.sub(lambda count: f"{{{min(int(count[1]), 3)}}}", _LOOKAHEAD.sub("", pattern))
+    shortened = _COUNT.sub(lambda count: f"{{{min(int(count[1]), 3)},}}", _LOOKAHEAD.sub("", pattern))
     return f"(?:{shortened})"
 
 
@@ -167,7 +167,7 @@ def _is_random(value: str) -> bool:
 _PASSWORD: Final = re.compile(
     r"(?P<key>비밀\s?번호|비번|비 번|패스\s?워드|암호|패스\s?코드|핀\s?번호|잠금\s?번호|접속\s?번호|(?<![A-Za-z])(?i:passw(?:or)?d|passphrase|passwd|pwd|pw|passcode))"
     r"(?P<kind>\s?\((?:[^()\n]{1,12})\))?[\"'`]?\s{0,2}(?P<tie>(?:[:=：]|=>|->|은|는|이|가|이고|(?i:is)(?=\s))\s{0,3}|\s{1,2})"
-    r"(?:[0-9]{1,2}\s?자리(?:인|는|의)?\s?|(?:임시|초기|기본)\s?(?:로|값)?\s?|바로\s|현재\s)?(?P<quote>[\"'`“‘<]?)"
+    r"(?:(?P<count>[0-9]{1,2}\s?자리(?:인|는|의)?\s?)|(?:임시|초기|기본)\s?(?:로|값)?\s?|바로\s|현재\s)?(?P<quote>[\"'`“‘<]?)"
     rf"(?P<value>{_VALUE}{{4,64}})(?P<after>\s?[가-힣%]{{0,2}})"
 )
 _NO_PASSWORD: Final = re.compile(
@@ -194,7 +194,7 @@ def _password(match: re.Match[str]) -> Span | None:
     digits = any(character.isdigit() for character in value)
     letters = any(character.isalpha() for character in value)
     marks = any(character in "!@#$%^&*+~?" for character in value)
-    stated = match["tie"].strip() != ""
+    stated = match["tie"].strip() != "" or match["count"] is not None
     if not (digits or marks) and not (match["quote"] and stated):
         return None
     if not stated and not (digits and (letters or marks)):

@@ -1,0 +1,123 @@
+"""Identity numbers made of digits: what form says alone, what a label adds, what harmless labels take."""
+
+from __future__ import annotations
+
+import pytest
+
+from filters import spans
+from filters.detectors import labels
+from filters.detectors.candidates import candidates
+
+
+def found(engine, text):
+    return [(text[span.start : span.end], span.type) for span in engine.detect(text) if span.type != spans.PERSON]
+
+
+@pytest.mark.parametrize(
+    ("text", "number", "kind"),
+    [
+        ("901010-1234567입니다", "901010-1234567", spans.KR_RRN),
+        ("김민준(901010-1234567)은", "901010-1234567", spans.KR_RRN),
+        ("900229-1234567은 없고 920229-1234567은 있다", "920229-1234567", spans.KR_RRN),
+        ("9010101234567", "9010101234567", spans.KR_RRN),
+        ("주민번호 190302-4702473", "190302-4702473", spans.KR_RRN),
+        ("951112-5012345", "951112-5012345", spans.KR_FRN),
+        ("7654321-010109", "7654321-010109", spans.KR_RRN),
+        ("앞 6자리 901010, 뒤 7자리 1234567", "901010, 뒤 7자리 1234567", spans.KR_RRN),
+        ("뒷자리는 1234567이고 앞자리는 901010", "1234567이고 앞자리는 901010", spans.KR_RRN),
+        ("생년월일 901010, 뒷자리 1234567", "901010, 뒷자리 1234567", spans.KR_RRN),
+        ("4111-1111-1111-1111로 결제", "4111-1111-1111-1111", spans.CREDIT_CARD),
+        ("4111111111111111", "4111111111111111", spans.CREDIT_CARD),
+        ("3782-822463-10005", "3782-822463-10005", spans.CREDIT_CARD),
+        ("신한카드 4512-8802-1193-0043", "4512-8802-1193-0043", spans.CREDIT_CARD),
+        ("법인등록번호 110111-1234567", "110111-1234567", spans.KR_CORP_NO),
+        ("110111-0045678(법인등록번호)", "110111-0045678", spans.KR_CORP_NO),
+        ("사업자번호 2148210532", "2148210532", spans.KR_BRN),
+        ("214-86-11902로 발행", "214-86-11902", spans.KR_BRN),
+        ("11-20-394857-12", "11-20-394857-12", spans.KR_DRIVER_LICENSE),
+        ("운전면허 112039485712", "112039485712", spans.KR_DRIVER_LICENSE),
+        ("신한은행 110-452-987654", "110-452-987654", spans.KR_BANK_ACCOUNT),
+        ("110-452-987654 (국민은행)", "110-452-987654", spans.KR_BANK_ACCOUNT),
+        ("건강보험증 번호 1-2345678901", "1-2345678901", spans.KR_HEALTH_INSURANCE),
+        ("010-1234-5678로 전화", "010-1234-5678", spans.PHONE_NUMBER),
+        ("01012345678", "01012345678", spans.PHONE_NUMBER),
+        ("+82-10-1234-5678", "+82-10-1234-5678", spans.PHONE_NUMBER),
+        ("+82 10 1234 5678", "+82 10 1234 5678", spans.PHONE_NUMBER),
+        ("(02) 731-2114", "(02) 731-2114", spans.PHONE_NUMBER),
+        ("031-211-5567", "031-211-5567", spans.PHONE_NUMBER),
+        ("070-8765-4321", "070-8765-4321", spans.PHONE_NUMBER),
+        ("0505-123-4567", "0505-123-4567", spans.PHONE_NUMBER),
+    ],
+)
+def test_a_number_is_found_with_its_exact_range(engine, text, number, kind):
+    assert (number, kind) in found(engine, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "900230-1234567", "901310-1234567", "901010-12345678", "상품 8801234567893", "바코드 8801012345672", "주문번호 9010101234567",
+        "9,010,101,234,567원", "예산 9,010,101,234,567", "2021 2022 2023 2024", "1592-1598년", "2025-10-14~2025-12-31",
+        "37.566826, 126.9786567", "1731234567890", "관리번호 214-86-11903", "버전 11-20-394857", "999-99-9999",
+    ],
+)  # fmt: skip
+def test_what_is_no_identity_number_is_left_alone(engine, text):
+    assert found(engine, text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [("214-86-11902", "company"), ("214-83-11902", "government"), ("214-05-11902", "individual"), ("214-90-11902", "individual")],
+)
+def test_the_middle_of_a_business_number_says_whose_it_is(engine, text, label):
+    assert [span.label for span in engine.detect(text)] == [label]
+
+
+@pytest.mark.parametrize("text", ["880514-2******", "(820514-2xxxxxx)", "920514-1●●●●●●", "주민번호 880514-2 까지만"])
+def test_a_masked_resident_number_is_labelled_partial(engine, text):
+    assert [(span.type, span.label) for span in engine.detect(text)] == [(spans.KR_RRN, "partial")]
+
+
+def test_a_check_digit_raises_the_score_and_never_gates(engine):
+    good, bad = (engine.detect(f"사업자등록번호 {number}")[0] for number in ("120-81-47521", "120-81-47522"))
+    assert good.score > bad.score >= 0.5
+
+
+_BARE = {
+    "rrn": "9010109234567", "frn": "9910107234567", "corp": "1101110045678", "brn": "2148210533", "licence": "112039485712",
+    "passport": "X12345678", "health": "12345678901", "account": "12345678901", "card": "4512880211930044", "phone": "3471-8829",
+}  # fmt: skip
+_TYPES = {
+    "rrn": spans.KR_RRN, "frn": spans.KR_FRN, "corp": spans.KR_CORP_NO, "brn": spans.KR_BRN, "licence": spans.KR_DRIVER_LICENSE,
+    "passport": spans.KR_PASSPORT, "health": spans.KR_HEALTH_INSURANCE, "account": spans.KR_BANK_ACCOUNT, "card": spans.CREDIT_CARD,
+    "phone": spans.PHONE_NUMBER,
+}  # fmt: skip
+_EACH_LABEL = [(kind, word.replace("~", "")) for kind in _TYPES for word in labels._WORDS[kind].split() if kind != "passport"]
+
+
+@pytest.mark.parametrize(("kind", "word"), _EACH_LABEL)
+def test_every_label_word_does_its_work(engine, kind, word):
+    """Dropping any context word from filters/detectors/labels.py makes one of these fail."""
+    number = _BARE[kind]
+    assert (number, _TYPES[kind]) in found(engine, f"{word}: {number}")
+    assert (number, _TYPES[kind]) not in found(engine, f"가: {number}")
+
+
+@pytest.mark.parametrize("word", [word.replace("~", "") for word in labels._WORDS[labels.HARMLESS].split()])
+def test_every_harmless_label_takes_the_benefit_of_the_doubt_away(engine, word):
+    assert found(engine, f"{word} 9010101234567") == []
+    assert found(engine, "값 9010101234567") != []
+
+
+def test_the_nearest_label_speaks(engine):
+    text = "계좌번호 110-452-987654, 카드번호 4512880211930043"
+    assert [kind for _, kind in found(engine, text)] == [spans.KR_BANK_ACCOUNT, spans.CREDIT_CARD]
+
+
+def test_a_list_number_on_the_next_line_is_no_part_of_a_number(engine):
+    assert found(engine, "4. 계좌: 신한은행 110-452-981023\n5. 문의")[0][0] == "110-452-981023"
+
+
+def test_windows_of_a_long_table_stay_few():
+    table = " ".join(f"{n * 7919:,}" for n in range(20_000))
+    assert sum(1 for _ in candidates(table)) < 2_000
