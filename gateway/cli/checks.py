@@ -11,25 +11,20 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 import httpx
-from sqlalchemy import make_url, text
-from sqlalchemy.exc import SQLAlchemyError
 
-from billing.store import DatabaseUnavailable, open_engine
+from billing.store import DatabaseUnavailable
 from gateway.config import Config, unpriced
 from gateway.config_mistakes import ConfigError
 from gateway.keyring import SecretError
 from gateway.settings import Settings
-from gateway.store.database import NotMigrated, check_migrated
+from gateway.store.database import NotMigrated, Unusable, check_usable, file_of, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-
-    from sqlalchemy import Engine
 
     from gateway.catalogue import Deployment
 
@@ -163,43 +158,26 @@ def _prices(config: Config) -> Iterator[Finding]:
 
 
 def _database(config: Config) -> Iterator[Finding]:
-    shown = make_url(config.database_url).render_as_string(hide_password=True)
+    address = shown(config.database_url)
     try:
-        engine = open_engine(config.database_url)
-        try:
-            check_migrated(engine)
-            _write_nothing(engine)
-        finally:
-            engine.dispose()
-    except NotMigrated as error:
+        check_usable(config.database_url)
+    except (NotMigrated, DatabaseUnavailable) as error:
         yield Finding("fail", "database", error.korean, error.english)
-    except DatabaseUnavailable as error:
-        yield Finding("fail", "database", error.korean, error.english)
-    except (SQLAlchemyError, ValueError) as error:
-        kind = type(getattr(error, "orig", None) or error).__name__
+    except Unusable as error:
         yield Finding(
             "fail",
             "database",
-            f"{shown}에 쓸 수 없습니다 ({kind})",
-            f"cannot write to {shown} ({kind})",
+            f"{address}에 쓸 수 없습니다 ({error.kind})",
+            f"cannot write to {address} ({error.kind})",
             "주소·계정·파일 권한(폴더까지 쓰기 가능해야 함)을 확인하세요",
             "check address, account and permissions (the folder must be writable, too)",
         )
     else:
-        yield Finding("ok", "database", f"{shown}, 테이블 최신", "reachable, writable, tables up to date")
-
-
-def _write_nothing(engine: Engine) -> None:
-    """Touch a row and roll back: a read-only file or account shows itself only on writing."""
-    with engine.connect() as connection:
-        connection.execute(text("UPDATE revision SET number = number WHERE name = 'doctor'"))
-        connection.rollback()
+        yield Finding("ok", "database", f"{address}, 테이블 최신", "reachable, writable, tables up to date")
 
 
 def _disk(config: Config) -> Iterator[Finding]:
-    url = make_url(config.database_url)
-    file = Path(url.database or "") if url.get_backend_name() == "sqlite" else config.path
-    folder = file.absolute().parent
+    folder = (file_of(config.database_url) or config.path).absolute().parent
     if not folder.is_dir():
         return
     free_mib = shutil.disk_usage(folder).free // 2**20

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from gateway.config import Config
     from gateway.settings import Settings
-    from gateway.store.database import Database as Engine
+    from gateway.store.database import Database
 
 ConfigOption = Annotated[
     Path | None,
@@ -88,7 +88,7 @@ def config_of(settings: Settings) -> Config:
 
 
 @contextmanager
-def database(settings: Settings) -> Iterator[Engine]:
+def database(settings: Settings) -> Iterator[Database]:
     """Open the configured database, refuse one whose tables are behind, and close it after use."""
     from gateway.store.database import opened
 

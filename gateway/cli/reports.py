@@ -24,9 +24,8 @@ from gateway.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
-
     from billing.store.reports import Savings, UsageRow
+    from gateway.store.database import Database
 
 app = typer.Typer(no_args_is_help=True, help="사용량과 비용 / usage and cost")
 MOST_WON = 10**15
@@ -123,7 +122,7 @@ def savings(
     )
 
 
-def _ledger_savings(engine: Engine, seat_price: int, people: int | None, months: int | None) -> Savings:
+def _ledger_savings(engine: Database, seat_price: int, people: int | None, months: int | None) -> Savings:
     from billing.periods import billing_month, months_between
     from billing.store.reports import months_with_charges
     from billing.store.reports import savings as compare
@@ -191,7 +190,7 @@ def _month(text: str | None) -> str:
     return text
 
 
-def _names(engine: Engine, by: By) -> dict[str, str]:
+def _names(engine: Database, by: By) -> dict[str, str]:
     from gateway.store.organisation import person_names, unit_names
 
     match by:

@@ -27,6 +27,7 @@ def register(app: typer.Typer) -> None:
     app.command()(migrate)
     app.command("upgrade", hidden=True)(migrate)
     app.command()(doctor)
+    app.command("rotate-secret")(rotate_secret)
 
 
 def init(
@@ -125,6 +126,24 @@ def doctor(config: ConfigOption = None, json: JsonOption = False) -> None:
         raise typer.Exit(Exit.FOUND)
     if not json:
         say("\n모두 정상입니다. 다음: haechi serve", "All is well. Next: haechi serve")
+
+
+def rotate_secret(config: ConfigOption = None) -> None:
+    """새 마스터 비밀키를 맨 위에 더합니다. 예전 키는 남습니다 / Put a fresh master secret above the old ones."""
+    from gateway.keyring import rotate_secret_file
+
+    settings = settings_for(config)
+    if settings.secret_key is not None:
+        fail(
+            "비밀키가 HAECHI_SECRET_KEY에 있습니다. 새 키를 쉼표로 구분해 맨 앞에 넣으세요.",
+            "The secret stands in HAECHI_SECRET_KEY; put the new one first, separated by a comma.",
+            Exit.CONFIG,
+        )
+    key_id = rotate_secret_file(settings.secret_path)
+    say(
+        f"새 비밀키 {key_id}이(가) 현재 키입니다. 서버를 다시 시작하고 {settings.secret_path}를 백업하세요.",
+        "The new secret is current. Restart the servers, and back the file up.",
+    )
 
 
 def _toml_string(text: str) -> str:

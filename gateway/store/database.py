@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Engine, inspect, make_url, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from billing.store import open_engine
 
@@ -58,6 +60,38 @@ def check_migrated(engine: Engine) -> None:
         f"데이터베이스가 이 버전보다 새것입니다({found}). 더 새로운 Haechi를 설치하세요.",
         f"The database is newer than this version of Haechi ({found}). Install a newer Haechi.",
     )
+
+
+class Unusable(Exception):
+    """The database cannot be reached or written; `kind` is the driver's word for why."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        self.kind = kind
+
+
+def check_usable(url: str) -> None:
+    """Connect, look at the tables and touch a row without keeping it: what is read-only shows only then.
+
+    Raises Unusable, NotMigrated, or DatabaseUnavailable for a missing folder.
+    """
+    try:
+        with opened(url) as engine, engine.connect() as connection:
+            connection.execute(text("UPDATE revision SET number = number WHERE name = 'doctor'"))
+            connection.rollback()
+    except (SQLAlchemyError, ValueError) as error:
+        raise Unusable(type(getattr(error, "orig", None) or error).__name__) from error
+
+
+def shown(url: str) -> str:
+    """Return the address without its password."""
+    return make_url(url).render_as_string(hide_password=True)
+
+
+def file_of(url: str) -> Path | None:
+    """Return the file of an SQLite database; None for a server."""
+    parsed = make_url(url)
+    return Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None
 
 
 def migrate(url: str) -> list[str]:

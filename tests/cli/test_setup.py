@@ -3,13 +3,18 @@ import stat
 import subprocess
 import sys
 import threading
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
 from gateway.cli import checks
+from gateway.identity import Directory
+from gateway.keyring import Purpose, new_secret
 from gateway.settings import Settings
+from gateway.store.database import opened
+from gateway.store.organisation import load_organisation
 
 
 def test_init_lays_down_a_config_a_private_secret_and_an_up_to_date_database(haechi):
@@ -80,6 +85,23 @@ def test_a_missing_config_says_how_to_make_one(haechi, command):
     assert ran.code in (1, 3)
     assert "haechi init" in ran.out + ran.err
     assert "Traceback" not in ran.err
+
+
+def test_a_rotated_secret_takes_new_keys_and_keeps_the_old_ones(staffed, haechi):
+    before = haechi("keys", "create", "--person", "S1").ok().out.strip()
+    haechi("rotate-secret").ok()
+    after = haechi("keys", "create", "--person", "S1").ok().out.strip()
+    settings, now = Settings(), datetime.now(UTC)
+    with opened(settings.load_config().database_url) as engine:
+        keys = settings.keyring().all(Purpose.API_KEY_HASH)
+        found = Directory.of(load_organisation(engine), keys, now)
+    for secret in (before, after):
+        assert found.identify({"authorization": f"Bearer {secret}"}, now).person_id == "S1"
+
+
+def test_a_secret_from_the_environment_is_not_rotated_in_a_file(installed, haechi, monkeypatch):
+    monkeypatch.setenv("HAECHI_SECRET_KEY", new_secret())
+    assert haechi("rotate-secret").code == 3
 
 
 # --- doctor --------------------------------------------------------------------------------------
