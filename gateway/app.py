@@ -6,6 +6,7 @@ the lifespan does. uvicorn calls `create` in each worker.
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -20,24 +21,35 @@ from starlette.middleware.cors import CORSMiddleware
 
 from billing.journal import Journal
 from billing.ledger import IdSource, Row
+from billing.money import NANO
 from billing.periods import billing_month
 from billing.segments import Segments
 from billing.store import LedgerSink, open_engine
 from filters.engine import Engine
 from filters.inspector import Inspector
 from gateway import logs
-from gateway.attempt import Desk
+from gateway.attempt import Desk, Unsettled
+from gateway.breaker import BreakerRules
+from gateway.cache import AnswerCache, CacheRules
 from gateway.directory import directory_snapshot
+from gateway.dispatch import Dispatcher
 from gateway.errors import GatewayError, InvalidRequest
 from gateway.estimates import Estimator
+from gateway.failover import Team
+from gateway.health import Fleet, QueueRules
 from gateway.http import chat, errors, filter_preview, models, operations
 from gateway.http.middleware import RequestIdentity
 from gateway.keyring import Purpose
 from gateway.pipeline import Parts, Pipeline
+from gateway.reader import Patience
+from gateway.retry import RetryRules
+from gateway.routing import Strategy
 from gateway.settings import Settings
+from gateway.sidecalls import OPEN_WEBUI_TASKS, SideCalls
 from gateway.store.database import Database, check_migrated
 from gateway.store.receipts import RECEIPT_TABLE, receipt_row
 from gateway.upstream import Upstream
+from gateway.ways import Ways
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -49,12 +61,16 @@ if TYPE_CHECKING:
     from billing.ledger import Entry
     from filters.verdict import Verdict
     from gateway.config import Config
+    from gateway.config_schema import CacheTable, RoutingTable, SideCallsTable
     from gateway.domain import Call
     from gateway.identity import Directory
     from gateway.keyring import Keyring
     from gateway.store.snapshot import Snapshot
 
 log = structlog.get_logger("haechi")
+
+SETTLING_S = 15.0
+"""How long the settlements of answers that the server has cut may take before the journal ends."""
 
 
 def create() -> FastAPI:
@@ -84,7 +100,7 @@ def _mount(app: FastAPI, plant: Plant) -> None:
     app.include_router(chat.router(pipeline, server.body_limit_mib * 1024**2))
     app.include_router(filter_preview.router(pipeline, server.body_limit_mib * 1024**2))
     app.include_router(models.router(pipeline, created=int(time.time())))
-    app.include_router(operations.router(plant.checks()))
+    app.include_router(operations.router(plant.checks(), plant.fleet.report))
     app.add_exception_handler(GatewayError, _gateway_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _invalid_parameters)
@@ -108,6 +124,8 @@ class Plant:
     directory: Snapshot[Directory]
     journal: Journal
     upstream: Upstream
+    fleet: Fleet
+    unsettled: Unsettled
     inspector: Inspector
     pipeline: Pipeline
     new_id: Callable[[], str]
@@ -135,23 +153,34 @@ class Plant:
             now=lambda: datetime.now(UTC),
             new_id=new_id,
             drain_s=config.limits.drain_s,
+            drain_tokens=config.limits.drain_tokens,
+            unsettled=Unsettled(),
         )
+        fleet = Fleet(
+            config.catalogue,
+            _breaker_rules(config.routing),
+            QueueRules(config.limits.queue_length, config.limits.queue_s),
+        )
+        dispatcher = Dispatcher(config.price_book, desk, config.limits.default_max_output_tokens)
         finding_key = keyring.current(Purpose.FINDING_HASH)
         pipeline = Pipeline(
             Parts(
                 catalogue=config.catalogue,
                 directory=directory,
                 inspector=inspector,
-                policies=config.policies,
-                prices=config.price_book,
+                ways=Ways(config.catalogue, config.policies, finding_key.key, config.in_house_model),
+                team=Team(fleet, dispatcher, _retry_rules(config.routing), Strategy(config.routing.strategy)),
                 desk=desk,
                 receipt=_receipts(finding_key.key_id),
-                finding_key=finding_key.key,
-                in_house_model=config.in_house_model,
+                side_calls=_side_calls(config.side_calls),
+                patience=Patience(config.limits.stalled_reader_s, config.limits.keepalive_s),
+                cache=_cache(config.cache),
                 default_max_output_tokens=config.limits.default_max_output_tokens,
             )
         )
-        return cls(config, database, directory, journal, upstream, inspector, pipeline, new_id)
+        return cls(
+            config, database, directory, journal, upstream, fleet, desk.unsettled, inspector, pipeline, new_id
+        )
 
     @asynccontextmanager
     async def lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
@@ -164,6 +193,9 @@ class Plant:
         try:
             yield
         finally:
+            left = await self.unsettled.none_left(SETTLING_S)
+            if left:
+                log.error("attempts_unsettled", attempts=left)  # the next start adopts them
             await self.upstream.aclose()
             self.journal.stop()
             self.directory.stop()
@@ -191,6 +223,41 @@ class Plant:
             raise RuntimeError("the filter finds nothing")
 
 
+# --- the tables of haechi.toml as the values the parts take -----------------------------------------
+
+
+def _breaker_rules(table: RoutingTable) -> BreakerRules:
+    return BreakerRules(
+        failures_in_a_row=table.breaker_failures,
+        open_s=table.breaker_open_s,
+        open_most_s=table.breaker_open_most_s,
+        alone_s=table.breaker_alone_s,
+    )
+
+
+def _retry_rules(table: RoutingTable) -> RetryRules:
+    return RetryRules(
+        attempts=table.attempts,
+        retry_for_s=table.retry_for_s,
+        backoff_s=table.backoff_s,
+        backoff_most_s=table.backoff_most_s,
+        retry_cost_nano_krw=table.retry_cost_krw * NANO,
+    )
+
+
+def _side_calls(table: SideCallsTable) -> SideCalls:
+    tasks = OPEN_WEBUI_TASKS if table.tasks is None else table.tasks
+    return SideCalls(table.header, frozenset(tasks), table.model)
+
+
+def _cache(table: CacheTable) -> AnswerCache | None:
+    """Build the response cache, with a key that dies with the process, if it is switched on."""
+    if not table.enabled:
+        return None
+    rules = CacheRules(table.ttl_s, table.most_entries, table.most_mib * 1024**2)
+    return AnswerCache(os.urandom(32), rules, time.monotonic)
+
+
 def _receipts(finding_key_id: str) -> Callable[[Call, Verdict, str, int], Entry]:
     def receipt(call: Call, verdict: Verdict, model_id: str, attempts: int) -> Entry:
         values = receipt_row(
@@ -212,7 +279,7 @@ def _receipts(finding_key_id: str) -> Callable[[Call, Verdict, str, int], Entry]
 
 def _gateway_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, GatewayError), "registered for this class"
-    return errors.response(error, request.headers)
+    return errors.response(error, request.headers, request.url.path)
 
 
 def _http_error(request: Request, error: Exception) -> Response:
@@ -230,7 +297,9 @@ def _http_error(request: Request, error: Exception) -> Response:
             "not_found",
         )
     korean, english, code = words
-    response = errors.response(InvalidRequest(korean, english, code=code), request.headers)
+    response = errors.response(
+        InvalidRequest(korean, english, code=code), request.headers, request.url.path
+    )
     response.status_code = error.status_code
     response.headers.update(error.headers or {})
     return response

@@ -60,6 +60,10 @@ class Estimator:
             samples = self._ratios.get(model_id)
             return median(samples) if samples and len(samples) >= MIN_SAMPLES else 1.0
 
+    def input_of(self, model_id: str, chat: ChatRequest) -> int:
+        """Estimate the tokens of a request that was not sent."""
+        return round(input_tokens(chat) * self.ratio(model_id))
+
     def estimate(
         self, model_id: str, chat: ChatRequest, completion: Completion | None, reported: Usage | None
     ) -> Usage:

@@ -1,4 +1,4 @@
-"""The straight line of one request: identify, parse, inspect, route, dispatch, answer, settle.
+"""The straight line of one request: identify, parse, inspect, judge, route, dispatch, answer, settle.
 
 Reads top-down. Decisions are made by pure parts (identity, filters, routing, prices); this module
 puts them in order and owns no state of its own. Nothing is sent before its inspection and its
@@ -13,44 +13,36 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from billing.journal import JournalUnavailable
-from billing.ledger import Attribution, Dispatch
-from billing.periods import billing_month
-from billing.prices import NoPrice
-from filters.decision import decide
-from filters.errors import DetectorFailed, FilterRefusal, Unscannable
-from filters.verdict import Action
-from gateway import metrics, refusals, routing
-from gateway.answer import Channels
-from gateway.attempt import Attempt
-from gateway.domain import Call, Zone
-from gateway.errors import (
-    GatewayError,
-    LedgerUnavailable,
-    ModelNotAllowed,
-    ServiceUnavailable,
-    UnknownModel,
-    UnsupportedFeature,
-    UpstreamError,
-    UpstreamRejected,
-)
-from gateway.metered import MeteredStream, Serving, whole
-from gateway.providers import adapter
+from billing.ledger import Charge, Kind, Outcome
+from billing.usage import Usage, UsageSource
+from filters.errors import DetectorFailed, Unscannable
+from gateway import metrics, refusals, unavailable
+from gateway.dispatch import attribution
+from gateway.domain import Call
+from gateway.errors import ModelNotAllowed, UnsupportedFeature
+from gateway.failover import Failover, Leg
+from gateway.metered import MeteredAnswer, Reply, replayed
+from gateway.ways import Refused, may_use, outermost
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from starlette.responses import Response
 
     from billing.ledger import Entry
-    from billing.prices import PriceBook
     from filters.inspector import Detection, Inspector
-    from filters.policy import PolicyBook, ZonePolicy
     from filters.verdict import Verdict
-    from gateway.attempt import Desk
-    from gateway.catalogue import Catalogue, Deployment, Model
-    from gateway.domain import JSON, Caller, ChatRequest
+    from gateway.attempt import Attempt, Desk
+    from gateway.cache import AnswerCache, Cached
+    from gateway.catalogue import Catalogue, Model
+    from gateway.domain import JSON, Caller, ChatRequest, Completion
+    from gateway.errors import GatewayError
+    from gateway.failover import Team
     from gateway.identity import Directory
+    from gateway.reader import Patience
+    from gateway.sidecalls import SideCalls
     from gateway.surfaces.base import Surface
+    from gateway.ways import Way, Ways
 
 INLINE_CHARACTERS: Final = 8 * 1024
 """Bodies larger than this, in bytes, are inspected off the event loop (invariant 10)."""
@@ -67,17 +59,8 @@ class Door:
     render_error: Callable[[GatewayError], bytes]
     client_ip: str = ""
     conversation: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """Where the verdict lets a request go, and what it looks like there."""
-
-    model: Model
-    zones: frozenset[Zone]
-    verdict: Verdict
-    rerouted: bool = False
-    """Another model answers than the one that was asked for."""
+    headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Where side calls name their task, and a client asks for a fresh answer."""
 
 
 class CurrentDirectory(Protocol):
@@ -91,16 +74,15 @@ class Parts:
     catalogue: Catalogue
     directory: CurrentDirectory
     inspector: Inspector
-    policies: PolicyBook
-    prices: PriceBook
+    ways: Ways
+    team: Team
     desk: Desk
     receipt: Callable[[Call, Verdict, str, int], Entry]
     """(call, verdict, model id, attempts) -> the receipt's row."""
-    finding_key: bytes
-    in_house_model: str | None
-    """Where a request goes that only an in-house model may answer; None: it is refused."""
+    side_calls: SideCalls
+    patience: Patience
+    cache: AnswerCache | None
     default_max_output_tokens: int
-    conceal_models: bool = False
 
 
 class Pipeline:
@@ -114,44 +96,66 @@ class Pipeline:
     def models_for(self, caller: Caller) -> tuple[Model, ...]:
         """Return the models that the caller may use."""
         models: Iterable[Model] = self._parts.catalogue.models.values()
-        return tuple(m for m in models if caller.allowed_models is None or m.id in caller.allowed_models)
+        return tuple(model for model in models if may_use(caller, model))
 
     async def answer(self, door: Door, caller: Caller, body: JSON) -> Response:
         """Serve one chat-like request. Raises GatewayError for everything that is not an answer."""
-        call = Call(door.request_id, caller, self._parts.desk.now(), door.surface.NAME, door.client_ip)
+        parts = self._parts
+        call = self._call(door, caller)
         request = door.surface.parse(body)
         model = self._open_model(request.model, caller)
+        model = parts.side_calls.model(call.label, model, caller, parts.catalogue)
         detection = await self._detect(body, door, caller)
-        way = await self._decide(call, model, detection)
-        if way.verdict.body is not body:
-            request = door.surface.parse(way.verdict.body)
-        request = _bounded(request, way.model, self._parts.default_max_output_tokens)
-        return await self._attempt(door, call, request, way)
+        way = await self._first_way(call, model, detection)
+        reply = self._reply(door, call, request, way)
+        if parts.cache is not None and "no-cache" not in door.headers.get("cache-control", ""):
+            key = parts.cache.key(call, way, body)
+            cached = parts.cache.get(key)
+            if cached is not None:
+                await self._record_hit(call, way, request, cached)
+                return replayed(reply, way, cached.completion)
+            reply = dataclasses.replace(reply, keep=self._keeper(parts.cache, key, way))
+        legs = self._legs(door, call, request, way, detection)
+        return MeteredAnswer(reply, Failover(parts.team, call, legs, self._receipts(call), door.size))
 
     async def preview(self, door: Door, caller: Caller, body: JSON) -> dict[str, Any]:
         """Return what the filter would do with a request. Nothing is sent, stored or charged."""
-        call = Call(door.request_id, caller, self._parts.desk.now(), door.surface.NAME, door.client_ip)
+        call = self._call(door, caller)
         model = self._open_model(door.surface.parse(body).model, caller)
         detection = await self._detect(body, door, caller)
-        verdict = self._way(call, model, detection, _zone(model)).verdict
+        way = self._parts.ways.judge(call, model, detection, outermost(model))
+        receipt = way.verdict.receipt
         return {
-            "verdict": verdict.receipt.action.word,
+            "verdict": receipt.action.word,
             "model": model.id,
-            "zone": _zone(model),
-            "grade": verdict.receipt.grade_before,
-            "findings": refusals.found(verdict),
-            "masked": verdict.body,
-            "rules_version": verdict.receipt.rules_version,
-            "policy_version": verdict.receipt.policy_version,
+            "zone": way.judged,
+            "grade": receipt.grade_before,
+            "findings": refusals.found(way.verdict),
+            "masked": way.verdict.body,
+            "rules_version": receipt.rules_version,
+            "policy_version": receipt.policy_version,
         }
+
+    async def count_tokens(self, door: Door, caller: Caller, body: JSON) -> int:
+        """Estimate the input tokens of a request, which is inspected like any other and not sent."""
+        call = self._call(door, caller)
+        request = door.surface.parse(body)
+        model = self._open_model(request.model, caller)
+        way = await self._first_way(call, model, await self._detect(body, door, caller))
+        return await asyncio.to_thread(self._parts.desk.estimator.input_of, way.model.id, request)
+
+    def _call(self, door: Door, caller: Caller) -> Call:
+        task = self._parts.side_calls.task(door.headers)
+        now = self._parts.desk.now()
+        return Call(door.request_id, caller, now, door.surface.NAME, door.client_ip, task)
 
     # --- which model -----------------------------------------------------------------------------
 
     def _open_model(self, model_id: str, caller: Caller) -> Model:
         model = self._parts.catalogue.get(model_id)
         if model is None:
-            raise unknown_model(model_id)
-        if caller.allowed_models is not None and model_id not in caller.allowed_models:
+            raise unavailable.unknown_model(model_id)
+        if not may_use(caller, model):
             raise ModelNotAllowed(
                 f"'{model_id}' 모델은 이 키로 쓸 수 없습니다. 쓸 수 있는 모델: GET /v1/models",
                 f"'{model_id}' is not open to this key. GET /v1/models lists what is.",
@@ -178,129 +182,93 @@ class Pipeline:
         except (Unscannable, DetectorFailed) as failure:
             raise refusals.unfinished(failure) from failure
 
-    async def _decide(self, call: Call, model: Model, detection: Detection) -> Way:
-        """Judge towards the zone of the model; send inside what may not leave, or refuse."""
-        way = self._way(call, model, detection, _zone(model))
-        if way.verdict.action is Action.ROUTE and Zone.EXTERNAL in way.zones:
-            inside = self._inside(model, call.caller)
-            if inside is None:
-                await self._record(call, way, attempts=0)
-                raise refusals.in_house_only(way.verdict, self._in_house_models(call.caller))
-            way = _kept_inside(self._way(call, inside, detection, Zone.IN_HOUSE), model)
-        if way.verdict.action is Action.BLOCK:
-            await self._record(call, way, attempts=0)
-            raise refusals.blocked(way.verdict)
-        return way
-
-    def _way(self, call: Call, model: Model, detection: Detection, zone: Zone) -> Way:
-        policy: ZonePolicy = self._parts.policies.for_(call.caller.unit_path, zone, call.received_at)
+    async def _first_way(self, call: Call, model: Model, detection: Detection) -> Way:
+        """Return where the request may go; a refusal leaves its receipt before it is told."""
         try:
-            verdict = decide(detection, policy, self._parts.finding_key)
-        except FilterRefusal as failure:
-            raise refusals.unfinished(failure) from failure
-        for finding in verdict.findings:
-            metrics.count(metrics.findings, finding.span.type, finding.action.word)
-        metrics.observe(metrics.inspection, seconds=verdict.receipt.elapsed_us / 1_000_000)
-        return Way(model, model.zones if zone is Zone.EXTERNAL else frozenset({zone}), verdict)
+            return self._parts.ways.first(call, model, detection)
+        except Refused as refused:
+            metrics.count(metrics.requests, call.surface, refused.way.verdict.action.word)
+            await self._record(call, refused.way)
+            raise refused.error from None
 
-    def _inside(self, model: Model, caller: Caller) -> Model | None:
-        if Zone.IN_HOUSE in model.zones:
-            return model
-        return next((m for m in self._in_house_models(caller) if m.id == self._parts.in_house_model), None)
-
-    def _in_house_models(self, caller: Caller) -> tuple[Model, ...]:
-        allowed = {m.id for m in self.models_for(caller)}
-        inside = routing.models_inside(self._parts.catalogue, Zone.IN_HOUSE, "chat")
-        return tuple(m for m in inside if m.id in allowed)
-
-    async def _record(self, call: Call, way: Way, *, attempts: int) -> None:
-        """Make the receipt of a refusal durable."""
-        metrics.count(metrics.requests, call.surface, way.verdict.action.word)
-        try:
-            await self._parts.desk.journal.append(
-                (self._parts.receipt(call, way.verdict, way.model.id, attempts),)
-            )
-        except JournalUnavailable as error:
-            raise _ledger_unavailable() from error
+    def _legs(
+        self, door: Door, call: Call, request: ChatRequest, way: Way, detection: Detection
+    ) -> Iterator[Leg]:
+        """Yield the way and then its fallbacks, each with the request as it goes there."""
+        default = self._parts.default_max_output_tokens
+        leg = Leg(way, _bounded(_masked(door, request, way, detection), way.model, default))
+        yield leg
+        for other in self._parts.ways.fallbacks(call, way, detection):
+            yield Leg(other, _bounded(_masked(door, request, other, detection), other.model, default))
 
     # --- the answer ------------------------------------------------------------------------------
 
-    async def _attempt(self, door: Door, call: Call, request: ChatRequest, way: Way) -> Response:
-        """Try the deployments in order until one answers; a stream is committed at its first token."""
-        pick = int(call.request_id[-4:], 16) / 0x10000
-        deployments = routing.choose(way.model, way.zones, pick)
-        last: GatewayError = no_deployment(way.model)
-        for number, deployment in enumerate(deployments, start=1):
-            attempt = self._prepare(call, request, deployment, number)
-            beside = (self._parts.receipt(call, way.verdict, way.model.id, 1),) if number == 1 else ()
-            channels = Channels(way.verdict, self._parts.inspector.engine)
-            serving = Serving(attempt, door.surface, call, channels, _headers(way, attempt))
-            try:
-                if request.stream:
-                    return await MeteredStream.begin(serving, beside, request, door.render_error)
-                return await whole(serving, beside)
-            except UpstreamRejected:
-                raise
-            except UpstreamError as error:
-                last = error
-            except JournalUnavailable as error:
-                raise _ledger_unavailable() from error
-        raise last
-
-    def _prepare(self, call: Call, request: ChatRequest, deployment: Deployment, number: int) -> Attempt:
-        speaking = adapter(deployment.wire)
-        sent = speaking.request(request, deployment)
-        now = self._parts.desk.now()
-        try:
-            quote = self._parts.prices.quote(deployment.price_key, now)
-        except NoPrice as missing:
-            raise ServiceUnavailable(missing.korean, missing.english, code="no_price") from missing
-        most_output = request.max_output_tokens or self._parts.default_max_output_tokens
-        dispatch = Dispatch(
-            attempt_id=self._parts.desk.new_id(),
-            request_id=call.request_id,
-            started_at=now,
-            billing_period=billing_month(now),
-            attribution=_attribution(call, request, deployment),
-            quote=quote,
-            hold_nano_krw=quote.upper_bound(len(sent.body), most_output, request.n),
-            input_bytes=len(sent.body),
-            max_output_tokens=most_output,
-            attempt_no=number,
+    def _reply(self, door: Door, call: Call, request: ChatRequest, way: Way) -> Reply:
+        return Reply(
+            call=call,
+            request=request,
+            surface=door.surface,
+            detector=self._parts.inspector.engine,
+            patience=self._parts.patience,
+            render_error=door.render_error,
+            now=self._parts.desk.now,
+            record=lambda: self._record(call, way),
         )
-        return Attempt(self._parts.desk, dispatch, request, sent, deployment, speaking)
+
+    def _keeper(
+        self, cache: AnswerCache, key: bytes, asked: Way
+    ) -> Callable[[Leg, Attempt, Completion], None]:
+        def keep(leg: Leg, attempt: Attempt, completion: Completion) -> None:
+            if leg.way is asked:  # what a fallback said is not the answer of the model asked for
+                cache.put(key, completion, attempt.dispatch, attempt.deployment)
+
+        return keep
+
+    # --- receipts --------------------------------------------------------------------------------
+
+    def _receipts(self, call: Call) -> Callable[[Way, int], Sequence[Entry]]:
+        """Return what makes the receipt of a verdict; a request's second verdict is `…#1`."""
+
+        def receipt(way: Way, number: int) -> Sequence[Entry]:
+            named = dataclasses.replace(call, request_id=f"{call.request_id}#{number}") if number else call
+            return (self._parts.receipt(named, way.verdict, way.model.id, 1),)
+
+        return receipt
+
+    async def _record(self, call: Call, way: Way, *beside: Entry) -> None:
+        """Make durable the receipt of a request that no provider was asked for."""
+        receipt = self._parts.receipt(call, way.verdict, way.model.id, 0)
+        try:
+            await self._parts.desk.journal.append((receipt, *beside))
+        except JournalUnavailable as error:
+            raise unavailable.ledger_unavailable() from error
+
+    async def _record_hit(self, call: Call, way: Way, request: ChatRequest, cached: Cached) -> None:
+        """Write the row that says an answer was given again, for nothing."""
+        now = self._parts.desk.now()
+        row = Charge.settle(
+            dataclasses.replace(
+                cached.dispatch,
+                attempt_id=self._parts.desk.new_id(),
+                request_id=call.request_id,
+                started_at=now,
+                attribution=attribution(call, request, cached.deployment),
+            ),
+            charge_id=self._parts.desk.new_id(),
+            settled_at=now,
+            outcome=Outcome.SUCCESS,
+            source=UsageSource.NONE,
+            usage=Usage(),
+            kind=Kind.CACHE_HIT,
+            reason=f"answered from the cache; attempt {cached.dispatch.attempt_id} was charged",
+        )
+        await self._record(call, way, row)
 
 
-def _kept_inside(way: Way, asked: Model) -> Way:
-    """Mark a way that leads inside because nothing may leave: its receipt says route."""
-    if way.verdict.action is Action.BLOCK:
-        return way
-    receipt = dataclasses.replace(way.verdict.receipt, action=Action.ROUTE)
-    verdict = dataclasses.replace(way.verdict, action=Action.ROUTE, receipt=receipt)
-    return dataclasses.replace(way, verdict=verdict, rerouted=way.model is not asked)
-
-
-def _zone(model: Model) -> Zone:
-    """Return the zone a model is judged by: outside as soon as one of its deployments is."""
-    return Zone.EXTERNAL if Zone.EXTERNAL in model.zones else Zone.IN_HOUSE
-
-
-def _attribution(call: Call, request: ChatRequest, deployment: Deployment) -> Attribution:
-    caller = call.caller
-    return Attribution(
-        person_id=caller.person_id,
-        key_id=caller.key_id,
-        department_id=caller.department_id,
-        unit_path=caller.unit_path,
-        model_id=deployment.model_id,
-        deployment_id=deployment.id,
-        provider=deployment.provider,
-        upstream_model=deployment.upstream_model,
-        zone=deployment.zone,
-        surface=call.surface,
-        stream=request.stream,
-        via_service=caller.via_service,
-    )
+def _masked(door: Door, request: ChatRequest, way: Way, detection: Detection) -> ChatRequest:
+    """Return the request as the verdict lets it go; parsed anew only where something was masked."""
+    masked = way.verdict.body
+    return request if masked is detection.body else door.surface.parse(masked)
 
 
 def _bounded(request: ChatRequest, model: Model, default: int) -> ChatRequest:
@@ -308,43 +276,3 @@ def _bounded(request: ChatRequest, model: Model, default: int) -> ChatRequest:
     asked = request.max_output_tokens or model.default_max_output_tokens or default
     most = asked if model.max_output_tokens is None else min(asked, model.max_output_tokens)
     return dataclasses.replace(request, model=model.id, max_output_tokens=most)
-
-
-def _headers(way: Way, attempt: Attempt) -> dict[str, str]:
-    headers = {
-        "x-haechi-model": way.model.id,
-        "x-haechi-zone": attempt.deployment.zone,
-        "x-haechi-verdict": way.verdict.action.word,
-    }
-    if way.verdict.receipt.counts:
-        headers["x-haechi-findings"] = ",".join(f"{k}={n}" for k, n in way.verdict.receipt.counts.items())
-    if attempt.dropped:
-        headers["x-haechi-dropped"] = ",".join(attempt.dropped)
-    if attempt.deployment.simulated:
-        headers["x-haechi-simulated"] = "true"
-    return headers
-
-
-def unknown_model(model_id: str) -> UnknownModel:
-    shown = "".join(c if c.isprintable() else "?" for c in model_id[:80])
-    return UnknownModel(
-        f"'{shown}' 모델은 없습니다. 쓸 수 있는 모델: GET /v1/models",
-        f"There is no model '{shown}'. GET /v1/models lists what you may use.",
-        param="model",
-    )
-
-
-def no_deployment(model: Model) -> GatewayError:
-    return ServiceUnavailable(
-        f"'{model.id}' 모델에 지금 쓸 수 있는 배포가 없습니다. 다른 모델을 고르거나 관리자에게 알리세요.",
-        f"'{model.id}' has no deployment that may answer now. Choose another model or ask the administrator.",
-        code="no_deployment",
-    )
-
-
-def _ledger_unavailable() -> LedgerUnavailable:
-    return LedgerUnavailable(
-        "사용 기록을 저장할 수 없어 요청을 보내지 않았습니다. 잠시 뒤 다시 시도하세요.",
-        "Usage cannot be recorded now, so nothing was sent. Try again shortly.",
-        retry_after_s=5,
-    )

@@ -1,6 +1,6 @@
 """The one table: error -> HTTP status, `type`, `code`, and whether a client should try again.
 
-Every error leaves in OpenAI's envelope, `{"error": {"message", "type", "code", "param"}}`, in
+Every error leaves in the envelope of the caller's dialect (OpenAI's, or Anthropic's for /v1/messages), in
 Korean with English behind it; a caller who asks for English (Accept-Language) gets English first.
 `x-should-retry: false` keeps the SDKs from repeating what cannot succeed; upstream trouble is left
 to their own judgement.
@@ -9,15 +9,18 @@ to their own judgement.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import orjson
 from starlette.responses import Response
 
 from gateway import errors as e
+from gateway.surfaces import chat, messages
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+Wrap: TypeAlias = "Callable[[int, Mapping[str, Any]], dict[str, Any]]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ TABLE: Final[dict[type[e.GatewayError], Answer]] = {
     e.ServiceUnavailable: Answer(503, "service_unavailable", "service_unavailable"),
     e.FilterFailed: Answer(503, "service_unavailable", "filter_failed"),
     e.LedgerUnavailable: Answer(503, "service_unavailable", "ledger_unavailable"),
+    e.Overloaded: Answer(503, "service_unavailable", "overloaded", retry=True),
     e.GatewayError: Answer(500, "internal_error", "internal_error"),
 }
 
@@ -68,17 +72,16 @@ def answer_for(error: e.GatewayError) -> Answer:
     return next(TABLE[kind] for kind in type(error).__mro__ if kind in TABLE)
 
 
-def envelope(error: e.GatewayError, accept_language: str = "") -> dict[str, Any]:
+def envelope(error: e.GatewayError, accept_language: str, wrap: Wrap) -> dict[str, Any]:
     answer = answer_for(error)
-    return {
-        "error": {
-            "message": message(error, accept_language),
-            "type": answer.type,
-            "code": error.code or answer.code,
-            "param": error.param,
-            **error.details,
-        }
+    members = {
+        "message": message(error, accept_language),
+        "type": answer.type,
+        "code": error.code or answer.code,
+        "param": error.param,
+        **error.details,
     }
+    return wrap(answer.status, members)
 
 
 def message(error: e.GatewayError, accept_language: str) -> str:
@@ -106,8 +109,9 @@ def _quality(parameters: str) -> float:
         return 0.0
 
 
-def body(error: e.GatewayError, accept_language: str = "") -> bytes:
-    return orjson.dumps(envelope(error, accept_language))
+def body(error: e.GatewayError, accept_language: str = "", wrap: Wrap = chat.error_object) -> bytes:
+    """Render an error in the dialect of `wrap`, a surface's `error_object`."""
+    return orjson.dumps(envelope(error, accept_language, wrap))
 
 
 def headers(error: e.GatewayError) -> dict[str, str]:
@@ -122,9 +126,11 @@ def headers(error: e.GatewayError) -> dict[str, str]:
     return out
 
 
-def response(error: e.GatewayError, request_headers: Mapping[str, str]) -> Response:
+def response(error: e.GatewayError, request_headers: Mapping[str, str], path: str = "") -> Response:
+    """Answer with an error; the dialect follows the address that was asked."""
+    wrap = messages.error_object if path.startswith("/v1/messages") else chat.error_object
     return Response(
-        body(error, request_headers.get("accept-language", "")),
+        body(error, request_headers.get("accept-language", ""), wrap),
         status_code=answer_for(error).status,
         headers=headers(error),
         media_type="application/json",

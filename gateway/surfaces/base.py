@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from billing.usage import Usage
     from gateway.domain import JSON, ChatRequest, Completion, Delta
@@ -43,6 +43,9 @@ class Surface(Protocol):
 
     def parse(self, body: JSON) -> ChatRequest:
         """Read a request body. Raises InvalidRequest or UnsupportedFeature."""
+
+    def error_object(self, status: int, error: Mapping[str, JSON]) -> dict[str, JSON]:
+        """Wrap the members of an error (message, type, code, param, …) as this dialect does."""
 
     def encode(self, completion: Completion, model_id: str, answer_id: str, created: int) -> bytes:
         """Encode a whole answer."""

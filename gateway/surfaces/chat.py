@@ -431,3 +431,11 @@ def _call_fragment(call: ToolCallDelta) -> dict[str, JSON]:
         function["name"] = call.name
     fragment["function"] = function
     return fragment
+
+
+# --- errors --------------------------------------------------------------------------------------
+
+
+def error_object(_status: int, error: Mapping[str, JSON]) -> dict[str, JSON]:
+    """Wrap the members of an error as OpenAI does."""
+    return {"error": dict(error)}
