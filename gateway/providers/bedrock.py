@@ -1,25 +1,19 @@
 """Bedrock Converse and ConverseStream: a ChatRequest into a signed UpstreamRequest.
 
-Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html. botocore is
-used for Signature Version 4 and the binary event stream only, never to connect; it reads the clock,
-which this module otherwise does not. Trap held here: the path is signed as it is sent, so the model id
-is escaped once, and `:` not at all.
+Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html. Pure but for the
+clock that a signature needs (aws.py).
 """
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote
 
 import orjson
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
 
-from gateway.domain import Audio, File, Image, Reasoning, Text, ToolCall, ToolResult, UpstreamRequest
+from gateway.domain import Audio, File, Image, Reasoning, Text, ToolCall, ToolResult
 from gateway.errors import InvalidRequest
-from gateway.providers import failures
+from gateway.providers import aws, failures
 from gateway.providers.bedrock_answers import Decoder
 from gateway.providers.claude import thinking
 from gateway.providers.writing import (
@@ -39,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from gateway.catalogue import Deployment
-    from gateway.domain import JSON, ChatRequest, Message, Part, ResponseFormat, Tool
+    from gateway.domain import JSON, ChatRequest, Message, Part, ResponseFormat, Tool, UpstreamRequest
 
 __all__ = ["Decoder", "error", "request"]
 
@@ -68,32 +62,8 @@ def request(chat: ChatRequest, deployment: Deployment) -> UpstreamRequest:
         additionalModelRequestFields=additional or None,
     )
     body |= own | dict(deployment.options.get("body", {}))
-    return _signed(deployment, _url(chat, deployment), orjson.dumps(body), parameters.dropped())
-
-
-def _url(chat: ChatRequest, deployment: Deployment) -> str:
-    base = deployment.base_url.rstrip("/") or f"https://bedrock-runtime.{deployment.region}.amazonaws.com"
-    verb = "converse-stream" if chat.stream else "converse"
-    return f"{base}/model/{quote(deployment.upstream_model, safe=':')}/{verb}"
-
-
-def _signed(deployment: Deployment, url: str, body: bytes, dropped: tuple[str, ...]) -> UpstreamRequest:
-    """Sign with the credential's keys, or show its Bedrock API key."""
-    credential = deployment.credential
-    headers = {"content-type": "application/json", **deployment.headers}
-    if credential.access_key_id and credential.secret_access_key:
-        keys = Credentials(credential.access_key_id, credential.secret_access_key, credential.session_token)
-        signed = AWSRequest("POST", url, headers=headers, data=body)
-        SigV4Auth(keys, "bedrock", deployment.region or _region_of(url)).add_auth(signed)
-        headers = {name.lower(): value for name, value in signed.headers.items()}
-    elif credential.api_key:
-        headers["authorization"] = f"Bearer {credential.api_key}"
-    return UpstreamRequest("POST", url, headers, body, dropped)
-
-
-def _region_of(url: str) -> str:
-    match = re.search(r"\.([a-z]{2}(?:-[a-z]+)+-\d)\.", url)
-    return match[1] if match else "us-east-1"
+    url = aws.address(deployment, "converse-stream" if chat.stream else "converse")
+    return aws.signed(deployment, url, orjson.dumps(body), parameters.dropped())
 
 
 # --- parameters ----------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from gateway.domain import Audio, File, Image, Reasoning, Text, ToolCall, ToolResult, UpstreamRequest
-from gateway.providers import failures, openai_answers, profiles
+from gateway.providers import failures, openai_answers, profiles, reach
 from gateway.providers.writing import lacking, lacking_part, refuse_hosted
 
 if TYPE_CHECKING:
@@ -48,35 +48,11 @@ def request(chat: ChatRequest, deployment: Deployment) -> UpstreamRequest:
         body["store"] = False
     return UpstreamRequest(
         "POST",
-        _url(deployment),
-        _headers(chat, deployment, profile),
+        reach.address(deployment, "chat/completions"),
+        reach.headers(deployment, profile, "text/event-stream" if chat.stream else "application/json"),
         orjson.dumps(body),
         dropped,
     )
-
-
-# --- where to, and as whom -----------------------------------------------------------------------
-
-
-def _url(deployment: Deployment) -> str:
-    base = deployment.base_url.rstrip("/")
-    version = deployment.options.get("api_version")
-    if version:  # Azure's dated API names the deployment in the path
-        return f"{base}/openai/deployments/{deployment.upstream_model}/chat/completions?api-version={version}"
-    return f"{base}/chat/completions"
-
-
-def _headers(chat: ChatRequest, deployment: Deployment, profile: Profile) -> dict[str, str]:
-    headers = {
-        "content-type": "application/json",
-        "accept": "text/event-stream" if chat.stream else "application/json",
-    }
-    key = deployment.credential.api_key
-    if key and profile.auth == "api-key":
-        headers["api-key"] = key
-    elif key:
-        headers["authorization"] = f"Bearer {key}"
-    return headers | dict(deployment.headers)
 
 
 # --- parameters ----------------------------------------------------------------------------------

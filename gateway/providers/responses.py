@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from gateway.domain import Audio, File, Image, Reasoning, Text, ToolCall, ToolResult, UpstreamRequest
-from gateway.providers import failures, profiles
+from gateway.providers import failures, profiles, reach
 from gateway.providers.responses_answers import Decoder
 from gateway.providers.writing import Parameters, instructions, lacking, lacking_part, present
 
@@ -65,20 +65,9 @@ def request(chat: ChatRequest, deployment: Deployment) -> UpstreamRequest:
         ),
         **_taken(parameters, profile),
     }
-    headers = _headers(chat, deployment, profile)
-    url = f"{deployment.base_url.rstrip('/')}/responses"
+    headers = reach.headers(deployment, profile, "text/event-stream" if chat.stream else "application/json")
+    url = f"{deployment.base_url.rstrip('/')}/responses"  # undated, also at Azure
     return UpstreamRequest("POST", url, headers, orjson.dumps(body), parameters.dropped())
-
-
-def _headers(chat: ChatRequest, deployment: Deployment, profile: Profile) -> dict[str, str]:
-    key = deployment.credential.api_key
-    proof = {"api-key": key} if profile.auth == "api-key" else {"authorization": f"Bearer {key}"}
-    return {
-        "content-type": "application/json",
-        "accept": "text/event-stream" if chat.stream else "application/json",
-        **({name: value for name, value in proof.items() if key and value}),
-        **deployment.headers,
-    }
 
 
 # --- parameters ----------------------------------------------------------------------------------
