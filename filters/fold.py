@@ -245,13 +245,15 @@ def _compatibility_form(character: str) -> str:
 
 
 _PLAIN: Final = _PlainForms()
+_PIECES: Final = re.compile("[\u1100-\u11ff\uffa1-\uffdc\U000e0000-\U000e007f]")
 
 
 def _plain_characters(folded: Folded) -> Folded:
     if not _UNUSUAL.search(folded.text):
         return folded
-    folded = folded.rewritten(list(_composed_hangul(folded.text)))
-    folded = folded.rewritten(list(_untagged(folded.text)))
+    if _PIECES.search(folded.text):
+        folded = folded.rewritten(list(_composed_hangul(folded.text)))
+        folded = folded.rewritten(list(_untagged(folded.text)))
     return folded.rewritten(list(_plain_edits(folded.text)))
 
 
@@ -297,7 +299,7 @@ def _plain_edits(text: str) -> Iterator[Edit]:
 _MARKUP_TRIGGER: Final = re.compile(r"[-0-9A-Z)][ \n]?[*_`~<$\[{]")
 _TAG: Final = r"</?[a-zA-Z][^<>\n]{0,80}+>|<!--[^>]{0,80}?-->"
 _MARKUP: Final = re.compile(
-    rf"(?<=[-0-9A-Z])(?:\*{{1,3}}|_{{2,3}}|~~|`{{1,3}}|{_TAG})(?:\s{{0,2}}(?:\*{{1,3}}|__|~~|`{{1,3}}|{_TAG}))*+(?=[-0-9])"
+    rf"(?=[*_~`<])(?<=[-0-9A-Z])(?:\*{{1,3}}|_{{2,3}}|~~|`{{1,3}}|{_TAG})(?:\s{{0,2}}(?:\*{{1,3}}|__|~~|`{{1,3}}|{_TAG}))*+(?=[-0-9])"
 )
 _CELL: Final = re.compile(r"<(?:/?(?:td|th|tr|li|p|div|dd|dt)|br)\b", re.IGNORECASE)
 

@@ -167,7 +167,7 @@ _IDENTIFIER: Final = re.compile(r"[0-9]{2}|@")
 def _base64(text: str) -> Iterator[Edit]:
     for match in _BASE64.finditer(text):
         row = match.group()
-        if len(row) <= _MAX_ENCODED and not row.islower() and not row.isdecimal():
+        if len(row) <= _MAX_ENCODED and row != row.lower():
             decoded = _from_base64(row) or (_from_base32(row) if _BASE32.fullmatch(row) else "")
             if decoded:
                 yield match.start(), match.end(), decoded

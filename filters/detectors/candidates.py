@@ -52,10 +52,11 @@ class Candidate:
             self._label = label_of(self.text, self.start, self.end)
         return self._label
 
-    def is_called(self, *kinds: str) -> bool:
-        """Whether its own label is one of `kinds`."""
+    @property
+    def called(self) -> str:
+        """The kind of its own label; empty when it has none or another number stands between."""
         label = self.label
-        return label.direct and label.kind in kinds
+        return label.kind if label.direct else ""
 
     @property
     def bare(self) -> bool:
@@ -144,6 +145,11 @@ def _windows(text: str, groups: list[Group]) -> Iterator[Candidate]:
     lengths = [last - first for first, last in groups]
     if max(lengths) <= 2:
         yield from _rows(text, groups, lengths)
+        return
+    if tuple(lengths) in SHAPES and all(
+        text[left[1] : right[0]] in _TIES for left, right in zip(groups, groups[1:], strict=False)
+    ):
+        yield Candidate(text, groups, tuple(lengths), isolated=_free(text, groups[0][0], groups[-1][1]))
         return
     thousands = _thousands_commas(text, groups, lengths)
     breaks = _breaks(text, groups)

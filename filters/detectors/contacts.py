@@ -15,12 +15,15 @@ from filters.spans import EMAIL_ADDRESS, IP_ADDRESS, Span
 
 _LOCAL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9._%+\-]{0,62}[A-Za-z0-9_+\-])?"
 _LABEL: Final = r"(?:[A-Za-z0-9](?:[A-Za-z0-9\-]{0,61}[A-Za-z0-9])?|[가-힣A-Za-z0-9]{1,20})"
-_EMAIL: Final = re.compile(
-    rf"(?<![A-Za-z0-9._%+\-])(?P<local>{_LOCAL})"
-    r"(?P<at>\s?[@＠]\s?|\s?[\[({<]\s?(?:at|AT|골뱅이|앳|@)\s?[\])}>]\s?|\s?(?:골뱅이|앳)\s?|\s(?:at|AT)\s)"
-    rf"(?P<domain>(?:{_LABEL}(?:\s?[\[({{<]\s?(?:dot|DOT|점|닷|\.)\s?[\])}}>]\s?|\s(?:dot|DOT|점|닷)\s|(?<=[a-z])(?:점|닷)|\.))"
-    rf"{{1,5}}[A-Za-z]{{2,18}})(?![A-Za-z0-9\-])"
+_AT: Final = re.compile(
+    r"(?=[@\s\[({<골앳])(?:\s?@\s?|\s?[\[({<]\s?(?:at|AT|골뱅이|앳|@)\s?[\])}>]\s?|\s?(?:골뱅이|앳)\s?|\s(?:at|AT)\s)"
 )
+_LOCAL_BEFORE: Final = re.compile(rf"(?<![A-Za-z0-9._%+\-]){_LOCAL}$")
+_DOMAIN_BEHIND: Final = re.compile(
+    rf"(?:{_LABEL}(?:\s?[\[({{<]\s?(?:dot|DOT|점|닷|\.)\s?[\])}}>]\s?|\s(?:dot|DOT|점|닷)\s|(?<=[a-z])(?:점|닷)|\.))"
+    rf"{{1,5}}[A-Za-z]{{2,18}}(?![A-Za-z0-9\-])"
+)
+_MAX_LOCAL: Final = 66
 
 
 class Emails:
@@ -33,15 +36,18 @@ class Emails:
 
     def find(self, text: str) -> list[Span]:
         spans = []
-        for match in limited(_EMAIL.finditer(text), self.name):
-            plain = match["at"].strip() == "@"
-            spans.append(Span(*match.span(), EMAIL_ADDRESS, 0.95 if plain else 0.75, "email"))
+        for at in limited(_AT.finditer(text), self.name):
+            local = _LOCAL_BEFORE.search(text, max(0, at.start() - _MAX_LOCAL), at.start())
+            domain = _DOMAIN_BEHIND.match(text, at.end()) if local is not None else None
+            if local is not None and domain is not None:
+                score = 0.95 if at.group().strip() == "@" else 0.75
+                spans.append(Span(local.start(), domain.end(), EMAIL_ADDRESS, score, "email"))
         return spans
 
 
-_OCTET: Final = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
-_IPV4: Final = re.compile(rf"(?<![0-9A-Za-z.\-])(?:{_OCTET}\.){{3}}{_OCTET}(?![0-9]|\.[0-9]|-[0-9])")
-_IPV6: Final = re.compile(r"(?<![0-9A-Za-z:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![0-9A-Za-z:.])")
+_IPV4: Final = re.compile(r"(?<![0-9A-Za-z.\-])[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(?![0-9]|\.[0-9]|-[0-9])")
+_IPV6: Final = re.compile(r"(?=[0-9A-Fa-f:])(?<![0-9A-Za-z:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![0-9A-Za-z:.])")
+_COLONS: Final = re.compile(r":[0-9A-Fa-f]{0,4}:")
 _IP_LABEL: Final = re.compile(r"(?i)(?<![a-z])ip(?![a-z])|아이피|서버|접속|주소|대역|호스트|게이트웨이|방화벽|host|server|gateway|dns")
 _VERSION_LABEL: Final = re.compile(r"(?i)(?:ver(?:sion)?|버전|판|릴리스|release|펌웨어|v)[\s.:]*$|조항|항목|절\s*$")
 
@@ -54,7 +60,8 @@ class IpAddresses:
 
     def find(self, text: str) -> list[Span]:
         spans = [span for match in limited(_IPV4.finditer(text), self.name) if (span := _ipv4(text, match)) is not None]
-        spans += [span for match in limited(_IPV6.finditer(text), self.name) if (span := _ipv6(match)) is not None]
+        if _COLONS.search(text):
+            spans += [span for match in limited(_IPV6.finditer(text), self.name) if (span := _ipv6(match)) is not None]
         return spans
 
 

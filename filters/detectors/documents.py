@@ -78,7 +78,7 @@ _UNCLEAR: Final = "서고도로보소오조구무부수주사하호"
 """These also end ordinary words (10조, 12로, 5부): they need the label or the glued form."""
 
 _PLATE: Final = re.compile(
-    rf"(?<![0-9가-힣A-Za-z])(?:(?P<region>{_REGION})\s?)?(?P<series>[0-9]{{2,3}})(?P<gap>[-\s]?)(?P<use>[{_CLEAR}{_UNCLEAR}])"
+    rf"(?=[0-9서부대인광울세경강충전제])(?<![0-9가-힣A-Za-z])(?:(?P<region>{_REGION})\s?)?(?P<series>[0-9]{{2,3}})(?P<gap>[-\s]?)(?P<use>[{_CLEAR}{_UNCLEAR}])"
     r"(?P<space>[-\s]?)(?P<number>[0-9](?:[-\s.]?[0-9]){3})(?P<unit>[0-9]|[-.,][0-9]|\s?(?:년|원|만|억|조|명|건|개|㎡|호|번지|점|%))?"
 )
 _PLATE_LABEL: Final = re.compile(r"차량|차\s?번호|자동차|번호판|주차|승용|승합|화물|택시|버스|운행|견인|과태료|차주|[Vv]ehicle|[Cc]ar")
@@ -113,7 +113,7 @@ _BIRTH_LABEL: Final = (
     r"(?:생\s?년\s?월\s?일|출생\s?(?:일|연월일|년월일)|생일|출생|탄생일|(?i:date\s?of\s?birth|birth\s?(?:date|day)|d\.?o\.?b\.?|born(?:\son)?))"
 )
 _BORN_ON: Final = re.compile(
-    rf"{_BIRTH_LABEL}(?P<gap>[^0-9\n가-힣]{{0,6}}(?:(?:은|는|이|가|이며|및|정보|양력|음력)[^0-9\n가-힣]{{0,4}}){{0,2}}\n?)(?<![0-9])(?:{_DATE})(?![0-9]|-[0-9])"
+    rf"(?=[생출탄dDbB]){_BIRTH_LABEL}(?P<gap>[^0-9\n가-힣]{{0,6}}(?:(?:은|는|이|가|이며|및|정보|양력|음력)[^0-9\n가-힣]{{0,4}}){{0,2}}\n?)(?<![0-9])(?:{_DATE})(?![0-9]|-[0-9])"
 )
 _BORN: Final = re.compile(r"(?<=[0-9일.)\s])(?:생(?![가-힣])|생(?:으로|인|이|입|임|의)|출생(?!률|아|신고|연도|율))")
 _DATE_BEFORE: Final = re.compile(rf"(?<![0-9])(?:{_DATE})\s?\.?\)?\s?$")

@@ -15,14 +15,15 @@ from filters.spans import SECURITY_MARKING, Span
 
 _GRADE: Final = r"(?:[ⅠⅡⅢ]|I{1,3}|[1-3]|일|이|삼)\s?급\s?비\s?밀"
 _WORD: Final = re.compile(
-    rf"(?P<secret>(?:제\s?)?{_GRADE}|군사\s?비밀|국가\s?비밀|극비|(?i:top\s?secret))"
+    rf"(?=[제ⅠⅡⅢI123일이삼군국극비SsTt대對对Cc부내관외무결미검공발엠Ee])(?:(?P<secret>(?:제\s?)?{_GRADE}|군사\s?비밀|국가\s?비밀|극비|(?i:top\s?secret))"
     r"|(?P<bare>(?<![가-힣])비\s?밀(?![가-힣])|(?<![A-Z])SECRET(?![A-Z]))"
     r"|(?P<confidential>대\s?외\s?비(?:\s?\(?[對对]外秘\)?)?|[對对]外秘|(?i:confidential))"
     r"|(?P<closed>(?:부분\s?)?비\s?공\s?개(?:\s?(?:문서|자료|대상\s?정보|대상|정보)(?![가-힣]{2}))?)"
     r"|(?P<internal>내부\s?(?:검토|보고|참고|회람|업무|열람)\s?용|내부\s?(?:검토|참고|보고|업무|회의)\s?자료|대내\s?한정|대외\s?주의"
     r"|관계자\s?외\s?열람\s?금지|(?:외부|대외)\s?(?:유출|공개|반출|배포)\s?금지|무단\s?(?:유출|배포)\s?금지|(?i:internal\s(?:use\s)?only))"
-    r"|(?P<draft>결재\s?전(?:\s?문서)?|미\s?결재|결재\s?진행\s?중|검토\s?중\s?문서|공표\s?전(?:\s?자료)?|발표\s?전\s?자료|엠바고|(?i:embargo(?:ed)?))"
+    r"|(?P<draft>결재\s?전(?:\s?문서)?|미\s?결재|결재\s?진행\s?중|검토\s?중\s?문서|공표\s?전(?:\s?자료)?|발표\s?전\s?자료|엠바고|(?i:embargo(?:ed)?)))"
 )
+"""The look-ahead names every first character, so that a scan passes over the others at once."""
 _NAMES: Final = {
     "secret": "급비밀",
     "bare": "급비밀",

@@ -64,9 +64,9 @@ def resident(candidate: Candidate) -> Span | None:
 
 
 def _resident(candidate: Candidate, digits: str) -> Span | None:
-    if not checksums.is_birth_date(digits) or candidate.is_called("corp"):
+    if not checksums.is_birth_date(digits) or candidate.called == "corp":
         return None
-    if candidate.lengths != (6, 7) and candidate.is_called("account", "licence", "health", "card"):
+    if candidate.lengths != (6, 7) and candidate.called in {"account", "licence", "health", "card"}:
         return None
     foreign = digits[6] in "5678"
     valid = checksums.frn_valid(digits) if foreign else checksums.rrn_valid(digits)
@@ -78,12 +78,12 @@ def _resident(candidate: Candidate, digits: str) -> Span | None:
 
 
 def _resident_score(candidate: Candidate, digits: str, *, valid: bool) -> float:
-    if candidate.is_called("rrn", "frn"):
+    if candidate.called in {"rrn", "frn"}:
         return 0.95
     plausible = _EARLIEST_BIRTH <= checksums.birth_year(digits) <= _LATEST_BIRTH
     if not plausible and candidate.lengths != (6, 7):
         return 0.0
-    harmless = candidate.is_called(HARMLESS) or candidate.money
+    harmless = candidate.called == HARMLESS or candidate.money
     if candidate.lengths == (6, 7) and candidate.tight:
         return _written_form_score(candidate, plausible=plausible, trusted=valid or not harmless)
     if candidate.money or not candidate.isolated:
@@ -99,7 +99,7 @@ def _resident_score(candidate: Candidate, digits: str, *, valid: bool) -> float:
 
 def _written_form_score(candidate: Candidate, *, plausible: bool, trusted: bool) -> float:
     """YYMMDD-SXXXXXX with its hyphen: nothing else is written like this but corporate numbers."""
-    if candidate.digits[6] in "09" and not candidate.is_called(IDENTITY) and not plausible:
+    if candidate.digits[6] in "09" and candidate.called != IDENTITY and not plausible:
         return 0.0 if checksums.corp_valid(candidate.digits) else 0.5
     if not trusted:
         return 0.0 if not plausible else 0.55
@@ -111,7 +111,7 @@ def _resident_backwards(candidate: Candidate) -> Span | None:
     if not checksums.is_birth_date(digits) or not _EARLIEST_BIRTH <= checksums.birth_year(digits) <= _LATEST_BIRTH:
         return None
     mirrored = candidate.lengths == (7, 6) and candidate.tight and candidate.isolated
-    if not mirrored and not candidate.is_called("rrn", "frn"):
+    if not mirrored and candidate.called not in {"rrn", "frn"}:
         return None
     kind, rule = (KR_FRN, "kr_frn_reversed") if digits[6] in "5678" else (KR_RRN, "kr_rrn_reversed")
     return _span(candidate, kind, 0.7, rule)
@@ -120,10 +120,10 @@ def _resident_backwards(candidate: Candidate) -> Span | None:
 def corporate(candidate: Candidate) -> Span | None:
     """법인등록번호: by its label whatever its check digit, or by form and check digit."""
     valid = checksums.corp_valid(candidate.digits)
-    if candidate.is_called("corp"):
+    if candidate.called == "corp":
         return _span(candidate, KR_CORP_NO, 0.96 if valid else 0.88, "kr_corp_no")
     written = candidate.lengths == (6, 7) and candidate.tight and candidate.isolated
-    if not written or not valid or candidate.is_called(HARMLESS, "rrn", "frn"):
+    if not written or not valid or candidate.called in {HARMLESS, "rrn", "frn"}:
         return None
     registry = candidate.digits[:2] in _REGISTRIES and candidate.digits[4:6] in _CORPORATE_KINDS
     if registry or not checksums.is_birth_date(candidate.digits):
@@ -143,12 +143,12 @@ _CARD_FORMS: Final = frozenset({(4, 4, 4, 4), (16,), (15,), (4, 6, 5), (14,), (4
 def card(candidate: Candidate) -> Span | None:
     """Payment cards: Luhn by form, or the label `카드` with any check digit."""
     digits = candidate.digits
-    called = candidate.is_called("card")
-    if candidate.counted or candidate.is_called("phone", "customs", "licence", "brn"):
+    called = candidate.called == "card"
+    if candidate.counted or candidate.called in {"phone", "customs", "licence", "brn"}:
         return None
     if candidate.thousands and not (called and checksums.luhn_valid(digits)):
         return None
-    if candidate.lengths != (4, 4, 4, 4) and candidate.is_called("account"):
+    if candidate.lengths != (4, 4, 4, 4) and candidate.called == "account":
         return None
     if checksums.luhn_valid(digits) and _issuer_fits(digits):
         return _valid_card(candidate, called=called)
@@ -157,7 +157,7 @@ def card(candidate: Candidate) -> Span | None:
     if called and checksums.luhn_valid(digits[::-1]):
         return _span(candidate, CREDIT_CARD, 0.7, "card_reversed")
     grouped = candidate.lengths == (4, 4, 4, 4) and candidate.tight and candidate.isolated
-    if grouped and digits[0] in "3456" and not candidate.is_called(HARMLESS):
+    if grouped and digits[0] in "3456" and candidate.called != HARMLESS:
         return _span(candidate, CREDIT_CARD, 0.6, "card")
     return None
 
@@ -168,8 +168,8 @@ def _valid_card(candidate: Candidate, *, called: bool) -> Span | None:
     if not candidate.isolated or _years(candidate):
         return None
     if candidate.lengths in {(4, 4, 4, 4), (4, 6, 5), (4, 6, 4)}:
-        return _span(candidate, CREDIT_CARD, 0.7 if candidate.is_called(HARMLESS) else 0.9, "card")
-    if candidate.is_called(HARMLESS) or len(candidate.digits) not in {14, 15, 16}:
+        return _span(candidate, CREDIT_CARD, 0.7 if candidate.called == HARMLESS else 0.9, "card")
+    if candidate.called == HARMLESS or len(candidate.digits) not in {14, 15, 16}:
         return None
     return _span(candidate, CREDIT_CARD, 0.85 if candidate.bare or candidate.spread else 0.6, "card")
 
@@ -210,16 +210,16 @@ def business(candidate: Candidate) -> Span | None:
 
 
 def _business_score(candidate: Candidate, lengths: tuple[int, ...], *, valid: bool, backwards: bool) -> float:
-    if candidate.is_called("brn"):
+    if candidate.called == "brn":
         if backwards:
             return 0.7 if valid or candidate.lengths == lengths else 0.0
         return 0.95 if valid else 0.9
-    if backwards or candidate.is_called("account", "phone", "health", "licence") or candidate.money:
+    if backwards or candidate.called in {"account", "phone", "health", "licence"} or candidate.money:
         return 0.0
     if candidate.lengths == lengths and candidate.tight and candidate.isolated:
         if valid:
             return 0.9
-        return 0.0 if candidate.is_called(HARMLESS) else 0.75
+        return 0.0 if candidate.called == HARMLESS else 0.75
     if candidate.lengths == lengths and candidate.blank:
         return 0.6 if valid else 0.0
     return 0.55 if valid and candidate.spread else 0.0
@@ -240,10 +240,10 @@ def licence(candidate: Candidate) -> Span | None:
     for digits, lengths in ((candidate.digits, (2, 2, 6, 2)), (candidate.digits[::-1], (2, 6, 2, 2))):
         if len(digits) != 12 or not _region(digits):
             continue
-        if candidate.is_called("licence"):
+        if candidate.called == "licence":
             return _span(candidate, KR_DRIVER_LICENSE, 0.95, "kr_driver_license")
         written = candidate.lengths == lengths and candidate.tight and candidate.isolated
-        if written and not candidate.is_called(HARMLESS, "account"):
+        if written and candidate.called not in {HARMLESS, "account"}:
             return _span(candidate, KR_DRIVER_LICENSE, 0.8, "kr_driver_license")
     return _labelled_licence(candidate)
 
@@ -254,7 +254,7 @@ def _region(digits: str) -> bool:
 
 def _labelled_licence(candidate: Candidate) -> Span | None:
     """Mistyped or regrouped licence numbers right behind their label."""
-    if not candidate.is_called("licence") or is_phone_form(candidate) or _is_date(candidate):
+    if candidate.called != "licence" or is_phone_form(candidate) or _is_date(candidate):
         return None
     regrouped = candidate.tight and len(candidate.lengths) >= 3
     if regrouped or (len(candidate.digits) == 12 and (candidate.bare or candidate.spread)):
@@ -264,7 +264,7 @@ def _labelled_licence(candidate: Candidate) -> Span | None:
 
 def health_insurance(candidate: Candidate) -> Span | None:
     """건강보험증 번호: 8 to 15 digits in any grouping, only behind its label."""
-    if not candidate.is_called("health") or candidate.money or is_phone_form(candidate) or _is_date(candidate):
+    if candidate.called != "health" or candidate.money or is_phone_form(candidate) or _is_date(candidate):
         return None
     if candidate.lengths == (6, 7) and checksums.is_birth_date(candidate.digits):
         return None
@@ -275,7 +275,7 @@ def health_insurance(candidate: Candidate) -> Span | None:
 
 def account(candidate: Candidate) -> Span | None:
     """계좌번호: no check digit and a grouping per bank, so a bank or 계좌 must stand beside it."""
-    if not candidate.is_called("account") or candidate.money or is_phone_form(candidate) or _is_date(candidate):
+    if candidate.called != "account" or candidate.money or is_phone_form(candidate) or _is_date(candidate):
         return None
     if not 9 <= len(candidate.digits) <= 16 or (candidate.blank and not candidate.spread and len(candidate.lengths) > 4):
         return None

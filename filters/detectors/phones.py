@@ -45,9 +45,9 @@ def phone(candidate: Candidate) -> Span | None:
         return _phone(candidate, _landline_score(candidate), "landline")
     if _NATIONAL.fullmatch(digits):
         return _phone(candidate, _national_score(candidate), "national")
-    if candidate.is_called("phone") and _MOBILE.fullmatch(digits[::-1]):
+    if candidate.called == "phone" and _MOBILE.fullmatch(digits[::-1]):
         return _phone(candidate, 0.65, "mobile")
-    if candidate.is_called("phone") and candidate.lengths == (4, 4) and candidate.tight and candidate.isolated:
+    if candidate.called == "phone" and candidate.lengths == (4, 4) and candidate.tight and candidate.isolated:
         return _phone(candidate, 0.6, "landline")
     return None
 
@@ -73,21 +73,21 @@ def _national_form(candidate: Candidate) -> str:
 
 
 def _mobile_score(candidate: Candidate) -> float:
-    if candidate.is_called("phone"):
+    if candidate.called == "phone":
         return 0.95
     if not candidate.isolated:
         return 0.0
     if candidate.lengths in _GROUPINGS or candidate.spread:
-        return 0.7 if candidate.is_called(HARMLESS) else 0.9
+        return 0.7 if candidate.called == HARMLESS else 0.9
     if candidate.bare:
-        return 0.0 if candidate.is_called(HARMLESS) else 0.8
+        return 0.0 if candidate.called == HARMLESS else 0.8
     return 0.55 if candidate.tight else 0.0
 
 
 def _landline_score(candidate: Candidate) -> float:
-    if candidate.is_called("phone"):
+    if candidate.called == "phone":
         return 0.9 if candidate.lengths in _GROUPINGS or candidate.bare or candidate.spread else 0.0
-    if not candidate.isolated or candidate.is_called(HARMLESS, "brn", "account", "licence", "health"):
+    if not candidate.isolated or candidate.called in {HARMLESS, "brn", "account", "licence", "health"}:
         written = candidate.lengths in _GROUPINGS and not candidate.blank and candidate.isolated
         return 0.6 if written else 0.0
     if candidate.lengths in _GROUPINGS:
@@ -96,12 +96,12 @@ def _landline_score(candidate: Candidate) -> float:
 
 
 def _national_score(candidate: Candidate) -> float:
-    if candidate.is_called("phone"):
+    if candidate.called == "phone":
         return 0.9
     years = 1000 <= int(candidate.digits[4:8]) <= 2100
     if candidate.lengths != (4, 4) or not candidate.tight or not candidate.isolated or years:
         return 0.0
-    return 0.0 if candidate.is_called(HARMLESS) or candidate.separators[0].strip() != "-" else 0.7
+    return 0.0 if candidate.called == HARMLESS or candidate.separators[0].strip() != "-" else 0.7
 
 
 def _phone(candidate: Candidate, score: float, rule: str) -> Span | None:

@@ -116,19 +116,19 @@ def _key_end(text: str, start: int) -> int:
 
 _VALUE: Final = r"[A-Za-z0-9!@#$%^&*+_~./=?\-]"
 _URL: Final = re.compile(
-    r"(?<![A-Za-z0-9])(?:jdbc:[a-z0-9]{2,20}:[^\s\"'<>가-힣]{6,300}"
+    r"(?=[jpmraosfhl])(?<![A-Za-z0-9])(?:jdbc:[a-z0-9]{2,20}:[^\s\"'<>가-힣]{6,300}"
     r"|(?:postgres(?:ql)?|mysql|mariadb|mongodb(?:\+srv)?|rediss?|amqps?|mssql|oracle|s?ftp|smb|ldaps?|https?|ssh)(?:\+[a-z0-9]{2,12})?"
     r"://[^\s:@/\"'<>]{0,64}:[^\s@/\"'<>]{1,128}@[^\s\"'<>가-힣]{2,200})"
 )
 _ASSIGNED: Final = re.compile(
-    r"(?:(?i:key|secret|token|session_?id|api_?key)|서비스\s?키|[가-힣Ii]\s?키|토큰|시크릿)(?:\s?\((?:[A-Za-z]{4,10})\))?(?:\s?값)?"
+    r"(?=[kKsStT키토시])(?:(?i:key|secret|token|session_?id)|(?<=[가-힣Ii])키|(?<=[가-힣Ii]\s)키|토큰|시크릿)(?:\s?\((?:[A-Za-z]{4,10})\))?(?:\s?값)?"
     r"[\"'`]?\s{0,3}(?:[:=]|=>|은|는|이|가)\s{0,3}(?:Bearer\s)?[\"'`]?(?P<value>[A-Za-z0-9+/=_\-.%!@#$^&*~]{12,512})"
 )
 """Whatever a name ends in, `serviceKey`, `client_secret` or `인증키`, its last word is what counts."""
 
-_BEARER: Final = re.compile(r"(?i:authorization|proxy-authorization)[\"']?\s?[:=]\s?[\"']?(?:(?i:bearer|basic|token)\s+)?(?P<value>[A-Za-z0-9+/=_\-.~]{12,2000})")
+_BEARER: Final = re.compile(r"(?=[aApP])(?i:authorization|proxy-authorization)[\"']?\s?[:=]\s?[\"']?(?:(?i:bearer|basic|token)\s+)?(?P<value>[A-Za-z0-9+/=_\-.~]{12,2000})")
 _IDENTITY_HASH: Final = re.compile(
-    r"(?<![A-Za-z])(?:CI|DI|연계\s?정보|중복\s?가입\s?확인\s?정보)(?:\s?\([A-Z가-힣 ]{2,12}\))?(?:\s?값)?\s?(?:[:=]|은|는)?\s?[\"']?(?P<value>[A-Za-z0-9+/]{86}==|[A-Za-z0-9+/]{62,64}={0,2})(?![A-Za-z0-9+/=])"
+    r"(?=[CD연중])(?<![A-Za-z])(?:CI|DI|연계\s?정보|중복\s?가입\s?확인\s?정보)(?:\s?\([A-Z가-힣 ]{2,12}\))?(?:\s?값)?\s?(?:[:=]|은|는)?\s?[\"']?(?P<value>[A-Za-z0-9+/]{86}==|[A-Za-z0-9+/]{62,64}={0,2})(?![A-Za-z0-9+/=])"
 )
 
 
@@ -137,21 +137,20 @@ class Credentials:
 
     name = "credentials"
     gates = (
-        r"jdbc:|://[^\s:@/]*:[^\s@/]*@|(?i:key|secret|token|session_?id|authorization)|키|토큰|시크릿|연계\s?정보|중복\s?가입|\b(?:CI|DI)\b",
+        r"jdbc:|://[^\s:@/]*:[^\s@/]*@|(?i:key|secret|token|session_?id|authorization)[^가-힣\n]|(?:키|토큰|시크릿)(?:[^가-힣]|값|은|는|이|가)|연계\s?정보|중복\s?가입|\b(?:CI|DI)\b",
     )
 
     def find(self, text: str) -> list[Span]:
-        spans = [Span(*match.span(), SECRET, 0.95, "secret_connection", "connection") for match in limited(_URL.finditer(text), self.name)]
-        spans += [
-            Span(*match.span("value"), SECRET, 0.9, "secret_assigned", "key")
-            for pattern in (_ASSIGNED, _BEARER)
-            for match in limited(pattern.finditer(text), self.name)
-            if _is_random(match["value"])
-        ]
-        spans += [
-            Span(*match.span("value"), SECRET, 0.9, "kr_connecting_information", "ci")
-            for match in limited(_IDENTITY_HASH.finditer(text), self.name)
-        ]
+        spans: list[Span] = []
+        if "://" in text or "jdbc:" in text:
+            for match in limited(_URL.finditer(text), self.name):
+                spans.append(Span(*match.span(), SECRET, 0.95, "secret_connection", "connection"))
+        for pattern in (_ASSIGNED, _BEARER):
+            for match in limited(pattern.finditer(text), self.name):
+                if _is_random(match["value"]):
+                    spans.append(Span(*match.span("value"), SECRET, 0.9, "secret_assigned", "key"))
+        for match in limited(_IDENTITY_HASH.finditer(text), self.name):
+            spans.append(Span(*match.span("value"), SECRET, 0.9, "kr_connecting_information", "ci"))
         return spans
 
 
