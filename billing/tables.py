@@ -172,7 +172,21 @@ writers = Table(
 )
 """One row per slot: `seq` and `mac` are the head of its chain; no dispatch below `low_seq` is open."""
 
-INSERT_ONLY: Final = (dispatches, charges, lines, quotes)
+seals = Table(
+    "ledger_seal",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("sealed_at_us", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("heads", Text, nullable=False),
+    Column("root", Text, nullable=False),
+    Column("previous", Text, nullable=False),
+    Column("key_version", Integer, nullable=False),
+    Column("signature", Text, nullable=False),
+)
+"""Signed heads of all chains, one row an hour in which something was written; see billing.seals."""
+
+INSERT_ONLY: Final = (dispatches, charges, lines, quotes, seals)
 
 
 def insert_only_ddl(table: str, dialect: str) -> tuple[str, ...]:

@@ -12,8 +12,10 @@ from billing.store.reports import (
     savings,
     usage_report,
 )
+from billing.store.seal_checks import Problem
+from billing.store.sealing import export_seals, make_seal
 from billing.store.sink import LedgerSink
-from billing.store.verification import Problem, VerifyReport, verify
+from billing.store.verification import VerifyReport, verify
 
 __all__ = [
     "Checkpointer",
@@ -24,6 +26,8 @@ __all__ = [
     "UsageRow",
     "VerifyReport",
     "charges_of",
+    "export_seals",
+    "make_seal",
     "months_with_charges",
     "open_dispatches",
     "open_engine",

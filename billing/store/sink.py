@@ -15,6 +15,7 @@ from sqlalchemy import Table, select, update
 from sqlalchemy.exc import (
     DatabaseError,
     DBAPIError,
+    IntegrityError,
     InterfaceError,
     InternalError,
     OperationalError,
@@ -35,10 +36,12 @@ from billing.ledger import (
     chain,
 )
 from billing.periods import to_us
+from billing.seals import EVERY_US
 from billing.store import slots
 from billing.store.adoption import adopt_attempts, adopt_slot
 from billing.store.engine import Checkpointer, writing
 from billing.store.rows import CHARGE_SELECT, DISPATCH_SELECT, charge_of_attempt, correction_of, read_lines
+from billing.store.sealing import seal_if_due
 from billing.store.statements import insert_rows
 from billing.tables import charges, dispatches, lines, quotes, writers
 
@@ -102,6 +105,7 @@ class LedgerSink:
         self._head: slots.Head | None = None
         self._open: dict[str, int] = {}
         self._known_quotes: set[str] = set()
+        self._sealed_hour = 0
 
     @property
     def slot(self) -> int | None:
@@ -125,13 +129,14 @@ class LedgerSink:
             return self._guarded(lambda connection: self._write(connection, group))
 
     def tick(self) -> None:
-        """Beat, and adopt writers that died. Raises SinkUnavailable."""
+        """Beat, adopt writers that died, seal once an hour. Raises SinkUnavailable."""
         try:
             self._guarded(self._beat)
         except slots.Fenced:
             self._lose_slot()
             self._guarded(self._take_slot)
         self._guarded(self._adopt_dead)
+        self._guarded(self._seal)
 
     def adopt(self, attempt_ids: Sequence[str]) -> int:
         """Charge attempts by estimate where they have no charge. Raises SinkUnavailable."""
@@ -177,6 +182,19 @@ class LedgerSink:
                         update(writers).where(writers.c.slot == row.slot).values(low_seq=writers.c.seq + 1)
                     )
                     log.warning("ledger_writer_adopted", extra={"slot": row.slot, "attempts": len(records)})
+
+    def _seal(self, connection: Connection) -> None:
+        now_us = to_us(self._clock())
+        if now_us // EVERY_US == self._sealed_hour:
+            return
+        try:
+            with connection.begin():
+                seal = seal_if_due(connection, self._key, self._key_version, now_us)
+        except IntegrityError:  # another writer made it in the same moment
+            seal = None
+        self._sealed_hour = now_us // EVERY_US
+        if seal is not None:
+            log.info("ledger_sealed", extra={"number": seal.number, "root": seal.root})
 
     def _beat(self, connection: Connection) -> None:
         with connection.begin():

@@ -31,12 +31,16 @@ from billing.ledger import (
 )
 from billing.quotes import document_id
 from billing.store.rows import CHARGE_SELECT, DISPATCH_SELECT, LINE_SELECT
+from billing.store.seal_checks import Problem, missing_places, seal_problems, sealed_places
+from billing.store.sealing import read_seals
 from billing.tables import charges, dispatches, lines, quotes, writers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from sqlalchemy import Engine, Table
+
+    from billing.seals import Seal
 
 MOST_PROBLEMS: Final = 1_000
 """A ledger with more has one cause: the wrong key, or a restored copy."""
@@ -44,17 +48,6 @@ MOST_PROBLEMS: Final = 1_000
 _AMOUNT: Final = CHARGE_COLUMNS.index("amount_nano_krw")
 _LINE_AMOUNT: Final = LINE_COLUMNS.index("amount_nano_krw")
 _CHAIN: Final = ("slot", "epoch", "seq", "key_version", "mac")
-
-
-class Problem(NamedTuple):
-    """`what`: changed, removed, reordered, inserted, head, quote, total, orphan_line, unknown_key."""
-
-    what: str
-    table: str
-    row_id: str
-    slot: int
-    seq: int
-    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +60,9 @@ class VerifyReport:
     open: int
     total_nano_krw: int
     problems: tuple[Problem, ...]
+    seals: int = 0
+    root: str = ""
+    """Merkle root of the last seal."""
 
     @property
     def ok(self) -> bool:
@@ -89,20 +85,27 @@ class _Suspect(NamedTuple):
     previous: bytes
 
 
-def verify(engine: Engine, keys: bytes | Mapping[int, bytes]) -> VerifyReport:
-    """Verify every chain. `keys`: by version, or the one key of version 1. Reads only, in one snapshot."""
+def verify(engine: Engine, keys: bytes | Mapping[int, bytes], exported: Sequence[Seal] = ()) -> VerifyReport:
+    """Verify every chain and every seal. Reads only, in one snapshot.
+
+    `keys`: by version, or the one key of version 1. `exported`: seals that were kept elsewhere; the
+    ledger must still hold what they name.
+    """
     by_version = {1: keys} if isinstance(keys, bytes) else dict(keys)
     with engine.connect() as connection:
         if connection.dialect.name == "postgresql":
             connection = connection.execution_options(isolation_level="REPEATABLE READ")  # noqa: PLW2901 - same one
         with connection.begin():
-            return _Walk(connection, by_version).report()
+            return _Walk(connection, by_version, exported).report()
 
 
 class _Walk:
-    def __init__(self, connection: Connection, keys: Mapping[int, bytes]) -> None:
+    def __init__(self, connection: Connection, keys: Mapping[int, bytes], exported: Sequence[Seal]) -> None:
         self._connection = connection
         self._keys = keys
+        self._seals = read_seals(connection)
+        self._exported = exported
+        self._sealed = sealed_places([*self._seals, *exported])
         self._problems: list[Problem] = []
         self._suspects: list[_Suspect] = []
         self._previous_macs: dict[tuple[int, int], bytes] = {}
@@ -118,16 +121,28 @@ class _Walk:
         self._name_suspects()
         self._check_quotes()
         self._check_orphan_lines()
+        self._problems += seal_problems(self._seals, self._exported, self._keys)
+        self._problems += missing_places(self._sealed)
         settled = self._connection.execute(select(charges.c.attempt_id).where(charges.c.kind == Kind.CHARGE))
         open_count = self._dispatches - sum(1 for _ in settled)
         problems = tuple(sorted(self._problems, key=lambda p: (p.slot, p.seq))[:MOST_PROBLEMS])
-        return VerifyReport(self._rows, len(last), self._charges, max(0, open_count), self._total, problems)
+        return VerifyReport(
+            rows=self._rows,
+            slots=len(last),
+            charges=self._charges,
+            open=max(0, open_count),
+            total_nano_krw=self._total,
+            problems=problems,
+            seals=len(self._seals),
+            root=self._seals[-1].root if self._seals else "",
+        )
 
     def _slot(self, slot: int, rows: Iterator[_ChainedRow]) -> tuple[int, bytes]:
         """Follow one chain; go on from the stored HMAC after a bad row, so that it is named alone."""
         seq, mac = 0, GENESIS
         for row in rows:
             self._count(row)
+            self._check_sealed(row)
             if row.seq != seq + 1:
                 self._missing(slot, seq + 1, row.seq - 1)
                 seq = row.seq
@@ -150,6 +165,12 @@ class _Walk:
             self._problem(
                 "total", row, "금액이 내역의 합과 다릅니다 / the amount is not the sum of its lines"
             )
+
+    def _check_sealed(self, row: _ChainedRow) -> None:
+        place = self._sealed.pop((row.slot, row.seq), None)
+        if place is not None and place.mac != row.mac.hex():
+            message = f"봉인 {place.seal}의 내용과 다릅니다 / not the row that seal {place.seal} names"
+            self._problem("sealed", row, message)
 
     def _holds(self, row: _ChainedRow, previous: bytes) -> bool:
         key = self._keys.get(row.key_version)

@@ -14,7 +14,7 @@ from billing.ledger import Attribution, Charge, Dispatch, IdSource, Outcome
 from billing.periods import billing_month
 from billing.prices import PriceBook
 from billing.store import LedgerSink, open_engine
-from billing.tables import metadata
+from billing.tables import INSERT_ONLY, metadata
 from billing.usage import Usage, UsageSource
 
 if TYPE_CHECKING:
@@ -180,8 +180,8 @@ class Tampering:
                 for name in list(names):
                     connection.execute(text(f"DROP TRIGGER {name}"))
             else:
-                for table in ("ledger_dispatch", "ledger_charge", "ledger_charge_line", "ledger_quote"):
-                    connection.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER USER"))
+                for table in INSERT_ONLY:
+                    connection.execute(text(f"ALTER TABLE {table.name} DISABLE TRIGGER USER"))
 
     def run(self, statement: str, **values: Any) -> None:
         with self._engine.begin() as connection:

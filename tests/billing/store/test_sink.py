@@ -151,6 +151,7 @@ def test_the_database_itself_refuses_to_change_the_ledger(
     engine: Engine, sink: LedgerSink, make: Maker, statement: str, table: Table
 ) -> None:
     sink.write(exchange(make))
+    sink.tick()  # makes a seal
     column = next(iter(table.columns)).name
     with pytest.raises(DBAPIError, match="insert-only"), engine.begin() as connection:
         connection.execute(text(statement.format(table.name, column, column)))
