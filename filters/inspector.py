@@ -10,13 +10,14 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from filters.conversation import TailMemory
 from filters.decision import UNIQUE_TYPES, Found
 from filters.detector import DetectorError
 from filters.errors import DetectorFailed, Unscannable
-from filters.jsontext import Unescaped, literals, unescape
+from filters.jsontext import unescape
+from filters.neighbours import Piece, newest_said, pieces_of, without_chance_hits
 from filters.seen import SeenTexts
 from filters.walker import Kind, Limits, walk, written_path
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from filters.jsontext import Literal
     from filters.spans import Span
     from filters.verdict import JSON, Unread
     from filters.walker import Part, Walk
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 _CERTAIN: Final = 0.8
 """Score from which a finding counts inside an id of the wire format."""
 
+
+_EARLIER: Final = -1
+"""Stands for the request before this one among the numbers of parts."""
 
 _MACHINE_ID: Final = re.compile(r"[A-Za-z][\w.:/+=-]*", re.ASCII)
 
@@ -60,15 +63,6 @@ class Detection:
     elapsed_us: int
     stages_us: Mapping[str, int]
     degraded: bool = False
-
-
-class _Piece(NamedTuple):
-    """A stretch of content as the joining sees it, without escapes: it begins at `start` of part `part`."""
-
-    part: int
-    text: str
-    start: int = 0
-    origins: list[int] | None = None
 
 
 class Inspector:
@@ -146,7 +140,8 @@ class Inspector:
             return self._spans(part.text, part)
         if part.kind is Kind.JSON_TEXT:
             plain = unescape(part.text)
-            return [_moved(s, *plain.origin(s.start, s.end)) for s in self._spans(plain.text, part)]
+            spans = [_moved(s, *plain.origin(s.start, s.end)) for s in self._spans(plain.text, part)]
+            return without_chance_hits(part.text, spans)
         if part.kind is Kind.PROTOCOL:
             return _certain(part.text, self._spans(part.text, part))
         if part.name:
@@ -178,39 +173,32 @@ class Inspector:
 
     def _across(self, walked: Walk) -> list[Found]:
         """Numbers split over consecutive strings, and over consecutive messages of the user."""
-        pieces = _pieces(walked.parts)
+        pieces = pieces_of(walked.parts)
         found = self._joined(pieces)
         users = [piece for piece in pieces if walked.parts[piece.part].role == "user"]
         if 1 < len(users) < len(pieces):
             found += self._joined(users)
         return found
 
-    def _joined(self, pieces: list[_Piece]) -> list[Found]:
+    def _joined(self, pieces: list[Piece]) -> list[Found]:
         if len(pieces) < 2:
             return []
         try:
             hits = self.engine.detect_joined([piece.text for piece in pieces])
         except Exception as failure:  # noqa: BLE001 - as above
             raise DetectorFailed("joined texts", type(failure).__name__) from None
-        return [_placed(pieces[index], span) for index, span in hits]
+        return [
+            Found(pieces[index].part, _moved(span, *pieces[index].origin(span.start, span.end)))
+            for index, span in hits
+        ]
 
     def _over_requests(self, walked: Walk, conversation: str, now: datetime) -> list[Found]:
         """Numbers that began in the conversation's request before this one and end in its newest message."""
-        newest = _newest(walked.parts)
-        tail = self.tails.check(conversation, [walked.parts[index].text for index in newest], now)
-        if not tail or not newest:
+        newest = newest_said(walked.parts)
+        tail = self.tails.check(conversation, [piece.text for piece in newest], now)
+        if not tail:
             return []
-        pieces = [_Piece(-1, tail), *(_Piece(index, walked.parts[index].text) for index in newest)]
-        return [found for found in self._joined(pieces) if found.part >= 0]
-
-
-def _newest(parts: list[Part]) -> list[int]:
-    """The texts of the user's last message; of a body without roles, all its texts."""
-    said = [index for index, part in enumerate(parts) if part.role == "user" and part.kind is Kind.TEXT]
-    if not said:
-        return [index for index, part in enumerate(parts) if not part.role and part.kind is Kind.TEXT]
-    message = parts[said[-1]].where[:2]
-    return [index for index in said if parts[index].where[:2] == message]
+        return [found for found in self._joined([Piece(_EARLIER, tail), *newest]) if found.part != _EARLIER]
 
 
 def _unknown(more: list[Found], found: list[Found]) -> list[Found]:
@@ -229,28 +217,3 @@ def _certain(text: str, spans: Sequence[Span]) -> Sequence[Span]:
     if _MACHINE_ID.fullmatch(text) is None:
         return spans
     return [span for span in spans if span.type in UNIQUE_TYPES and span.score >= _CERTAIN]
-
-
-def _pieces(parts: list[Part]) -> list[_Piece]:
-    """The content in reading order, JSON texts by their values: what stands between is no separator."""
-    pieces: list[_Piece] = []
-    for index, part in enumerate(parts):
-        if part.kind is Kind.JSON_TEXT:
-            pieces += [
-                _literal_piece(index, part.text, literal)
-                for literal in literals(part.text)
-                if not literal.is_key
-            ]
-        elif part.kind in (Kind.TEXT, Kind.NUMBER) and part.text:
-            pieces.append(_Piece(index, part.text))
-    return pieces
-
-
-def _literal_piece(part: int, text: str, literal: Literal) -> _Piece:
-    plain = unescape(text[literal.start : literal.end])
-    return _Piece(part, plain.text, literal.start, plain.origins)
-
-
-def _placed(piece: _Piece, span: Span) -> Found:
-    start, end = Unescaped(piece.text, piece.origins).origin(span.start, span.end)
-    return Found(piece.part, _moved(span, piece.start + start, piece.start + end))

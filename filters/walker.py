@@ -67,7 +67,10 @@ class Limits:
     """Bounds on what is inspected at all; beyond them a request is refused, not sampled."""
 
     depth: int = 64
-    parts: int = 50_000
+    nodes: int = 300_000
+    """Values of any kind that are looked at."""
+    parts: int = 20_000
+    """Strings, keys and numbers that are inspected."""
     characters: int = 2_000_000
     findings: int = 10_000
 
@@ -147,6 +150,7 @@ class _Walker:
         self.unread: list[Unread] = []
         self.characters = 0
         self.constants = 0
+        self.nodes = 0
 
     def top(self, body: dict[str, JSON]) -> None:
         for key in HISTORY_FIRST:
@@ -157,6 +161,9 @@ class _Walker:
                 self.member(key, child, (), _Scope.PROTOCOL, "")
 
     def value(self, value: JSON, where: Where, name: str, scope: _Scope, role: str) -> None:
+        self.nodes += 1
+        if self.nodes > self.limits.nodes:
+            raise Unscannable("too_large")
         if isinstance(value, str):
             self.string(value, where, name, scope, role)
         elif isinstance(value, dict):
