@@ -24,7 +24,7 @@ from gateway.settings import Settings
 from gateway.store.database import NotMigrated, Unusable, check_usable, file_of, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from gateway.catalogue import Deployment
 
@@ -288,13 +288,15 @@ def _clock(reached: Iterable[_Reached]) -> Iterator[Finding]:
         )
         return
     off_s = skew[len(skew) // 2]
-    state: State = "ok" if abs(off_s) <= MAX_SKEW_S else "fail"
-    fix: Callable[[str], str] = lambda words: "" if state == "ok" else words  # noqa: E731
-    yield Finding(
-        state,
-        "clock",
-        f"다른 서버와의 차이 {off_s:+.0f}초",
-        f"{off_s:+.0f} s against other servers",
-        fix("시각 동기화(chrony, timedatectl)를 켜세요. 청구일과 토큰 검증이 어긋납니다"),
-        fix("switch on time synchronisation: billing days and user tokens depend on it"),
-    )
+    korean, english = f"다른 서버와의 차이 {off_s:+.0f}초", f"{off_s:+.0f} s against other servers"
+    if abs(off_s) <= MAX_SKEW_S:
+        yield Finding("ok", "clock", korean, english)
+    else:
+        yield Finding(
+            "fail",
+            "clock",
+            korean,
+            english,
+            "시각 동기화(chrony, timedatectl)를 켜세요. 청구일과 토큰 검증이 어긋납니다",
+            "switch on time synchronisation: billing days and user tokens depend on it",
+        )

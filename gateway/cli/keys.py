@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -197,11 +197,12 @@ def _person(organisation: Organisation, wanted: str, at: datetime) -> Person:
     from gateway.organisation import valid_on
 
     people = list(valid_on(organisation.people, billing_day(at)))
-    for person in people:
-        if wanted == person.employee_id or wanted.casefold() == person.email.casefold():
-            return person
-    _refuse_unknown("직원", "person", wanted, (person.employee_id for person in people))
-    raise AssertionError
+    found = next(
+        (p for p in people if wanted == p.employee_id or wanted.casefold() == p.email.casefold()), None
+    )
+    if found is None:
+        _refuse_unknown("직원", "person", wanted, (person.employee_id for person in people))
+    return found
 
 
 def _unit_code(organisation: Organisation, wanted: str | None, at: datetime) -> str | None:
@@ -225,7 +226,7 @@ def _allowed(models: str | None, known: Mapping[str, object]) -> frozenset[str] 
     return wanted
 
 
-def _refuse_unknown(korean: str, english: str, wanted: str, known: Iterable[str]) -> None:
+def _refuse_unknown(korean: str, english: str, wanted: str, known: Iterable[str]) -> NoReturn:
     close = difflib.get_close_matches(wanted, list(known), 1)
     hint = f" ('{close[0]}'?)" if close else ""
     fail(f"{korean} '{wanted}'이(가) 없습니다.{hint}", f"There is no {english} '{wanted}'.{hint}", Exit.USAGE)

@@ -129,7 +129,7 @@ def doctor(config: ConfigOption = None, json: JsonOption = False) -> None:
 
 
 def rotate_secret(config: ConfigOption = None) -> None:
-    """새 마스터 비밀키를 맨 위에 더합니다. 예전 키는 남습니다 / Put a fresh master secret above the old ones."""
+    """새 마스터 비밀키를 맨 위에 더합니다 / Put a fresh master secret above the old ones."""
     from gateway.keyring import rotate_secret_file
 
     settings = settings_for(config)
