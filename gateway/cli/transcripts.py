@@ -20,7 +20,7 @@ from billing.usage import CLASSES
 from gateway.catalogue import Deployment
 from gateway.domain import Text, ToolCall, Zone
 from gateway.errors import UpstreamError, UpstreamProtocolError
-from gateway.providers import adapter, embeddings, failures
+from gateway.providers import adapter, audio, embeddings, failures, images
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,6 +49,8 @@ _WIRES = (
     ("embeddings", "embeddings", ""),
     ("/invoke-with-response-stream", "", ""),
     ("/invoke", "embeddings", ""),
+    ("/images/", "images", ""),
+    ("/audio/transcriptions", "transcription", ""),
 )
 
 
@@ -117,10 +119,7 @@ def replayed(recording: Recording) -> dict[str, Any]:
             return line | _error(adapter(wire or "openai").error(recording.status, recording.body, {}))
         if surface == "count_tokens":
             return line | {"ok": True, "provider_total": embeddings.counted(recording.body)}
-        if surface == "embeddings":
-            vectors = embeddings.read(recording.body, {})
-            return line | {"ok": True, **_usage(vectors.report), "vectors": len(vectors.vectors)}
-        return line | _answer(recording, wire)
+        return line | (_answer(recording, wire) if wire else _other(recording.body, surface))
     except UpstreamError as error:
         return line | _error(error)
 
@@ -144,6 +143,20 @@ def _answer(recording: Recording, wire: str) -> dict[str, Any]:
         decoder.feed(recording.body)
     completion = decoder.finish()
     return {"ok": True, **_said(completion), **_usage(completion.report), **_broken(decoder, completion)}
+
+
+def _other(body: bytes, surface: str) -> dict[str, Any]:
+    """Read what is no chat."""
+    match surface:
+        case "images":
+            drawn = images.read(body)
+            return {"ok": True, **_usage(drawn.report), "pictures": len(drawn.pictures)}
+        case "transcription":
+            written = audio.read(body)
+            return {"ok": True, **_usage(written.report), "text": written.text}
+        case _:
+            found = embeddings.read(body, {})
+            return {"ok": True, **_usage(found.report), "vectors": len(found.vectors)}
 
 
 def _deployment(recording: Recording, wire: str) -> Deployment:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from gateway.domain import NOTHING, Audio, File, Image, Reasoning, Text, ToolCall, ToolResult, UpstreamRequest
-from gateway.providers import failures
+from gateway.providers import failures, google
 from gateway.providers.gemini_answers import MADE_HERE, Decoder
 from gateway.providers.writing import (
     Parameters,
@@ -60,40 +60,8 @@ def request(chat: ChatRequest, deployment: Deployment) -> UpstreamRequest:
         generationConfig=_generation(chat, deployment.upstream_model, parameters) or None,
     )
     body |= parameters.pass_on(_OWN_FIELDS) | dict(deployment.options.get("body", {}))
-    headers = _headers(deployment)
-    return UpstreamRequest("POST", _url(chat, deployment), headers, orjson.dumps(body), parameters.dropped())
-
-
-# --- where to, and as whom -----------------------------------------------------------------------
-
-
-def _is_vertex(deployment: Deployment) -> bool:
-    return deployment.profile == "vertex" or "project" in deployment.options
-
-
-def _url(chat: ChatRequest, deployment: Deployment) -> str:
-    base = deployment.base_url.rstrip("/")
-    versioned = base.rpartition("/")[2].startswith("v1")
-    path = f"models/{deployment.upstream_model}"
-    if _is_vertex(deployment):
-        base = base if versioned else f"{base}/v1"
-        project = deployment.options.get("project")
-        location = deployment.options.get("location") or deployment.region or "global"
-        path = f"projects/{project}/locations/{location}/publishers/google/{path}"
-    elif not versioned:
-        base = f"{base}/v1beta"
-    verb = "streamGenerateContent?alt=sse" if chat.stream else "generateContent"
-    return f"{base}/{path}:{verb}"
-
-
-def _headers(deployment: Deployment) -> dict[str, str]:
-    headers = {"content-type": "application/json"}
-    key = deployment.credential.api_key
-    if key and _is_vertex(deployment):
-        headers["authorization"] = f"Bearer {key}"
-    elif key:
-        headers["x-goog-api-key"] = key
-    return headers | dict(deployment.headers)
+    url = google.address(deployment, "streamGenerateContent?alt=sse" if chat.stream else "generateContent")
+    return UpstreamRequest("POST", url, google.headers(deployment), orjson.dumps(body), parameters.dropped())
 
 
 # --- parameters ----------------------------------------------------------------------------------
