@@ -156,6 +156,8 @@ class LedgerSink:
         try:
             if self._head is not None:
                 self._guarded(self._release_slot)
+                self._sealed_hour = 0
+                self._guarded(self._seal)
         except slots.Fenced:
             log.warning("ledger_writer_fenced", extra={"slot": self.slot})
         finally:

@@ -1,15 +1,18 @@
-"""`haechi ledger verify`: prove that no row was changed, removed, reordered or inserted."""
+"""`haechi ledger verify|seals`: prove that no row was changed, removed, reordered or inserted."""
 
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
+import orjson
 import typer
 
-from gateway.cli.common import ConfigOption, Exit, JsonOption, database, print_json, say, settings_for
+from gateway.cli.common import ConfigOption, Exit, JsonOption, database, fail, print_json, say, settings_for
 
 if TYPE_CHECKING:
+    from billing.seals import Seal
     from billing.store.verification import VerifyReport
 
 app = typer.Typer(no_args_is_help=True, help="장부 / the ledger")
@@ -20,22 +23,53 @@ def ledger() -> None:
     """장부를 확인합니다 / Look after the ledger."""
 
 
+SealsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--seals", help="따로 보관한 봉인 파일과도 대조 / compare with seals that were kept elsewhere"
+    ),
+]
+
+
 @app.command()
-def verify(json: JsonOption = False, config: ConfigOption = None) -> None:
-    """장부의 모든 행과 연결을 확인합니다. 이상이 있으면 1로 끝납니다 / Verify every row."""
+def verify(json: JsonOption = False, seals: SealsOption = None, config: ConfigOption = None) -> None:
+    """장부의 모든 행과 연결, 봉인을 확인합니다. 이상이 있으면 1로 끝납니다 / Verify every row and seal."""
     from billing.store.verification import verify as verify_ledger
     from gateway.keyring import Purpose
 
     settings = settings_for(config)
     keys = settings.keyring().by_version(Purpose.LEDGER_CHAIN)
     with database(settings) as engine:
-        report = verify_ledger(engine, keys)
+        report = verify_ledger(engine, keys, [] if seals is None else _read_seals(seals))
     if json:
         print_json(_row(report))
     else:
         _show(report)
     if not report.ok:
         raise typer.Exit(Exit.FOUND)
+
+
+@app.command()
+def seals(config: ConfigOption = None) -> None:
+    """봉인을 JSON Lines로 내보냅니다. 데이터베이스 밖에 두세요 / Export the seals; keep them elsewhere."""
+    from billing.store import export_seals
+
+    with database(settings_for(config)) as engine:
+        for seal in export_seals(engine):
+            typer.echo(orjson.dumps(seal.as_json()))
+
+
+def _read_seals(path: Path) -> list[Seal]:
+    from billing.seals import Seal
+
+    try:
+        return [Seal.from_json(orjson.loads(line)) for line in path.read_bytes().splitlines() if line.strip()]
+    except (OSError, ValueError, KeyError, TypeError):
+        fail(
+            f"봉인 파일을 읽을 수 없습니다: {path}. `haechi ledger seals > 파일`로 만든 파일이 필요합니다.",
+            f"{path} is no file of seals; `haechi ledger seals > FILE` makes one",
+            Exit.INPUT,
+        )
 
 
 def _row(report: VerifyReport) -> dict[str, object]:
@@ -45,6 +79,8 @@ def _row(report: VerifyReport) -> dict[str, object]:
         "slots": report.slots,
         "charges": report.charges,
         "open": report.open,
+        "seals": report.seals,
+        "root": report.root,
         "total_nano_krw": report.total_nano_krw,
         "total_krw": f"{Decimal(report.total_nano_krw).scaleb(-9):f}",
         "problems": [problem._asdict() for problem in report.problems],
@@ -64,5 +100,6 @@ def _show(report: VerifyReport) -> None:
         f"{state}: 행 {report.rows:,}개, 청구 {report.charges:,}건,"
         f" 합계 {total:,.2f}원,"
         f" 미결 {report.open}건",
-        f"{report.rows:,} rows, {report.slots} chains, {report.charges:,} charges, {report.open} open",
+        f"{report.rows:,} rows, {report.slots} chains, {report.charges:,} charges, {report.open} open,"
+        f" {report.seals} seals",
     )
