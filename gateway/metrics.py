@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 if TYPE_CHECKING:
     from billing.usage import Usage
@@ -29,6 +29,16 @@ charged_won = Counter(
 )
 findings = Counter("haechi_filter_findings", "Findings of the filter, by type and action", ["type", "action"])
 in_flight = Gauge("haechi_requests_in_flight", "Requests being served", multiprocess_mode="livesum")
+deployments = Gauge(
+    "haechi_deployment_open",
+    "1 while a deployment's circuit breaker is open or half open in some worker",
+    ["deployment"],
+    multiprocess_mode="livemax",
+)
+breakers_opened = Counter("haechi_breaker_opened", "Times a circuit breaker opened", ["deployment"])
+turned_away = Counter("haechi_overload_refusals", "Requests refused for want of room", ["deployment"])
+retries = Counter("haechi_retries", "Attempts after a failed one, by model that answered next", ["model"])
+cache_lookups = Counter("haechi_cache_lookups", "Look-ups in the response cache", ["result"])
 inspection = Histogram("haechi_filter_seconds", "Time to inspect one request", buckets=INSPECTION_SECONDS)
 first_token = Histogram(
     "haechi_first_token_seconds", "From dispatch to the first token", ["deployment"], buckets=SECONDS
@@ -56,6 +66,20 @@ def observe(metric: Histogram, *labels: str, seconds: float) -> None:
 def count_usage(model_id: str, usage: Usage) -> None:
     for token_class, quantity in usage.classes():
         count(tokens, model_id, token_class, amount=quantity)
+
+
+def deployment_state(deployment_id: str, state: str) -> None:
+    """Show a breaker's change of state."""
+    is_open = state != "closed"
+    deployments.labels(deployment_id).set(is_open)
+    if is_open:
+        count(breakers_opened, deployment_id)
+
+
+def leave() -> None:
+    """Take this worker out of the sums of what is going on now; what it counted stays counted."""
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        mark_process_dead(os.getpid())  # type: ignore[no-untyped-call]
 
 
 def exposition() -> bytes:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated, Any
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gateway.cli.common import ConfigOption, Exit, config_of, fail, say, settings_for, warn
 
-GRACE_S = 30
-"""How long a stopping worker waits for streams that are still running."""
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def register(app: typer.Typer) -> None:
@@ -41,17 +43,30 @@ def serve(
     server = read.server
     address, number = host or server.host, port or server.port
     say(f"http://{address}:{number} 에서 시작합니다 (멈춤: Ctrl-C).", "Starting; Ctrl-C stops.")
-    uvicorn.run(
-        "gateway.app:create",
-        factory=True,
-        host=address,
-        port=number,
-        workers=workers or server.workers,
-        **_uvicorn_options(server.trusted_proxies),
-    )
+    count = workers or server.workers
+    with _shared_metrics(count):
+        uvicorn.run(
+            "gateway.app:create",
+            factory=True,
+            host=address,
+            port=number,
+            workers=count,
+            **_uvicorn_options(server.trusted_proxies, read.limits.shutdown_s),
+        )
 
 
-def _uvicorn_options(trusted_proxies: list[str]) -> dict[str, Any]:
+@contextmanager
+def _shared_metrics(workers: int) -> Iterator[None]:
+    """Let several workers count into files of one folder, so that /metrics of any of them sums over all."""
+    if workers == 1:
+        yield
+        return
+    with TemporaryDirectory(prefix="haechi-metrics-") as folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        yield
+
+
+def _uvicorn_options(trusted_proxies: list[str], grace_s: int) -> dict[str, Any]:
     """Return how uvicorn is run everywhere: fast parsers, no log of paths, no word about itself."""
     return {
         "loop": "uvloop",
@@ -62,7 +77,7 @@ def _uvicorn_options(trusted_proxies: list[str]) -> dict[str, Any]:
         "server_header": False,
         "proxy_headers": bool(trusted_proxies),
         "forwarded_allow_ips": trusted_proxies,
-        "timeout_graceful_shutdown": GRACE_S,
+        "timeout_graceful_shutdown": grace_s,
         "backlog": 4096,
     }
 
