@@ -27,10 +27,11 @@ from billing.segments import Segments
 from billing.store import LedgerSink, open_engine
 from filters.engine import Engine
 from filters.inspector import Inspector
-from gateway import logs
+from gateway import logs, metrics
 from gateway.attempt import Desk, Unsettled
 from gateway.breaker import BreakerRules
 from gateway.cache import AnswerCache, CacheRules
+from gateway.catalogue import Strategy
 from gateway.directory import directory_snapshot
 from gateway.dispatch import Dispatcher
 from gateway.errors import GatewayError, InvalidRequest
@@ -43,7 +44,6 @@ from gateway.keyring import Purpose
 from gateway.pipeline import Parts, Pipeline
 from gateway.reader import Patience
 from gateway.retry import RetryRules
-from gateway.routing import Strategy
 from gateway.settings import Settings
 from gateway.sidecalls import OPEN_WEBUI_TASKS, SideCalls
 from gateway.store.database import Database, check_migrated
@@ -200,6 +200,7 @@ class Plant:
             self.journal.stop()
             self.directory.stop()
             self.database.dispose()
+            metrics.leave()
             log.info("stopped")
 
     def checks(self) -> dict[str, Callable[[], None]]:
@@ -297,9 +298,7 @@ def _http_error(request: Request, error: Exception) -> Response:
             "not_found",
         )
     korean, english, code = words
-    response = errors.response(
-        InvalidRequest(korean, english, code=code), request.headers, request.url.path
-    )
+    response = errors.response(InvalidRequest(korean, english, code=code), request.headers, request.url.path)
     response.status_code = error.status_code
     response.headers.update(error.headers or {})
     return response

@@ -3,7 +3,8 @@
 The order is the promise: the dispatch row is durable before the provider is called, and the charge
 row before the caller of `events()` learns that the answer is over. However it ends (success,
 refusal, timeout, a broken stream, nobody listening, this task cancelled), the `finally` of that one
-generator settles it; settlement cannot be cancelled.
+generator settles it; settlement cannot be cancelled. What is not settled yet is known (`Unsettled`), so
+that a process that ends waits for it.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from gateway.errors import (
     UpstreamRejected,
     UpstreamTimeout,
 )
+from gateway.providers import failures
+from gateway.providers.base import MAX_BODY_BYTES
 from gateway.upstream import Deadlines, UpstreamNotSent
 
 if TYPE_CHECKING:
@@ -36,11 +39,40 @@ if TYPE_CHECKING:
     from gateway.catalogue import Deployment
     from gateway.domain import ChatRequest, Completion, Delta, UpstreamRequest, UsageReport
     from gateway.estimates import Estimator
+    from gateway.health import Place
     from gateway.providers.base import Adapter, Decoder
     from gateway.upstream import Upstream, UpstreamAnswer
 
 ERROR_BODY_BYTES: Final = 64 * 1024
 NOTHING_USED: Final = Usage()
+COST_NOTHING: Final = (Outcome.NOT_SENT, Outcome.REFUSED_BY_PROVIDER)
+"""Unless the provider states otherwise."""
+
+
+class Unsettled:
+    """The attempts of this process that are dispatched and not settled."""
+
+    def __init__(self) -> None:
+        self._attempts: set[str] = set()
+        self._none_left: asyncio.Future[None] | None = None
+
+    def __len__(self) -> int:
+        return len(self._attempts)
+
+    def add(self, attempt_id: str) -> None:
+        self._attempts.add(attempt_id)
+
+    def settled(self, attempt_id: str) -> None:
+        self._attempts.discard(attempt_id)
+        if self._none_left is not None and not self._attempts and not self._none_left.done():
+            self._none_left.set_result(None)
+
+    async def none_left(self, timeout_s: float) -> int:
+        """Wait until all are settled; return how many are not after `timeout_s`."""
+        if self._attempts:
+            self._none_left = asyncio.get_running_loop().create_future()
+            await asyncio.wait((self._none_left,), timeout=timeout_s)
+        return len(self._attempts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +86,9 @@ class Desk:
     new_id: Callable[[], str]
     drain_s: float
     """How long a provider is listened to after the client has gone."""
+    drain_tokens: int
+    """How much it may still say meanwhile: events with content, of a token or more each."""
+    unsettled: Unsettled
 
 
 class Attempt:
@@ -67,6 +102,7 @@ class Attempt:
         request: UpstreamRequest,
         deployment: Deployment,
         adapter: Adapter,
+        place: Place,
     ) -> None:
         self.dispatch = dispatch
         self.deployment = deployment
@@ -79,7 +115,11 @@ class Attempt:
         self._adapter = adapter
         self._decoder: Decoder | None = None
         self._clock: Deadlines | None = None
+        self._place = place
         self._client_gone = False
+        self._drained_tokens = 0
+        self._outcome = Outcome.CLIENT_GONE  # unless something else becomes known
+        self._reason: str | None = None
         self._http_status: int | None = None
         self._first_token_us: int | None = None
 
@@ -90,34 +130,49 @@ class Attempt:
         every way a provider fails, JournalUnavailable if the dispatch cannot be made durable (then
         nothing was sent and there is nothing to settle).
         """
-        await self._desk.journal.append((self.dispatch, *beside))
-        outcome = Outcome.CLIENT_GONE
         try:
-            async with Deadlines(self.deployment) as self._clock:
-                if self._client_gone:
-                    self._clock.at_most(self._desk.drain_s)
-                answer = await self._desk.upstream.open(
-                    self._request, self.deployment, self.dispatch.attempt_id
-                )
-                try:
-                    await self._refuse_errors(answer)
-                    async for deltas in self._decoded(answer, self._clock):
-                        yield deltas
-                finally:
-                    await answer.aclose()
-            self.completion = self._finish()
-            outcome = Outcome.CLIENT_GONE if self._client_gone else Outcome.SUCCESS
-        except UpstreamError as error:
-            outcome = Outcome.CLIENT_GONE if self._client_gone else self._outcome(error)
-            raise
+            await self._desk.journal.append((self.dispatch, *beside))
+            self._desk.unsettled.add(self.dispatch.attempt_id)
+            try:
+                async with Deadlines(self.deployment) as self._clock:
+                    if self._client_gone:
+                        self._clock.at_most(self._desk.drain_s)
+                    answer = await self._desk.upstream.open(
+                        self._request, self.deployment, self.dispatch.attempt_id
+                    )
+                    try:
+                        await self._refuse_errors(answer)
+                        async for deltas in self._decoded(answer, self._clock):
+                            yield deltas
+                            if self._client_gone and self._drained(deltas):
+                                break
+                    finally:
+                        await answer.aclose()
+                self.completion = self._finish()
+                self._outcome = Outcome.CLIENT_GONE if self._client_gone else Outcome.SUCCESS
+                self._place.answered(None)
+            except UpstreamError as error:
+                self._note_failure(error)
+                raise
+            except asyncio.CancelledError:
+                self.cut()
+                raise
+            finally:
+                await self._settle(self._outcome)
         finally:
-            await self._settle(outcome)
+            self._place.leave()
 
     def client_gone(self) -> None:
         """Nobody listens any more: hear the provider out for a while, for the sake of the charge."""
         self._client_gone = True
         if self._clock is not None:
             self._clock.at_most(self._desk.drain_s)
+
+    def cut(self) -> None:
+        """This process ends before the answer does; close `events()` after it."""
+        if not self._client_gone:
+            self._outcome = Outcome.BROKEN
+        self._reason = "the gateway stopped before the answer ended"
 
     async def _refuse_errors(self, answer: UpstreamAnswer) -> None:
         self._http_status = answer.status
@@ -127,8 +182,12 @@ class Attempt:
 
     async def _decoded(self, answer: UpstreamAnswer, clock: Deadlines) -> AsyncGenerator[list[Delta], None]:
         decoder = self._decoder = self._adapter.Decoder(self.deployment, stream=self._chat.stream)
+        heard = 0
         async for chunk in answer.chunks():
             clock.heard()
+            heard += len(chunk)
+            if heard > MAX_BODY_BYTES:
+                raise failures.broken("an answer without end")
             deltas = decoder.feed(chunk)
             if deltas:
                 if self._first_token_us is None:
@@ -137,9 +196,14 @@ class Attempt:
             clock.listen()
 
     def _note_first_token(self) -> None:
-        elapsed = self._desk.now() - self.dispatch.started_at
-        self._first_token_us = round(elapsed.total_seconds() * 1_000_000)
-        metrics.observe(metrics.first_token, self.deployment.id, seconds=elapsed.total_seconds())
+        elapsed_s = (self._desk.now() - self.dispatch.started_at).total_seconds()
+        self._first_token_us = round(elapsed_s * 1_000_000)
+        metrics.observe(metrics.first_token, self.deployment.id, seconds=elapsed_s)
+        self._place.answered(elapsed_s)
+
+    def _drained(self, deltas: Sequence[Delta]) -> bool:
+        self._drained_tokens += sum(delta.has_content for delta in deltas)
+        return self._drained_tokens >= self._desk.drain_tokens
 
     def _finish(self) -> Completion:
         assert self._decoder is not None, "an answer was opened"
@@ -153,11 +217,15 @@ class Attempt:
             )
         return completion
 
-    def _outcome(self, error: UpstreamError) -> Outcome:
+    def _note_failure(self, error: UpstreamError) -> None:
         outcome = _outcome(error)
         if outcome is Outcome.REFUSED_BY_PROVIDER and self._first_token_us is not None:
-            return Outcome.BROKEN  # an error event inside a stream: what came before it was generated
-        return outcome
+            outcome = Outcome.BROKEN  # an error event inside a stream: what came before it was generated
+        if self._client_gone and outcome not in COST_NOTHING:
+            outcome = Outcome.CLIENT_GONE
+        if not self._client_gone:  # else it may be our own impatience
+            self._place.failed(error)
+        self._outcome = outcome
 
     # --- settlement ------------------------------------------------------------------------------
 
@@ -167,7 +235,7 @@ class Attempt:
         report = completion.report if completion else None
         if report is not None and not report.partial:
             await self._write(self._charge(outcome, UsageSource.REPORTED, report.usage, completion))
-        elif outcome in (Outcome.NOT_SENT, Outcome.REFUSED_BY_PROVIDER):
+        elif outcome in COST_NOTHING:
             await self._write(self._charge(outcome, UsageSource.NONE, NOTHING_USED, completion))
         else:
             await asyncio.shield(asyncio.ensure_future(self._settle_by_estimate(outcome, completion, report)))
@@ -197,6 +265,7 @@ class Attempt:
     async def _write(self, charge: Charge) -> None:
         self.charge = charge
         written = self._desk.journal.append((charge,))
+        self._desk.unsettled.settled(charge.attempt_id)  # handed over: the journal writes it before it stops
         metrics.count(metrics.attempts, self.deployment.id, str(charge.outcome))
         metrics.count_usage(self.deployment.model_id, charge.usage)
         await asyncio.shield(written)
@@ -219,6 +288,7 @@ class Attempt:
             raw_usage=orjson.dumps(report.raw).decode() if report and report.raw else None,
             http_status=self._http_status,
             first_token_us=self._first_token_us,
+            reason=self._reason,
         )
 
     def now(self) -> datetime:

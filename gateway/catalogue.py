@@ -7,12 +7,24 @@ credentials hide themselves in `repr`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from gateway.domain import JSON, NOTHING, Zone
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+class Strategy(StrEnum):
+    WEIGHTED = "weighted"
+    """At random in proportion to the weights."""
+    LEAST_BUSY = "least_busy"
+    """The fewest attempts in flight per weight."""
+    LOWEST_LATENCY = "lowest_latency"
+    """The shortest wait for a first token lately; one that was not asked for long is asked again."""
+    CHEAPEST = "cheapest"
+    """The lowest bound of what this request can cost there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +101,10 @@ class Model:
     max_output_tokens: int | None = None
     default_max_output_tokens: int | None = None
     description: str = ""
+    strategy: Strategy | None = None
+    """How one of several deployments is chosen; None: as [routing] says."""
+    fallbacks: tuple[str, ...] = ()
+    """Models that answer when this one does not, where policy and caller allow; the answer names them."""
 
     @property
     def zones(self) -> frozenset[Zone]:

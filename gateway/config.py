@@ -3,7 +3,9 @@
     [server]      host, port, workers, body_limit_mib, trusted_proxies, cors_origins
     [database]    url (HAECHI_DATABASE_URL goes before it), journal_dir
     [identity]    openwebui_jwt_secret_env | openwebui_jwt_secret_file, max_stale_s
-    [limits]      default_max_output_tokens, drain_s (how long an abandoned answer is read on)
+    [limits]      default_max_output_tokens, drain_s (how long an abandoned answer is read on), queue_length, …
+    [routing]     strategy, attempts, retry_for_s, retry_cost_krw, breaker_failures, …
+    [side_calls]  header, model, tasks   [cache] enabled, ttl_s, most_entries, most_mib
     [filter]      in_house_model; [[filter.policies]] as filters.policy reads them, [[filter.rules]]
     [[providers]] name, base_url, wire, profile, zone, api_key_env | api_key_file, proxy_url, ca_bundle, …
     [[models]]    id, name, capabilities, …  [[models.deployments]] provider, upstream_model, price_key, …
@@ -32,16 +34,19 @@ from billing.prices import PriceBook
 from filters.detectors.custom import CustomDetector, CustomRule, CustomRuleError
 from filters.errors import PolicyError
 from filters.policy import Policy, PolicyBook, default_policy
-from gateway.catalogue import Catalogue, Credential, Deployment, Model, Timeouts
+from gateway.catalogue import Catalogue, Credential, Deployment, Model, Strategy, Timeouts
 from gateway.config_mistakes import ConfigError, Mistakes, not_toml
 from gateway.config_schema import (
+    CacheTable,
     DeploymentTable,
     Document,
     IdentityTable,
     LimitsTable,
     ModelTable,
     ProviderTable,
+    RoutingTable,
     ServerTable,
+    SideCallsTable,
 )
 from gateway.domain import Zone
 from gateway.providers import WIRES
@@ -63,6 +68,9 @@ class Config:
     path: Path
     server: ServerTable
     limits: LimitsTable
+    routing: RoutingTable
+    side_calls: SideCallsTable
+    cache: CacheTable
     database_url: str
     journal_dir: Path
     """Where charges are kept on the local disk while the database is away."""
@@ -141,6 +149,9 @@ class _Builder:
             path=self.path,
             server=document.server,
             limits=document.limits,
+            routing=document.routing,
+            side_calls=document.side_calls,
+            cache=document.cache,
             database_url=self._database_url(),
             journal_dir=(self._data_folder() / document.database.journal_dir).resolve(),
             max_stale_s=document.identity.max_stale_s,
@@ -171,7 +182,19 @@ class _Builder:
                     f"배포 id '{id_}'이(가) {count}번 나옵니다. id를 따로 정하세요.",
                     f"The deployment id '{id_}' stands {count} times; give each its own id.",
                 )
+        self._refuse_unknown_models(built)
         return {id_: model for id_, model in built.items() if model.deployments}
+
+    def _refuse_unknown_models(self, models: Mapping[str, Model]) -> None:
+        """Every model that another part of the file names must stand in it and be enabled."""
+        for index, table in enumerate(self.document.models):
+            others = [id_ for id_ in models if id_ != table.id]
+            for name in table.fallbacks if table.enabled else ():
+                if name not in others:
+                    self.mistakes.unknown(("models", index, "fallbacks"), name, others, "[[models]]")
+        side = self.document.side_calls.model
+        if side is not None and side not in models:
+            self.mistakes.unknown(("side_calls", "model"), side, models, "[[models]]")
 
     def _model(self, table: ModelTable, path: KeyPath, book: PriceBook) -> Model:
         found = [
@@ -198,6 +221,8 @@ class _Builder:
             max_output_tokens=limit,
             default_max_output_tokens=default,
             description=table.description,
+            strategy=Strategy(table.strategy) if table.strategy else None,
+            fallbacks=tuple(table.fallbacks),
         )
 
     def _deployment(

@@ -16,6 +16,7 @@ Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,119}
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
 ZoneWord = Literal["external", "in_house"]
 Kind = Literal["chat", "embedding", "image", "speech", "transcription", "video"]
+StrategyWord = Literal["weighted", "least_busy", "lowest_latency", "cheapest"]
 Capability = Literal["vision", "tools", "reasoning", "structured_output", "audio", "search"]
 
 
@@ -46,6 +47,38 @@ class IdentityTable(TomlTable):
 class LimitsTable(TomlTable):
     default_max_output_tokens: int = Field(default=4096, ge=1, le=1_000_000)
     drain_s: float = Field(default=30.0, ge=0, le=600)
+    drain_tokens: int = Field(default=2_000, ge=0, le=1_000_000)
+    stalled_reader_s: float = Field(default=60.0, ge=1, le=3600)
+    keepalive_s: float = Field(default=0.0, ge=0, le=600)
+    queue_length: int = Field(default=64, ge=0, le=10_000)
+    queue_s: float = Field(default=5.0, ge=0, le=600)
+    shutdown_s: int = Field(default=30, ge=1, le=3600)
+
+
+class RoutingTable(TomlTable):
+    strategy: StrategyWord = "weighted"
+    attempts: int = Field(default=3, ge=1, le=20)
+    retry_for_s: float = Field(default=20.0, ge=0, le=600)
+    retry_cost_krw: int = Field(default=500, ge=0, le=1_000_000)
+    backoff_s: float = Field(default=0.2, ge=0, le=60)
+    backoff_most_s: float = Field(default=4.0, ge=0, le=600)
+    breaker_failures: int = Field(default=5, ge=1, le=1000)
+    breaker_open_s: float = Field(default=5.0, gt=0, le=600)
+    breaker_open_most_s: float = Field(default=60.0, gt=0, le=3600)
+    breaker_alone_s: float = Field(default=2.0, gt=0, le=600)
+
+
+class SideCallsTable(TomlTable):
+    header: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,80}$")] = "x-openwebui-task"
+    model: str | None = None
+    tasks: list[Annotated[str, Field(pattern=r"^[a-z0-9_]{1,40}$")]] | None = None
+
+
+class CacheTable(TomlTable):
+    enabled: bool = False
+    ttl_s: float = Field(default=600.0, gt=0, le=86_400)
+    most_entries: int = Field(default=1_000, ge=1, le=1_000_000)
+    most_mib: int = Field(default=64, ge=1, le=10_000)
 
 
 class RuleTable(TomlTable):
@@ -126,6 +159,8 @@ class ModelTable(TomlTable):
     max_output_tokens: int | None = Field(default=None, gt=0)
     default_max_output_tokens: int | None = Field(default=None, gt=0)
     description: str = ""
+    strategy: StrategyWord | None = None
+    fallbacks: list[str] = []
     enabled: bool = True
 
 
@@ -134,6 +169,9 @@ class Document(TomlTable):
     database: DatabaseTable = DatabaseTable()
     identity: IdentityTable = IdentityTable()
     limits: LimitsTable = LimitsTable()
+    routing: RoutingTable = RoutingTable()
+    side_calls: SideCallsTable = SideCallsTable()
+    cache: CacheTable = CacheTable()
     filter: FilterTable = FilterTable()
     providers: list[ProviderTable] = []
     models: list[ModelTable] = []

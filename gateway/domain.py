@@ -298,3 +298,5 @@ class Call:
     received_at: datetime
     surface: str
     client_ip: str = ""
+    label: str = ""
+    """The task of a side call (`title_generation`); empty for what a person asks."""

@@ -24,7 +24,8 @@
     │   └── UpstreamBroken          a stream that ended before its end
     └── ServiceUnavailable          we ourselves cannot serve now
         ├── FilterFailed            the filter failed, so nothing was sent
-        └── LedgerUnavailable       the charge could not be made durable, so nothing was sent
+        ├── LedgerUnavailable       the charge could not be made durable, so nothing was sent
+        └── Overloaded              no room at any deployment, so nothing was sent
 
 Every error carries its message in Korean and English, both saying what to do next; neither ever
 holds prompt text, an upstream body, a stack trace or another person's data.
@@ -155,3 +156,6 @@ class FilterFailed(ServiceUnavailable): ...
 
 
 class LedgerUnavailable(ServiceUnavailable): ...
+
+
+class Overloaded(ServiceUnavailable): ...

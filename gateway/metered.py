@@ -1,161 +1,218 @@
-"""The responses that own an answer and its settlement: whole, or as a stream.
+"""The response that owns an answer, from the first attempt to the last settlement.
 
 The charge is durable before the last bytes leave: `Attempt.events()` ends settled, and only then is
-the end of the stream (or the body) sent. A stream is committed at its first content; what fails
-before that is an HTTP error or the next deployment's turn, what fails after it is an error event,
-never a clean stop. A client that hangs up stops the sending, not the metering.
+the end of the stream (or the body) sent. What fails before the first content is an HTTP error, unless
+a keep-alive comment has committed the stream; what fails after it is an error event, never a clean
+stop. A client that hangs up stops the sending, not the metering. A server that stops cuts what is left
+with an error, and settles it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Self
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
 from billing.money import won
-from gateway import metrics
-from gateway.errors import UpstreamError
+from gateway import metrics, unavailable
+from gateway.answer import Channels
+from gateway.cache import as_deltas
+from gateway.errors import GatewayError, UpstreamError
+from gateway.reader import Reader
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping
+    from datetime import datetime
 
     from starlette.types import Receive, Scope, Send
 
-    from billing.ledger import Entry
-    from gateway.answer import Channels
+    from filters.inspector import Detector
     from gateway.attempt import Attempt
-    from gateway.domain import Call, ChatRequest, Delta
-    from gateway.errors import GatewayError
+    from gateway.domain import Call, ChatRequest, Completion
+    from gateway.failover import Failover, Leg, Opened
+    from gateway.reader import Patience, RawHeaders
     from gateway.surfaces.base import StreamEncoder, Surface
+    from gateway.ways import Way
 
 
-class Serving:
-    """One attempt on its way to one client: what both kinds of response share."""
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """How one client is answered, whoever answers."""
 
-    def __init__(
-        self,
-        attempt: Attempt,
-        surface: Surface,
-        call: Call,
-        channels: Channels,
-        headers: Mapping[str, str],
-    ) -> None:
-        self.attempt = attempt
-        self.surface = surface
-        self.call = call
-        self.channels = channels
-        self.headers = headers
-        self.model_id = attempt.dispatch.attribution.model_id
-        self.created = int(call.received_at.timestamp())
+    call: Call
+    request: ChatRequest
+    surface: Surface
+    detector: Detector
+    patience: Patience
+    render_error: Callable[[GatewayError], bytes]
+    now: Callable[[], datetime]
+    record: Callable[[], Awaitable[None]]
+    """Makes the receipt of a request durable that no provider was asked for."""
+    keep: Callable[[Leg, Attempt, Completion], None] | None = None
+    """Offers a whole answer to the cache."""
+
+    @property
+    def created(self) -> int:
+        return int(self.call.received_at.timestamp())
+
+    def encoder(self, model_id: str) -> StreamEncoder:
+        return self.surface.StreamEncoder(
+            model_id, self.call.request_id, self.created, include_usage=self.request.include_usage
+        )
 
     def over(self, outcome: str) -> None:
-        """Count the request, and let the estimator learn from it."""
-        elapsed = self.attempt.now() - self.call.received_at
+        elapsed = self.now() - self.call.received_at
         metrics.count(metrics.requests, self.call.surface, outcome)
         metrics.observe(metrics.duration, self.call.surface, seconds=elapsed.total_seconds())
-        self.attempt.learn()
-
-    def cost_header(self) -> str:
-        assert self.attempt.charge is not None, "events() ended, so the attempt is settled"
-        return str(won(self.attempt.charge.amount_nano_krw))
 
 
-async def whole(serving: Serving, beside: Sequence[Entry]) -> Response:
-    """Wait for the whole answer; return it as one body. Raises UpstreamError."""
-    async for _ in serving.attempt.events(beside):
-        pass
-    completion = serving.attempt.completion
-    assert completion is not None, "events() ended without an error"
-    restored = serving.channels.completion(completion)
-    serving.over("ok")
-    return Response(
-        serving.surface.encode(restored, serving.model_id, serving.call.request_id, serving.created),
-        media_type="application/json",
-        headers={**serving.headers, "x-haechi-cost-krw": serving.cost_header()},
-    )
+class MeteredAnswer(Response):
+    """Runs the failover when the server calls it, so that it sees the client from the first moment."""
 
+    background = None
+    status_code = 200
 
-class MeteredStream(Response):
-    """A stream of events; `begin` returns it once there is something to say."""
-
-    def __init__(
-        self,
-        serving: Serving,
-        events: AsyncGenerator[list[Delta], None],
-        first: list[Delta],
-        encoder: StreamEncoder,
-        render_error: Callable[[GatewayError], bytes],
-    ) -> None:
-        super().__init__(headers=dict(serving.headers), media_type=serving.surface.CONTENT_TYPE)
-        del self.headers["content-length"]
-        self._serving = serving
-        self._events = events
-        self._first = first
-        self._encoder = encoder
-        self._render_error = render_error
-        self._client_gone = False
-
-    @classmethod
-    async def begin(
-        cls,
-        serving: Serving,
-        beside: Sequence[Entry],
-        request: ChatRequest,
-        render_error: Callable[[GatewayError], bytes],
-    ) -> Self:
-        """Wait for the first content. Raises UpstreamError while nothing is committed yet."""
-        events = serving.attempt.events(beside)
-        first: list[Delta] = []
-        async for deltas in events:
-            first += deltas
-            if any(delta.has_content for delta in deltas):
-                break
-        encoder = serving.surface.StreamEncoder(
-            serving.model_id, serving.call.request_id, serving.created, include_usage=request.include_usage
-        )
-        return cls(serving, events, first, encoder, render_error)
+    def __init__(self, reply: Reply, failover: Failover) -> None:
+        self._reply = reply  # Response.__init__ would render a body that is not there yet
+        self._failover = failover
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
-        watch = asyncio.ensure_future(_disconnect(receive))
-        watch.add_done_callback(self._hang_up)
-        outcome = "broken"
-        try:
-            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            await self._pass_on(send)
-            outcome = "client_gone" if self._client_gone else "ok"
-        except UpstreamError as error:
-            await self._send(send, self._encoder.error(self._render_error(error)), last=True)
-        finally:
-            watch.remove_done_callback(self._hang_up)
-            watch.cancel()
-            # Closing settles, whatever ended this: an error in sending, or the server going down.
-            await self._events.aclose()
-            self._serving.over(outcome)
+        reply = self._reply
+        outcome = "failed"
+        async with Reader(receive, send, reply.patience, self._failover.client_gone) as reader:
+            if reply.request.stream:
+                reader.keep_alive(_raw({}, reply.surface.CONTENT_TYPE))
+            try:
+                opened = await self._failover.open()
+                outcome = await self._pass_on(reader, opened)
+            except asyncio.CancelledError:
+                outcome = "cut"
+                await self._cut(reader)
+            except GatewayError as error:
+                outcome = "client_gone" if reader.gone else "failed"
+                await self._fail(reader, error)
+            finally:
+                reply.over(outcome)
 
-    async def _pass_on(self, send: Send) -> None:
-        channels, encoder = self._serving.channels, self._encoder
-        await self._send(send, encoder.deltas(channels.deltas(self._first)))
-        async for deltas in self._events:
-            if not self._client_gone:
-                await self._send(send, encoder.deltas(channels.deltas(deltas)))
-        completion = self._serving.attempt.completion
-        assert completion is not None, "events() ended without an error"
+    async def _pass_on(self, reader: Reader, opened: Opened) -> str:
+        """Send an answer to its end; return the request's outcome."""
+        try:
+            if self._reply.request.stream:
+                await self._stream(reader, opened)
+            else:
+                await self._whole(reader, opened)
+        except UpstreamError as error:
+            encoder = self._reply.encoder(opened.leg.way.model.id)
+            await reader.write(encoder.error(self._reply.render_error(error)), last=True)
+            return "client_gone" if reader.gone else "broken"
+        except asyncio.CancelledError:
+            opened.attempt.cut()
+            raise
+        finally:
+            # Closing settles, whatever ended this: an error in sending, or the server going down.
+            await opened.rest.aclose()
+        opened.attempt.learn()
+        self._keep(opened)
+        return "client_gone" if reader.gone else "ok"
+
+    async def _stream(self, reader: Reader, opened: Opened) -> None:
+        encoder = self._reply.encoder(opened.leg.way.model.id)
+        channels = Channels(opened.leg.way.verdict, self._reply.detector)
+        headers = answer_headers(opened.leg.way, opened.attempt, opened.attempts, self._reply.call)
+        await reader.start(200, _raw(headers, self._reply.surface.CONTENT_TYPE))
+        await reader.write(encoder.deltas(channels.deltas(opened.first)))
+        async for deltas in opened.rest:
+            if not reader.gone:
+                await reader.write(encoder.deltas(channels.deltas(deltas)))
+        completion = _completion(opened)
         usage = completion.report.usage if completion.report else None
         rest = encoder.deltas(channels.flush())
-        await self._send(send, rest + encoder.end(usage), last=True)
+        await reader.write(rest + encoder.end(usage), last=True)
 
-    async def _send(self, send: Send, body: bytes, *, last: bool = False) -> None:
-        if (body or last) and not self._client_gone:
-            await send({"type": "http.response.body", "body": body, "more_body": not last})
+    async def _whole(self, reader: Reader, opened: Opened) -> None:
+        async for _ in opened.rest:  # nothing: a whole answer is opened by its end
+            pass
+        reply, way = self._reply, opened.leg.way
+        restored = Channels(way.verdict, reply.detector).completion(_completion(opened))
+        body = reply.surface.encode(restored, way.model.id, reply.call.request_id, reply.created)
+        headers = answer_headers(way, opened.attempt, opened.attempts, reply.call)
+        assert opened.attempt.charge is not None, "events() ended, so the attempt is settled"
+        headers["x-haechi-cost-krw"] = str(won(opened.attempt.charge.amount_nano_krw))
+        headers["content-length"] = str(len(body))
+        await reader.start(200, _raw(headers, "application/json"))
+        await reader.write(body, last=True)
 
-    def _hang_up(self, watch: asyncio.Future[None]) -> None:
-        if not watch.cancelled():
-            self._client_gone = True
-            self._serving.attempt.client_gone()
+    async def _fail(self, reader: Reader, error: GatewayError) -> None:
+        """Say why nobody answered: over HTTP while that is possible. Raises `error` then."""
+        if not self._failover.asked:
+            await self._reply.record()
+        if not reader.committed:
+            raise error
+        encoder = self._reply.encoder(self._reply.request.model)
+        await reader.write(encoder.error(self._reply.render_error(error)), last=True)
+
+    async def _cut(self, reader: Reader) -> None:
+        """The server cancels its tasks when its grace is over: say so, now that all is settled."""
+        task = asyncio.current_task()
+        if task is not None:
+            task.uncancel()
+        await self._fail(reader, unavailable.shutting_down())
+
+    def _keep(self, opened: Opened) -> None:
+        completion = opened.attempt.completion
+        if self._reply.keep is not None and completion is not None:
+            self._reply.keep(opened.leg, opened.attempt, completion)
 
 
-async def _disconnect(receive: Receive) -> None:
-    """Return when the client has gone; the body has been read, so nothing else can come."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
+def answer_headers(way: Way, attempt: Attempt, attempts: int, call: Call) -> dict[str, str]:
+    """Return what every answer says about itself: who gave it, by which verdict, at which attempt."""
+    headers = verdict_headers(way, call)
+    headers["x-haechi-zone"] = attempt.deployment.zone
+    if attempts > 1:
+        headers["x-haechi-attempts"] = str(attempts)
+    if attempt.dropped:
+        headers["x-haechi-dropped"] = ",".join(attempt.dropped)
+    if attempt.deployment.simulated:
+        headers["x-haechi-simulated"] = "true"
+    return headers
+
+
+def verdict_headers(way: Way, call: Call) -> dict[str, str]:
+    receipt = way.verdict.receipt
+    headers = {"x-haechi-model": way.model.id, "x-haechi-verdict": way.verdict.action.word}
+    if receipt.counts:
+        headers["x-haechi-findings"] = ",".join(f"{k}={n}" for k, n in receipt.counts.items())
+    if call.label:
+        headers["x-haechi-task"] = call.label
+    return headers
+
+
+def _raw(headers: Mapping[str, str], content_type: str) -> RawHeaders:
+    raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+    raw.append((b"content-type", content_type.encode()))
+    return raw
+
+
+def _completion(opened: Opened) -> Completion:
+    completion = opened.attempt.completion
+    assert completion is not None, "events() ended without an error"
+    return completion
+
+
+def replayed(reply: Reply, way: Way, completion: Completion) -> Response:
+    """Return an answer that was given before, restored for this reader; nobody is asked or charged."""
+    channels = Channels(way.verdict, reply.detector)
+    headers = {**verdict_headers(way, reply.call), "x-haechi-cache": "hit", "x-haechi-cost-krw": "0"}
+    if reply.request.stream:
+        encoder = reply.encoder(way.model.id)
+        body = encoder.deltas(channels.deltas(as_deltas(completion)))
+        body += encoder.deltas(channels.flush()) + encoder.end(None)
+        media_type = reply.surface.CONTENT_TYPE
+    else:
+        restored = channels.completion(completion)
+        body = reply.surface.encode(restored, way.model.id, reply.call.request_id, reply.created)
+        media_type = "application/json"
+    reply.over("cached")
+    return Response(body, media_type=media_type, headers=headers)

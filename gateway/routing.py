@@ -1,41 +1,80 @@
-"""Where a request may go: a pure choice over what the verdict allows.
+"""Where a request may go: a pure choice over a snapshot of the deployments that the verdict allows.
 
-A choice never leaves the zones that it was given. Health and strategies join here as values;
-nothing in this module measures, waits or connects.
+A choice never leaves the zones that it was given. Who is healthy, busy, fast or cheap comes in as
+values; nothing in this module measures, waits or connects. The same snapshot and the same `pick`
+give the same answer.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+from gateway.catalogue import Strategy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Sequence
 
     from gateway.catalogue import Catalogue, Deployment, Model
     from gateway.domain import Zone
 
 
-def choose(model: Model, zones: Iterable[Zone], pick: float) -> tuple[Deployment, ...]:
-    """Return the model's deployments inside `zones`, first choice first.
+class Standing(NamedTuple):
+    """How one deployment stands at this moment.
 
-    `pick` in [0, 1) selects the first by weight; the rest follow, heaviest first, as fallbacks. The
-    same `pick` gives the same order.
+    `first_token_s` is a decaying average, None if nothing is known. `cost_nano_krw` is filled in where
+    the strategy asks for it.
     """
-    allowed = [d for d in model.deployments if d.zone in frozenset(zones) and d.weight > 0]
-    if len(allowed) < 2:
-        return tuple(allowed)
-    first = _weighted(allowed, pick)
-    rest = sorted((d for d in allowed if d is not first), key=lambda d: (-d.weight, d.id))
-    return (first, *rest)
+
+    deployment: Deployment
+    open: bool = True
+    """It takes attempts: its breaker is closed, or due for a probe."""
+    open_alone: bool = True
+    """It would take one if there were nowhere else to go."""
+    free: bool = True
+    """It has room for one more attempt without a wait."""
+    in_flight: int = 0
+    first_token_s: float | None = None
+    cost_nano_krw: int = 0
 
 
-def _weighted(deployments: list[Deployment], pick: float) -> Deployment:
-    remaining = pick * sum(d.weight for d in deployments)
-    for deployment in deployments:
-        remaining -= deployment.weight
+def allowed(model: Model, zones: Collection[Zone]) -> tuple[Deployment, ...]:
+    """Return the deployments of a model that a verdict for `zones` lets it use."""
+    return tuple(d for d in model.deployments if d.zone in zones and d.weight > 0)
+
+
+def choose(standings: Sequence[Standing], strategy: Strategy, pick: float) -> Deployment | None:
+    """Return where the next attempt goes; None if nobody takes it.
+
+    Those with room go before those where it has to wait. `pick` in [0, 1) decides by weight, and
+    between equals.
+    """
+    takers = [s for s in standings if s.open] or [s for s in standings if s.open_alone]
+    takers = [s for s in takers if s.free] or takers
+    if len(takers) < 2:
+        return takers[0].deployment if takers else None
+    match strategy:
+        case Strategy.WEIGHTED:
+            return _by_weight(takers, pick)
+        case Strategy.LEAST_BUSY:
+            return _least([(s.in_flight + 1) / s.deployment.weight for s in takers], takers, pick)
+        case Strategy.LOWEST_LATENCY:
+            return _least([s.first_token_s or 0.0 for s in takers], takers, pick)
+        case Strategy.CHEAPEST:
+            return _least([s.cost_nano_krw for s in takers], takers, pick)
+
+
+def _least(scores: Sequence[float], takers: Sequence[Standing], pick: float) -> Deployment:
+    lowest = min(scores)
+    return _by_weight([s for s, score in zip(takers, scores, strict=True) if score == lowest], pick)
+
+
+def _by_weight(takers: Sequence[Standing], pick: float) -> Deployment:
+    remaining = pick * sum(s.deployment.weight for s in takers)
+    for standing in takers:
+        remaining -= standing.deployment.weight
         if remaining < 0:
-            return deployment
-    return deployments[-1]
+            return standing.deployment
+    return takers[-1].deployment
 
 
 def models_inside(catalogue: Catalogue, zone: Zone, kind: str) -> tuple[Model, ...]:

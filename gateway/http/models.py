@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request
 
-from gateway.pipeline import Pipeline, unknown_model
+from gateway.pipeline import Pipeline
+from gateway.unavailable import unknown_model
 
 if TYPE_CHECKING:
     from gateway.catalogue import Model

@@ -7,7 +7,7 @@ the filter each prove themselves, off the event loop.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from fastapi import APIRouter, Response
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 CHECK_TIMEOUT_S = 2.0
 
 
-def router(checks: Mapping[str, Callable[[], None]]) -> APIRouter:
-    """`checks` are named and synchronous; each returns, or raises what is wrong."""
+def router(checks: Mapping[str, Callable[[], None]], fleet: Callable[[], dict[str, Any]]) -> APIRouter:
+    """`checks` are named and synchronous; each returns, or raises what is wrong. `fleet` reports on models."""
     routes = APIRouter(tags=["operations"])
 
     @routes.get("/livez")
@@ -36,6 +36,11 @@ def router(checks: Mapping[str, Callable[[], None]]) -> APIRouter:
         ready = all(result == "ok" for result in results.values())
         body = {"status": "ok" if ready else "unavailable", "checks": results}
         return Response(orjson.dumps(body), status_code=200 if ready else 503, media_type="application/json")
+
+    @routes.get("/health/models")
+    async def health_of_models() -> dict[str, Any]:
+        """Show how each deployment does, as the worker that answers sees it."""
+        return fleet()
 
     @routes.get("/metrics", response_class=Response)
     async def prometheus() -> Response:

@@ -26,6 +26,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory, faults: FaultServer) -> It
     for name in FAULTS:
         provider = f'provider = "faulty", upstream_model = "{name}", price_key = "any"'
         text += f'\n[[models]]\nid = "{name}"\ndeployments = [{{ {provider} }}]\n'
+    text += "\n[routing]\nattempts = 1\nbreaker_failures = 1000\n"
     settings = install(folder, text)
     made = Gateway("", folder, settings, Simulator(""))
     for person in ("p1", "p2"):

@@ -1,0 +1,127 @@
+"""Where the verdict lets a request go: judged towards the zone of a model, kept inside, or refused.
+
+One detection serves every judgement. A model is judged by the outermost zone it has; a fallback in
+another zone than the one that was judged gets a verdict of its own there, or is no fallback.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from filters.decision import decide
+from filters.errors import FilterRefusal
+from filters.verdict import Action
+from gateway import metrics, refusals, routing
+from gateway.domain import Zone
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from filters.inspector import Detection
+    from filters.policy import PolicyBook, ZonePolicy
+    from filters.verdict import Verdict
+    from gateway.catalogue import Catalogue, Model
+    from gateway.domain import Call, Caller
+    from gateway.errors import GatewayError
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One model that may answer, by which verdict, in which zones."""
+
+    model: Model
+    zones: frozenset[Zone]
+    verdict: Verdict
+    judged: Zone
+    """The zone the verdict was made for; `zones` is never wider."""
+    rerouted: bool = False
+    """Another model answers than the one that was asked for."""
+
+
+class Refused(Exception):
+    """The verdict lets the request go nowhere. `way` is where it was judged, `error` what to say."""
+
+    def __init__(self, way: Way, error: GatewayError) -> None:
+        super().__init__(str(error))
+        self.way = way
+        self.error = error
+
+
+class Ways:
+    """`in_house_model` answers what may not leave; None: such a request is refused."""
+
+    def __init__(
+        self, catalogue: Catalogue, policies: PolicyBook, finding_key: bytes, in_house_model: str | None
+    ) -> None:
+        self._catalogue = catalogue
+        self._policies = policies
+        self._finding_key = finding_key
+        self._in_house_model = in_house_model
+
+    def first(self, call: Call, model: Model, detection: Detection) -> Way:
+        """Return the way to `model`, or inside for what may not leave. Raises Refused or GatewayError."""
+        way = self.judge(call, model, detection, outermost(model))
+        if way.verdict.action is Action.ROUTE and way.judged is Zone.EXTERNAL:
+            inside = self._inside(model, call.caller)
+            if inside is None:
+                listed = self._in_house_models(call.caller)
+                raise Refused(way, refusals.in_house_only(way.verdict, listed))
+            way = _kept_inside(self.judge(call, inside, detection, Zone.IN_HOUSE), model)
+        if way.verdict.action is Action.BLOCK:
+            raise Refused(way, refusals.blocked(way.verdict))
+        return way
+
+    def fallbacks(self, call: Call, way: Way, detection: Detection) -> Iterator[Way]:
+        """Yield the models that may answer when `way.model` does not, as far as the policy lets them."""
+        for model_id in way.model.fallbacks:
+            model = self._catalogue.get(model_id)
+            if model is None or model.kind != way.model.kind or not may_use(call.caller, model):
+                continue
+            zones = model.zones if way.judged is Zone.EXTERNAL else model.zones & way.zones
+            if way.judged in model.zones:
+                yield Way(model, zones, way.verdict, way.judged, rerouted=True)
+                continue
+            other = self.judge(call, model, detection, outermost(model))
+            if other.verdict.action in (Action.ALLOW, Action.MASK):
+                yield dataclasses.replace(other, rerouted=True)
+
+    def judge(self, call: Call, model: Model, detection: Detection, zone: Zone) -> Way:
+        """Judge a detection by the policy of the caller's units towards `zone`."""
+        policy: ZonePolicy = self._policies.for_(call.caller.unit_path, zone, call.received_at)
+        try:
+            verdict = decide(detection, policy, self._finding_key)
+        except FilterRefusal as failure:
+            raise refusals.unfinished(failure) from failure
+        for finding in verdict.findings:
+            metrics.count(metrics.findings, finding.span.type, finding.action.word)
+        metrics.observe(metrics.inspection, seconds=verdict.receipt.elapsed_us / 1_000_000)
+        return Way(model, model.zones if zone is Zone.EXTERNAL else frozenset({zone}), verdict, zone)
+
+    def _inside(self, model: Model, caller: Caller) -> Model | None:
+        if Zone.IN_HOUSE in model.zones:
+            return model
+        return next((m for m in self._in_house_models(caller) if m.id == self._in_house_model), None)
+
+    def _in_house_models(self, caller: Caller) -> tuple[Model, ...]:
+        inside = routing.models_inside(self._catalogue, Zone.IN_HOUSE, "chat")
+        return tuple(model for model in inside if may_use(caller, model))
+
+
+def may_use(caller: Caller, model: Model) -> bool:
+    return caller.allowed_models is None or model.id in caller.allowed_models
+
+
+def outermost(model: Model) -> Zone:
+    """Return the zone a model is judged by: outside as soon as one of its deployments is."""
+    return Zone.EXTERNAL if Zone.EXTERNAL in model.zones else Zone.IN_HOUSE
+
+
+def _kept_inside(way: Way, asked: Model) -> Way:
+    """Mark a way that leads inside because nothing may leave: its receipt says route."""
+    if way.verdict.action is Action.BLOCK:
+        return way
+    receipt = dataclasses.replace(way.verdict.receipt, action=Action.ROUTE)
+    verdict = dataclasses.replace(way.verdict, action=Action.ROUTE, receipt=receipt)
+    return dataclasses.replace(way, verdict=verdict, rerouted=way.model is not asked)
