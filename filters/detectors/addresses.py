@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from filters.detector import limited
 from filters.spans import KR_ADDRESS, Span
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ _ROAD = (
 )
 _NUMBER = rf"(?>(?:지하{_S})?\d{{1,5}}(?:-\d{{1,4}}){{0,2}}(?:번지|호(?![가-힣0-9]))?)"
 _NOT_COUNTED = (
-    r"(?![\d:%~]|[.,]\d|-\d|[ ]?(?:년|월|일(?!대)|시간|시(?![가-힣])|분(?![가-힣])|명|개|건|회(?!의)|원(?!룸)|만|억|천|퍼센트|호선)"
+    r"(?![\d:%~]|[.,]\d|-\d|[ ]?(?:년|월|일(?![대원])|시간|시(?![가-힣])|분(?![가-힣])|명|개|건|회(?!의)|원(?!룸)|만|억|천|퍼센트|호선)"
     r"|(?:초|인(?![근접데])|차|번(?!지)|배|위(?!치)|점|세|살|등급|단계|종(?!로)|가지|[kKmM㎞㎡]|주(?![변소민차택])|면|쪽|조|항|급|부|권|대|척|석|여))"
 )
 _BUILDING = r"(?!소재|인근|일대|부근|근처|등[ 으]|및|또는|에서|으로|우편|연락|전화|본사|거주|방문|이메일)[가-힣A-Za-z][가-힣A-Za-z0-9·&-]{1,14}"
@@ -55,16 +56,16 @@ _LOT = (
 
 ROAD: Final = re.compile(
     rf"(?P<region>{_REGION})(?:[가-힣]{{1,5}}\d?동{_S})?(?P<road>{_ROAD}){_S}(?P<number>{_NUMBER}){_NOT_COUNTED}"
-    rf"(?:,{_S}(?P<lot>{_LOT}))?(?P<detail>{_DETAIL})(?P<legal>{_LEGAL})"
+    rf"(?:,{_S}(?P<lot>{_LOT}))?(?P<detail>{_DETAIL})(?P<legal>{_LEGAL}){_DETAIL}"
 )
 ROAD_WITHOUT_NUMBER: Final = re.compile(
     rf"(?:{_SIDO}){_S}(?:[가-힣]{{1,4}}(?:시|군|구){_S}){{1,2}}(?:[가-힣]{{1,5}}(?:읍|면){_S})?"
     rf"[가-힣][가-힣0-9·]{{0,9}}로{_S}\d{{1,4}}번?길(?!{_S}\d)"
 )
-LOT: Final = re.compile(rf"(?P<region>{_REGION})(?P<lot>{_LOT}){_NOT_COUNTED}(?P<detail>{_DETAIL})(?P<legal>{_LEGAL})")
-FLAT: Final = re.compile(
-    rf"(?<![\d가-힣A-Za-z-])(?:제?\d{{1,4}}|[A-Z가나다라])동,?{_S}(?:\d{{1,3}}층,?{_S})?제?\d{{1,4}}호(?![가-힣]*선)"
-)
+LOT: Final = re.compile(rf"(?P<region>{_REGION})(?P<lot>{_LOT}){_NOT_COUNTED}(?P<detail>{_DETAIL})(?P<legal>{_LEGAL}){_DETAIL}")
+FLAT: Final = re.compile(rf"동,?{_S}(?:\d{{1,3}}층,?{_S})?제?\d{{1,4}}호(?![가-힣]*선)")
+"""`동 405호` of `102동 405호`; the building's number stands before it."""
+BUILDING_NUMBER: Final = re.compile(r"(?<![\d가-힣A-Za-z-])(?:제?\d{1,4}|[A-Z가나다라])$")
 _COMPLEX = r"(?:아파트|빌라|오피스텔|맨션|연립|주공|자이|푸르지오|래미안|힐스테이트|캐슬|마을|단지|빌)"
 COMPLEX_UNIT: Final = re.compile(rf"{_COMPLEX}[ ]?(?:\d{{1,2}}단지[ ]?)?{_UNITS}")
 COMPLEX_END: Final = re.compile(rf"[가-힣A-Za-z0-9]{{0,12}}{_COMPLEX}")
@@ -79,6 +80,7 @@ ROMANISED: Final = re.compile(
     r"(?:,? [A-Z][a-z]{1,15}(?:-(?:gu|si|gun|do|dong|eup|myeon))?(?=[,. \n)]|$)){1,4}(?:,? (?:Republic of Korea|South Korea|Korea))?"
 )
 
+ROMANISED_HINT: Final = re.compile(r"-(?:daero|ro|gil|dong|gu|si|gun)(?![a-z])")
 LABEL: Final = re.compile(r"(?:주소|주소지|소재지|거주지|배송지|도로명|본적|등록기준지|사업장|위치|자택|수령지|사는 곳)[^\n가-힣]{0,4}(?:은|는|가|이)?[ :：)\]]{1,4}$")
 ADVERBS: Final = frozenset(
     "앞으로 뒤로 바로 새로 서로 별로 따로 도로 대로 경로 제로 진로 통로 가로 세로 절대로 이대로 그대로 마음대로 뜻대로 차례대로 예정대로 계획대로 "
@@ -120,20 +122,21 @@ def find(text: str) -> list[Span]:
 
 def _candidates(text: str) -> Iterator[Span]:
     yield from _roads_and_lots(text)
-    for match in FLAT.finditer(text):
-        yield Span(_start_of_complex(text, match.start()), match.end(), KR_ADDRESS, 0.75, "address_flat")
-    for match in COMPLEX_UNIT.finditer(text):
+    for match in limited(FLAT.finditer(text), Addresses.name):
+        if number := BUILDING_NUMBER.search(text, max(0, match.start() - 6), match.start()):
+            yield Span(_start_of_complex(text, number.start()), match.end(), KR_ADDRESS, 0.75, "address_flat")
+    for match in limited(COMPLEX_UNIT.finditer(text), Addresses.name):
         start = _start_of_token(text, match.start())
         if start < match.start() or text[start : match.end()].startswith(("아파트", "빌라", "오피스텔")):
             yield Span(start, match.end(), KR_ADDRESS, 0.7, "address_flat")
-    if "-" in text:
-        for match in ROMANISED.finditer(text):
+    if ROMANISED_HINT.search(text):
+        for match in limited(ROMANISED.finditer(text), Addresses.name):
             yield _span(match, 0.8, "address_romanised")
 
 
 def _roads_and_lots(text: str) -> Iterator[Span]:
     done = 0
-    for anchor in ANCHOR.finditer(text):
+    for anchor in limited(ANCHOR.finditer(text), Addresses.name):
         if anchor.start() < done:
             continue
         start = _start_of_region(text, anchor.start() + 1, done)

@@ -24,7 +24,7 @@ class Addresses:
     """KR_ADDRESS by filters/detectors/addresses.py."""
 
     name = "addresses"
-    gates = ()
+    gates = addresses.GATES
 
     def find(self, text: str) -> list[Span]:
         return addresses.find(text)

@@ -10,12 +10,16 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from filters.detector import limited
 from filters.lexicon import COMPOUND_SURNAMES, SURNAMES, korean, words
 from filters.spans import PERSON, Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+OWNER: Final = "names"
+MAX_OF_A_KIND: Final = 3_000
+MAX_SEPARATORS: Final = 100_000
 _SURNAME = "[" + "".join(sorted(SURNAMES)) + "]"
 _COMPOUND = "|".join(sorted(COMPOUND_SURNAMES))
 _S = r"[ \t\u00a0]"
@@ -81,18 +85,18 @@ def find(text: str, found: Iterable[Span]) -> Iterator[Span]:
 
 
 def _korean(text: str) -> Iterator[Span]:
-    for separator in SEPARATOR.finditer(text):
+    for separator in limited(SEPARATOR.finditer(text), OWNER, MAX_SEPARATORS):
         match = AFTER_SEPARATOR.match(text, separator.end())
         if match and _is_no_form_word(match["name"]) and _follows_label(text, separator.start()):
             yield Span(*match.span("name"), PERSON, 0.9, "person_label")
     if "이름" in text or "성명" in text or "성함" in text:
-        for match in CALLED.finditer(text):
+        for match in limited(CALLED.finditer(text), OWNER):
             yield Span(*match.span("name"), PERSON, 0.85, "person_label")
-    for match in SPREAD.finditer(text):
+    for match in limited(SPREAD.finditer(text), OWNER, MAX_OF_A_KIND):
         if _follows_label(text, _end_before_gap(text, match.start())):
             yield Span(*match.span(), PERSON, 0.9, "person_spread")
     if "씨" in text or "군" in text or "양" in text:
-        for match in INITIAL.finditer(text):
+        for match in limited(INITIAL.finditer(text), OWNER):
             yield Span(*match.span(), PERSON, 0.6, "person_initial")
 
 
@@ -117,6 +121,6 @@ TITLES: Final = frozenset((*korean.TITLES, *korean.LABELS, *korean.RELATIONS))
 
 def _latin(text: str) -> Iterator[Span]:
     for pattern in LATIN:
-        for match in pattern.finditer(text):
+        for match in limited(pattern.finditer(text), OWNER, MAX_OF_A_KIND):
             if not NOT_LATIN_NAMES.intersection(match["name"].split()):
                 yield Span(*match.span("name"), PERSON, 0.8, "person_latin")

@@ -9,34 +9,28 @@ from __future__ import annotations
 
 from functools import cache
 from math import exp
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from filters.detector import limited
 from filters.detectors import name_rules
 from filters.detectors.person_features import (
     DULL,
     HONORIFIC_SUFFIX,
-    INNER,
+    JOINTS,
     MAX_RUN,
-    OUTER,
     SURNAME_ALONE,
-    TEMPLATES,
     THREE,
-    Features,
     Form,
-    Key,
-    around,
     cut,
     forms_of,
-    inner,
     is_part_of_a_number,
     may_hold_name,
-    of_one_run,
-    outer,
     over_several_runs,
     starts_several,
+    surname_alone,
     title_follows,
 )
+from filters.detectors.person_weights import Weights, weights_of
 from filters.lexicon import LEXICON_DIR
 from filters.spans import PERSON, Span
 
@@ -50,23 +44,16 @@ THRESHOLD: Final = 0.0
 THRESHOLD_IF_REPEATED: Final = -2.0
 SURE: Final = 1.0
 BARELY: Final = 0.1
-WORTH_A_LOOK_AROUND: Final = -2.0
+WORTH_A_LOOK_AROUND: Final = -1.5
 """In the tuning data no candidate that scores less by itself is a name, whatever stands around it."""
 HONORIFIC_BONUS: Final = 1.5
 """홍길동님: in the prompts of an office 님 after a full name's shape says more than in the news."""
 
-Table = dict[Key, float]
+Promise = tuple[list[tuple[float, Form]], bool]
+NO_PROMISE: Final[Promise] = ([], False)
 Scored = tuple[float, int, int, int, int, str]
 """Log odds, start, end, first run, last run, name."""
 FIRST, LAST = 3, 4
-
-
-class Weights(NamedTuple):
-    """What training learned: one table of log odds per template, for the run itself and around it."""
-
-    bias: float
-    own: list[Table]
-    around: list[Table]
 
 
 INTEGER_TEMPLATES: Final = frozenset(
@@ -125,65 +112,52 @@ def _scored(runs: Runs) -> Iterator[Scored]:
 
     Runs come back in a long text; what a run says by itself is worked out once per call.
     """
-    seen: dict[str, tuple[list[tuple[float, Form]], bool]] = {}
+    weights = _weights()
+    seen: dict[str, Promise] = {}
     for index, word in enumerate(runs.words):
-        if word in DULL:
+        if word in DULL or is_part_of_a_number(runs, index):
             continue
-        if word not in seen:
-            seen[word] = _promising(word)
-        forms, several = seen[word]
-        if (not forms and not several) or is_part_of_a_number(runs, index):
-            continue
-        start = runs.starts[index]
-        for score, (name, shape, suffix) in forms:
-            if shape != SURNAME_ALONE or title_follows(runs, index, suffix[0]):
-                total = score + _sum(_weights().around, around(runs, index, index, shape, suffix[0]))
-                if shape == THREE and suffix[0] == HONORIFIC_SUFFIX and total > -HONORIFIC_BONUS:
-                    total += HONORIFIC_BONUS
-                if total > THRESHOLD_IF_REPEATED:
-                    yield total, start, start + len(name), index, index, name
-        if several:
-            yield from _scored_over_several(runs, index)
+        promise = seen.get(word)
+        if promise is None:
+            promise = seen[word] = _promise(weights, word)
+        forms, several = promise
+        for own, (name, shape, suffix) in forms:
+            if shape == SURNAME_ALONE and not title_follows(runs, index, suffix[0]):
+                continue
+            score = own + weights.around(runs, index, index, shape, suffix[0])
+            if shape == THREE and suffix[0] == HONORIFIC_SUFFIX and score > -HONORIFIC_BONUS:
+                score += HONORIFIC_BONUS
+            if score > THRESHOLD_IF_REPEATED:
+                start = runs.starts[index]
+                yield score, start, start + len(name), index, index, name
+        if several and runs.gaps[index + 1] in JOINTS:
+            yield from _scored_over_several(weights, runs, index)
 
 
-def _promising(word: str) -> tuple[list[tuple[float, Form]], bool]:
+def _promise(weights: Weights, word: str) -> Promise:
     """The forms of a run that are worth a look around, with their own score; whether more runs may join."""
     if not may_hold_name(word):
-        return [], False
-    bias, own, _ = _weights()
-    forms = [(bias + _sum(own, of_one_run(form[0], word[:MAX_RUN], *form[1:])), form) for form in forms_of(word)]
-    kept = [(score, form) for score, form in forms if score > WORTH_A_LOOK_AROUND or form[1] == SURNAME_ALONE]
+        return NO_PROMISE
+    cut_word = word[:MAX_RUN]
+    kept = []
+    for form in forms_of(word):
+        score = weights.of_one_run(form[0], cut_word, form[1], form[2])
+        if score > WORTH_A_LOOK_AROUND:
+            kept.append((score, form))
+    if alone := surname_alone(word):
+        kept.append((weights.of_one_run(alone[0], cut_word, alone[1], alone[2]), alone))
     return kept, starts_several(word)
 
 
-def _scored_over_several(runs: Runs, index: int) -> Iterator[Scored]:
-    bias, own, surroundings = _weights()
+def _scored_over_several(weights: Weights, runs: Runs, index: int) -> Iterator[Scored]:
     for candidate in over_several_runs(runs, index):
-        score = bias + _sum(own, inner(candidate, runs))
+        score = weights.of(candidate, runs)
         if score > WORTH_A_LOOK_AROUND:
-            score += _sum(surroundings, outer(candidate, runs))
+            score += weights.around(runs, index, candidate.last, candidate.shape, candidate.suffix[0])
             if score > THRESHOLD_IF_REPEATED:
                 yield score, candidate.start, candidate.end, index, candidate.last, candidate.name
 
 
-def _sum(tables: list[Table], keys: Features) -> float:
-    return sum([table[key] for table, key in zip(tables, keys, strict=True) if key in table])
-
-
 @cache
 def _weights() -> Weights:
-    tables: dict[str, Table] = {name: {} for name in TEMPLATES}
-    bias = 0.0
-    for line in (LEXICON_DIR / "person_weights.txt").read_text("utf-8").splitlines():
-        template, key, weight = line.split("\t")
-        if template == "bias":
-            bias = float(weight)
-        elif template in INTEGER_TEMPLATES:
-            tables[template][int(key)] = float(weight)
-        else:
-            tables[template][_unescaped(key)] = float(weight)
-    return Weights(bias, [tables[name] for name in INNER], [tables[name] for name in OUTER])
-
-
-def _unescaped(key: str) -> str:
-    return key.encode("ascii").decode("unicode_escape") if "\\" in key else key
+    return weights_of((LEXICON_DIR / "person_weights.txt").read_text("utf-8"))

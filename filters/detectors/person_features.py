@@ -21,6 +21,8 @@ RUN: Final = re.compile(r"([가-힣]+)")
 MAX_RUN: Final = 16
 """Longer runs of Hangul without a space are prose without spacing; only their start is looked at."""
 MAX_GAP: Final = 4
+JOINTS: Final = (" ", "-")
+"""What may stand inside a name of several runs."""
 MAX_NAME: Final = 8
 
 INNER: Final = (
@@ -136,12 +138,15 @@ def candidates_at(runs: Runs, index: int) -> list[Candidate]:
     if not may_hold_name(word) or is_part_of_a_number(runs, index):
         return []
     start = runs.starts[index]
+    forms = forms_of(word)
+    alone = surname_alone(word)
+    if alone and title_follows(runs, index, alone[2][0]):
+        forms.append(alone)
     found = [
         Candidate(start, start + len(name), index, index, name, word[:MAX_RUN], shape, suffix)
-        for name, shape, suffix in forms_of(word)
-        if shape != SURNAME_ALONE or title_follows(runs, index, suffix[0])
+        for name, shape, suffix in forms
     ]
-    if starts_several(word):
+    if runs.gaps[index + 1] in JOINTS and starts_several(word):
         found += over_several_runs(runs, index)
     return found
 
@@ -153,7 +158,7 @@ def forms_of(word: str) -> list[Form]:
     head = word[:2]
     longest = MAX_NAME if head in FOREIGN_STARTS or head in COMPOUND_SURNAMES else 3
     forms: list[Form] = []
-    for length in range(1, min(len(word), longest) + 1):
+    for length in range(2, min(len(word), longest) + 1):
         suffix = SUFFIXES.get(word[length:])
         name = word[:length]
         if suffix is None:
@@ -163,9 +168,20 @@ def forms_of(word: str) -> list[Form]:
         shape = _shape(name, word)
         if shape is None or name in korean.NOT_A_NAME:
             continue
-        if suffix[0] != korean.SURNAME_ONLY or shape == SURNAME_ALONE:
+        if suffix[0] != korean.SURNAME_ONLY:
             forms.append((name, shape, suffix))
     return forms
+
+
+def surname_alone(word: str) -> Form | None:
+    """김씨, 박과장, 이 의원: the form in which a run begins with a surname and no given name."""
+    surname = word[0]
+    if surname not in SURNAMES:
+        return None
+    suffix = SUFFIXES.get(word[1:])
+    if suffix is None or 0 < suffix[0] < HONORIFIC_SUFFIX:
+        return None
+    return surname, SURNAME_ALONE, suffix
 
 
 def _is_surely_a_name(name: str, word: str) -> bool:
@@ -181,8 +197,6 @@ def _shape(name: str, word: str) -> int | None:
     """The kind of name that this may be, or None if nothing speaks for it."""
     length = len(name)
     first_is_surname = name[0] in SURNAMES
-    if length == 1:
-        return SURNAME_ALONE if first_is_surname else None
     if length == 2:
         known = first_is_surname or name in GIVEN or WORDS.get(name, 0) % 1000 >= 100
         return TWO if known or is_known_person(name) else None
@@ -212,11 +226,11 @@ def foreign_score(name: str) -> int:
 
 
 def title_follows(runs: Runs, index: int, suffix_class: int) -> bool:
-    """김씨, 박과장, 이 의원, 안 전 후보: a surname alone counts only before a title or an honorific."""
+    """A surname alone counts only before a title or an honorific, as in 안 전 후보."""
     word = runs.words[index]
-    if suffix_class >= 50:
+    if suffix_class >= HONORIFIC_SUFFIX:
         return word[1] == "씨" or word[1:] == "모" or not _begins_with_a_word(word)
-    if suffix_class or index + 1 >= len(runs.words) or len(runs.gaps[index + 1]) != 1:
+    if index + 1 >= len(runs.words) or len(runs.gaps[index + 1]) != 1:
         return False
     if runs.words[index + 1] == "전" and index + 2 < len(runs.words):
         return class_of_start(runs.words[index + 2]) in (TITLE, LABEL_AND_TITLE)
@@ -251,7 +265,7 @@ def over_several_runs(runs: Runs, index: int) -> list[Candidate]:
     foreign = _foreign_part(word)
     found: list[Candidate] = []
     for last in range(index + 1, min(index + 4, len(runs.words))):
-        if runs.gaps[last] not in (" ", "-"):
+        if runs.gaps[last] not in JOINTS:
             break
         word = runs.words[last]
         for length in range(min(len(word), 7), 0, -1):
@@ -323,7 +337,7 @@ def _features(  # noqa: PLR0913 - the classes differ between one run and several
         shape * 100 + common,
         shape * 100 + token,
         shape * 10 + known,
-        _given_key(name, shape),
+        given_key(name, shape),
         shape * 100 + whole // 1000 * 10 + whole // 100 % 10,
         kind * 100 + suffix_class,
         _agreement(name, demand),
@@ -335,7 +349,7 @@ def _features(  # noqa: PLR0913 - the classes differ between one run and several
     )
 
 
-def _given_key(name: str, shape: int) -> int:
+def given_key(name: str, shape: int) -> int:
     """How much the given name looks like one."""
     if shape == TWO:
         as_given = GIVEN.get(name, 90)
