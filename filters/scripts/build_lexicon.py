@@ -37,6 +37,8 @@ FREQUENT: Final = 90_000
 """Kiwi's proper nouns up to here are in order of frequency, too."""
 TOKEN_EDGES: Final = (2, 4, 16)
 SYLLABLE_EDGES: Final = (20, 60, 150)
+SAMPLE_NAMES: Final = frozenset({"홍길동", "성춘향"})
+"""Heroes of novels to the dictionaries; on every form of an office they stand for a person."""
 GIVEN_EDGES: Final = (1, 2, 4, 10, 25)
 
 
@@ -146,7 +148,7 @@ def word_classes(sources: Sources, given: Counter[str]) -> dict[str, list[str]]:
     """`cfpk` -> words: c common (0–4), f part of foreign names (0–3), p place or thing, k known person."""
     classes: dict[str, list[str]] = defaultdict(list)
     vocabulary = set(sources.rank) | set(sources.proper) | sources.nouns | set(sources.tokens) | sources.persons
-    for word in sorted(vocabulary):
+    for word in sorted(vocabulary - SAMPLE_NAMES):
         code = _word_class(word, sources, given)
         if code != "0000" and _worth_shipping(word, code, given):
             classes[code].append(word)
