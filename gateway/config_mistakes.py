@@ -117,6 +117,9 @@ def _words(details: ErrorDetails, root: type[BaseModel]) -> tuple[str, str]:
         expected = str(context.get("expected", ""))
         korean, english = _suggestion(str(details["input"]), re.findall(r"'([^']+)'", expected))
         return f"{expected} 가운데 하나여야 합니다.{korean}", f"Must be one of {expected}.{english}"
+    if kind == "value_error":  # one of our own validators, in both languages
+        korean, _, english = str(context.get("error", "")).partition(" / ")
+        return korean, english
     korean = _KOREAN.get(kind, "값이 올바르지 않습니다.")
     english = details["msg"].replace("Input should be", "It must be")
     return korean.format_map(_Lenient(context)), f"{english}."

@@ -6,14 +6,29 @@ Shapes only: what refers to what, and the values the gateway works with, are in 
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+
+def _network(text: str) -> str:
+    try:
+        ip_network(text)
+    except ValueError:
+        raise ValueError(
+            "IP 주소나 대역이어야 합니다(예: 10.0.0.0/8)."
+            " / It must be an address or network, e.g. 10.0.0.0/8."
+        ) from None
+    return text
+
+
+Network = Annotated[str, AfterValidator(_network)]
 Positive = Annotated[float, Field(gt=0)]
 Name = Annotated[str, Field(min_length=1, max_length=120)]
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,119}$")]
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
+Origin = Annotated[str, Field(pattern=r"^https?://[^\s/*]+$")]
 ZoneWord = Literal["external", "in_house"]
 Kind = Literal["chat", "embedding", "image", "speech", "transcription", "video"]
 StrategyWord = Literal["weighted", "least_busy", "lowest_latency", "cheapest"]
@@ -29,8 +44,8 @@ class ServerTable(TomlTable):
     port: int = Field(default=8080, ge=1, le=65535)
     workers: int = Field(default=1, ge=1, le=64)
     body_limit_mib: int = Field(default=32, ge=1, le=1024)
-    trusted_proxies: list[str] = []
-    cors_origins: list[str] = []
+    trusted_proxies: list[Network] = []
+    cors_origins: list[Origin] = []
 
 
 class DatabaseTable(TomlTable):

@@ -172,6 +172,8 @@ WRONG = [
     ('currency = "KRW"', 'currency = "EUR"', "prices[1].currency", 'base = "EUR"'),
     ('in_house_model = "city"', 'in_house_model = "gpt"', "filter.in_house_model", "city"),
     ('base_url = "http://10', 'base_url = "ftp://10', "providers[1].base_url", "pattern"),
+    ("port = 9090", 'trusted_proxies = ["proxy"]', "server.trusted_proxies[0]", "address or network"),
+    ("port = 9090", 'cors_origins = ["*"]', "server.cors_origins[0]", "pattern"),
     ("weight = 3", "weight = -1", "models[1].deployments[0].weight", "greater than or equal to 0"),
 ]
 

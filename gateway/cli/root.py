@@ -52,7 +52,7 @@ def _explained(error: Exception) -> tuple[list[str], Exit]:
     from gateway.config_mistakes import ConfigError
     from gateway.imports import ImportFailed
     from gateway.keyring import SecretError
-    from gateway.store.database import NotMigrated
+    from gateway.store.database import NotMigrated, Unusable
 
     match error:
         case ConfigError():
@@ -66,17 +66,22 @@ def _explained(error: Exception) -> tuple[list[str], Exit]:
             return [error.korean, error.english], Exit.CONFIG
         case NotMigrated() | DatabaseUnavailable():
             return [error.korean, error.english], Exit.UNAVAILABLE
+        case Unusable():
+            return _unusable(error.kind), Exit.UNAVAILABLE
     return _database_fault(error) or _internal_fault(error)
 
 
 def _database_fault(error: Exception) -> tuple[list[str], Exit] | None:
     if type(error).__module__.partition(".")[0] != "sqlalchemy":
         return None
-    kind = type(error).__name__
+    return _unusable(type(error).__name__), Exit.UNAVAILABLE
+
+
+def _unusable(kind: str) -> list[str]:
     return [
         f"데이터베이스를 쓸 수 없습니다({kind}). `haechi doctor`로 확인하세요.",
         f"The database cannot be used ({kind}). `haechi doctor` tells why.",
-    ], Exit.UNAVAILABLE
+    ]
 
 
 def _internal_fault(error: Exception) -> tuple[list[str], Exit]:

@@ -30,13 +30,12 @@ def serve(
     """게이트웨이를 시작합니다 / Start the gateway."""
     import uvicorn
 
-    from gateway.store.database import opened
+    from gateway.store.database import check_usable
 
     settings = settings_for(config)
     read = config_of(settings)
     settings.keyring()
-    with opened(read.database_url):
-        pass
+    check_usable(read.database_url)
     for korean, english in read.warnings:
         warn(korean, english)
     os.environ.update(settings.environment())  # the workers read the same settings

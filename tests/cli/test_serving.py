@@ -59,11 +59,30 @@ def test_several_workers_serve_one_database_and_end_together(staffed):
         server.stderr.read()
 
 
-def test_serve_refuses_what_is_not_ready_with_what_to_do(installed, haechi):
+def make_read_only(database):
+    """Have SQLite take the file for one that a newer SQLite wrote: it reads it and refuses to write.
+
+    Permissions would not do: tests may run as root. Byte 18 of the header is the "write version".
+    """
+    with database.open("r+b") as file:
+        file.seek(18)
+        file.write(b"\x03")
+
+
+def test_serve_refuses_what_is_not_ready_with_what_to_do(installed, haechi, monkeypatch):
     Path("haechi.db").unlink()
     behind = haechi("serve")
     assert behind.code == 5
     assert "haechi migrate" in behind.err
+    haechi("migrate").ok()
+    make_read_only(Path("haechi.db"))
+    read_only = haechi("serve")
+    assert read_only.code == 5
+    assert "haechi doctor" in read_only.err
+    monkeypatch.setenv("HAECHI_DATABASE_URL", "sqlite:////nowhere/at/all/haechi.db")
+    missing = haechi("serve")
+    assert missing.code == 5
+    assert "/nowhere/at/all" in missing.err
     Path("haechi.secret").chmod(0o644)
     exposed = haechi("serve")
     assert exposed.code == 3
