@@ -20,6 +20,7 @@ from gateway.providers.writing import (
     arguments_of,
     data_url,
     instructions,
+    known,
     lacking,
     lacking_part,
     present,
@@ -45,6 +46,11 @@ _OWN_FIELDS: Final = (
 )
 
 __all__ = ["Decoder", "error", "request"]
+
+_MARKS: Final = frozenset(
+    {"cache_control", "citations", "context", "caller", "defer_loading", "eager_input_streaming"}
+    | {"input_examples", "allowed_callers"}
+)
 
 error = failures.from_response
 
@@ -124,7 +130,7 @@ def _tool_choice(chat: ChatRequest) -> JSON:
 def _tool(tool: Tool) -> dict[str, JSON]:
     if tool.extra.get("type", "function") not in {"function", "custom"}:  # run by Anthropic; policy decided
         return {**tool.extra, "name": tool.name}
-    extra = {name: value for name, value in tool.extra.items() if name != "type"}
+    extra = {name: value for name, value in known(tool.extra, _MARKS).items() if name != "type"}
     schema = tool.parameters or {"type": "object", "properties": {}}
     named = present(name=tool.name, description=tool.description, strict=tool.strict)
     return {**extra, **named, "input_schema": schema}
@@ -162,18 +168,21 @@ def _block(part: Part) -> dict[str, JSON] | None:
     """Write one part; None for what Anthropic refuses and nobody misses: empty text, unsigned thought."""
     match part:
         case Text(text, extra):
-            return {**extra, "type": "text", "text": text} if text else None
+            return {**known(extra, _MARKS), "type": "text", "text": text} if text else None
         case Image(url, _, extra):
-            return {**extra, "type": "image", "source": _source(url)}
+            return {**known(extra, _MARKS), "type": "image", "source": _source(url)}
         case File():
             return _document(part)
         case Reasoning():
             return _thought(part)
         case ToolCall(id_, name, _, extra):
-            return {**extra, "type": "tool_use", "id": id_, "name": name, "input": arguments_of(part)}
+            called = {"id": id_, "name": name, "input": arguments_of(part)}
+            return {**known(extra, _MARKS), "type": "tool_use", **called}
         case ToolResult(call_id, inner, is_error, extra):
-            result = {**extra, "type": "tool_result", "tool_use_id": call_id, "content": _blocks(inner)}
-            return result | ({"is_error": True} if is_error else {})
+            answer = {"tool_use_id": call_id, "content": _blocks(inner)} | (
+                {"is_error": True} if is_error else {}
+            )
+            return {**known(extra, _MARKS), "type": "tool_result", **answer}
         case Audio():
             raise lacking_part(part)
 
@@ -194,4 +203,4 @@ def _source(url: str) -> dict[str, JSON]:
 
 def _document(file: File) -> dict[str, JSON]:
     source = {"type": "file", "file_id": file.file_id} if file.file_id else _source(file.data or "")
-    return {**file.extra, "type": "document", "source": source, **present(title=file.filename)}
+    return {**known(file.extra, _MARKS), "type": "document", "source": source, **present(title=file.filename)}

@@ -13,7 +13,14 @@ import orjson
 
 from gateway.domain import Audio, File, Image, Reasoning, Text, ToolCall, ToolResult, UpstreamRequest
 from gateway.providers import failures, openai_answers, profiles, reach
-from gateway.providers.writing import lacking, lacking_part, refuse_hosted
+from gateway.providers.writing import (
+    FIELDS_OF_MESSAGES,
+    FIELDS_OF_RESPONSES,
+    known,
+    lacking,
+    lacking_part,
+    refuse_hosted,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -35,7 +42,7 @@ def request(chat: ChatRequest, deployment: Deployment) -> UpstreamRequest:
     profile = profiles.of(deployment)
     refuse_hosted(chat.tools)
     asked = _without_refused(_parameters(chat, profile), chat, profile)
-    dropped = tuple(sorted(name for name in asked if name in profile.lacks))
+    dropped = sorted({name for name in asked if name in profile.lacks} | (chat.extra.keys() & _FOREIGN))
     body: dict[str, JSON] = {
         **profile.body,
         **_passed_on(chat, profile),
@@ -51,7 +58,7 @@ def request(chat: ChatRequest, deployment: Deployment) -> UpstreamRequest:
         reach.address(deployment, "chat/completions"),
         reach.headers(deployment, profile, "text/event-stream" if chat.stream else "application/json"),
         orjson.dumps(body),
-        dropped,
+        tuple(dropped),
     )
 
 
@@ -61,7 +68,7 @@ def request(chat: ChatRequest, deployment: Deployment) -> UpstreamRequest:
 def _parameters(chat: ChatRequest, profile: Profile) -> dict[str, JSON]:
     """Everything the client asked for, by OpenAI's names, before anything is left out."""
     asked: dict[str, JSON] = {
-        "tools": [_tool(tool) for tool in chat.tools] or None,
+        "tools": [_tool(tool, profile) for tool in chat.tools] or None,
         "tool_choice": _tool_choice(chat.tool_choice),
         "parallel_tool_calls": chat.parallel_tool_calls,
         "response_format": _response_format(chat.response_format),
@@ -119,11 +126,12 @@ def _effort_of(budget_tokens: int) -> str:
 
 
 def _passed_on(chat: ChatRequest, profile: Profile) -> dict[str, JSON]:
-    """Fields that only the provider knows, without those that the gateway decides."""
-    kept_back = _OURS | profile.lacks
+    """Fields that only the provider knows, without those that the gateway decides or another dialect has."""
+    kept_back = _OURS | _FOREIGN | profile.lacks
     return {name: value for name, value in chat.extra.items() if name not in kept_back}
 
 
+_FOREIGN: Final = FIELDS_OF_MESSAGES | FIELDS_OF_RESPONSES
 _OURS: Final = frozenset({"model", "messages", "stream", "stream_options", "store"})
 
 
@@ -138,7 +146,7 @@ def _stream(chat: ChatRequest, profile: Profile) -> dict[str, JSON]:
     return {"stream": True, "stream_options": options}
 
 
-def _tool(tool: Tool) -> dict[str, JSON]:
+def _tool(tool: Tool, profile: Profile) -> dict[str, JSON]:
     function = {
         "name": tool.name,
         "description": tool.description,
@@ -146,7 +154,7 @@ def _tool(tool: Tool) -> dict[str, JSON]:
         "strict": tool.strict,
     }
     return {
-        **tool.extra,
+        **known(tool.extra, profile.marks),
         "type": "function",
         "function": {name: value for name, value in function.items() if value is not None},
     }
@@ -181,64 +189,71 @@ def _messages(message: Message, profile: Profile) -> Iterator[dict[str, JSON]]:
     """Write one message; tool results are messages of their own and stand before what is said with them."""
     results = [part for part in message.parts if isinstance(part, ToolResult)]
     for result in results:
-        yield _tool_message(result)
+        yield _tool_message(result, profile)
     shown = [part for result in results for part in result.parts if not isinstance(part, Text)]
     said = [part for part in message.parts if not isinstance(part, ToolResult)]
     if said or not results:
         yield _message(message, said, profile)
     if shown:  # the format has no images in tool results
-        yield {"role": "user", "content": [_part(part) for part in shown]}
+        yield {"role": "user", "content": [_part(part, profile) for part in shown]}
 
 
-def _tool_message(result: ToolResult) -> dict[str, JSON]:
+def _tool_message(result: ToolResult, profile: Profile) -> dict[str, JSON]:
     text = "".join(part.text for part in result.parts if isinstance(part, Text))
-    return {**result.extra, "role": "tool", "tool_call_id": result.call_id, "content": text}
+    answer = {"role": "tool", "tool_call_id": result.call_id, "content": text}
+    return {**known(result.extra, profile.marks), **answer}
 
 
 def _message(message: Message, said: Sequence[Part], profile: Profile) -> dict[str, JSON]:
     role = "system" if message.role == "developer" and not profile.developer_role else message.role
-    written: dict[str, JSON] = {**message.extra, "role": role}
+    written: dict[str, JSON] = {**known(message.extra, profile.marks), "role": role}
     if message.name:
         written["name"] = message.name
-    calls = [_tool_call(part) for part in said if isinstance(part, ToolCall)]
+    calls = [_tool_call(part, profile) for part in said if isinstance(part, ToolCall)]
     thought = "".join(part.text for part in said if isinstance(part, Reasoning))
     rest = [part for part in said if not isinstance(part, ToolCall | Reasoning)]
-    written["content"] = _content(rest) if rest or not calls else None
+    written["content"] = _content(rest, profile) if rest or not calls else None
     if calls:
         written["tool_calls"] = calls
     if thought and profile.reasoning_history == "content":
         thinking = {"type": "thinking", "thinking": [{"type": "text", "text": thought}]}
-        written["content"] = [thinking, *[_part(part) for part in rest]]
+        written["content"] = [thinking, *[_part(part, profile) for part in rest]]
     elif thought and profile.reasoning_history:
         written[profile.reasoning_history] = thought
     return written
 
 
-def _content(parts: Sequence[Part]) -> JSON:
-    if all(isinstance(part, Text) and not part.extra for part in parts) and len(parts) <= 1:
-        return parts[0].text if parts and isinstance(parts[0], Text) else ""
-    return [_part(part) for part in parts]
+def _content(parts: Sequence[Part], profile: Profile) -> JSON:
+    written = [_part(part, profile) for part in parts]
+    if not written:
+        return ""
+    plain = len(written) == 1 and written[0].keys() == {"type", "text"}
+    return written[0]["text"] if plain else written
 
 
-def _part(part: Part) -> dict[str, JSON]:
+def _part(part: Part, profile: Profile) -> dict[str, JSON]:
+    return {**known(part.extra, profile.marks), **_body(part)}
+
+
+def _body(part: Part) -> dict[str, JSON]:
     match part:
-        case Text(text, extra):
-            return {**extra, "type": "text", "text": text}
-        case Image(url, detail, extra):
+        case Text(text):
+            return {"type": "text", "text": text}
+        case Image(url, detail):
             image = {"url": url, "detail": detail} if detail else {"url": url}
-            return {**extra, "type": "image_url", "image_url": image}
-        case Audio(data, form, extra):
-            return {**extra, "type": "input_audio", "input_audio": {"data": data, "format": form}}
-        case File(filename, data, file_id, extra):
+            return {"type": "image_url", "image_url": image}
+        case Audio(data, form):
+            return {"type": "input_audio", "input_audio": {"data": data, "format": form}}
+        case File(filename, data, file_id):
             file = {"filename": filename, "file_data": data, "file_id": file_id}
-            return {**extra, "type": "file", "file": {k: v for k, v in file.items() if v is not None}}
+            return {"type": "file", "file": {k: v for k, v in file.items() if v is not None}}
         case _:
             raise lacking_part(part)
 
 
-def _tool_call(call: ToolCall) -> dict[str, JSON]:
+def _tool_call(call: ToolCall, profile: Profile) -> dict[str, JSON]:
     return {
-        **call.extra,
+        **known(call.extra, profile.marks),
         "id": call.id,
         "type": "function",
         "function": {"name": call.name, "arguments": call.arguments},

@@ -49,6 +49,10 @@ class Profile:
     """`reasoning_effort`, `reasoning.effort` (OpenRouter), or `thinking.type` (Z.ai, DeepSeek)."""
     reasoning_apart: bool = False
     """Whether reasoning tokens are counted beside `completion_tokens`, for answers without a total."""
+    effort_by_model: bool = False
+    """Whether only `reasoning_models` take an effort, and others refuse one."""
+    marks: frozenset[str] = frozenset()
+    """Members of messages and parts that this provider knows and OpenAI does not."""
     extras_beside: bool = False
     """Whether `reasoning_tokens` and `citation_tokens` stand beside completion and total (Perplexity)."""
     body: Mapping[str, JSON] = NOTHING
@@ -60,6 +64,7 @@ SAMPLING = frozenset(
     | {"logit_bias", "logprobs", "top_logprobs"}
 )
 _OPENAI_ONLY = frozenset({"service_tier", "metadata"})
+_OPENAI_MARKS = frozenset({"refusal", "audio"})
 _OPENAI_REASONING = re.compile(r"^(o\d|gpt-5(?!.*chat))")
 _XAI_REASONING = re.compile(r"grok-(3-mini|4)")
 
@@ -72,6 +77,8 @@ _PROFILES = (
         store=True,
         lacks=frozenset({"top_k"}),
         reasoning_models=_OPENAI_REASONING,
+        effort_by_model=True,
+        marks=_OPENAI_MARKS,
     ),
     Profile(
         "azure",
@@ -81,6 +88,7 @@ _PROFILES = (
         store=True,
         lacks=frozenset({"top_k", "service_tier"}),
         reasoning_models=_OPENAI_REASONING,
+        marks=_OPENAI_MARKS,
     ),
     Profile(
         "vllm",
@@ -149,6 +157,7 @@ _PROFILES = (
         lacks=frozenset({"service_tier"}),
         reasoning_effort="object",
         reasoning_history="reasoning",
+        marks=frozenset({"cache_control", "reasoning_details"}),
         body={"usage": {"include": True}},
     ),
     Profile("together", lacks=_OPENAI_ONLY | {"user", "parallel_tool_calls"}),
@@ -183,8 +192,9 @@ def of(deployment: Deployment) -> Profile:
     profile = PROFILES.get(deployment.profile, PROFILES["generic"])
     options = deployment.options
     lacks = profile.lacks | frozenset(options.get("lacks", ()))
-    if profile.reasoning_models and profile.reasoning_models.match(deployment.upstream_model):
-        lacks |= SAMPLING
+    if profile.reasoning_models is not None:
+        reasons = profile.reasoning_models.match(deployment.upstream_model) is not None
+        lacks |= SAMPLING if reasons else frozenset({"reasoning_effort"} if profile.effort_by_model else ())
     return replace(
         profile,
         lacks=lacks,

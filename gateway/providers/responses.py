@@ -14,7 +14,7 @@ import orjson
 from gateway.domain import Audio, File, Image, Reasoning, Text, ToolCall, ToolResult, UpstreamRequest
 from gateway.providers import failures, profiles, reach
 from gateway.providers.responses_answers import Decoder
-from gateway.providers.writing import Parameters, instructions, lacking, lacking_part, present
+from gateway.providers.writing import Parameters, instructions, known, lacking, lacking_part, present
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -118,7 +118,7 @@ def _tool(tool: Tool) -> dict[str, JSON]:
     if tool.extra.get("type", "function") != "function":  # run by the provider; policy decided
         return {"name": tool.name, **tool.extra} if tool.name else dict(tool.extra)
     return {
-        **tool.extra,
+        **known(tool.extra, ("defer_loading",)),
         "type": "function",
         **present(name=tool.name, description=tool.description),
         "parameters": tool.parameters or {"type": "object", "properties": {}},

@@ -21,8 +21,30 @@ if TYPE_CHECKING:
 
 DEFAULT_MAX_OUTPUT_TOKENS = 4096
 
+MARKS = frozenset(
+    {"cache_control", "citations", "context", "caller", "annotations", "images", "index", "refusal", "audio"}
+    | {"reasoning_details", "defer_loading", "eager_input_streaming", "input_examples", "allowed_callers"}
+    | {"extra_content", "thought_signature", "function_call"}
+)
+"""Members that one dialect puts into messages, parts and tools, and another refuses as unknown."""
+
+FIELDS_OF_MESSAGES = frozenset(
+    {"context_management", "container", "mcp_servers", "inference_geo", "output_config", "cache_control"}
+    | {"anthropic_beta", "anthropic_version", "betas", "speed"}
+)
+FIELDS_OF_RESPONSES = frozenset({"include", "truncation", "max_tool_calls", "text"})
+"""Top-level fields of one dialect that the chat format refuses as unknown."""
+
 ALTERING = frozenset({"n", "logprobs", "top_logprobs"})
 """Parameters whose absence changes the answer's meaning: refused where a wire format has none."""
+
+
+def known(extra: Mapping[str, JSON], marks: frozenset[str] | Iterable[str]) -> Mapping[str, JSON]:
+    """Keep what is of no other dialect, or among the `marks` that this provider knows; never a null."""
+    if not extra:
+        return extra
+    refused = MARKS.difference(marks)
+    return {name: value for name, value in extra.items() if value is not None and name not in refused}
 
 
 class DataURL(NamedTuple):

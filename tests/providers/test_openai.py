@@ -213,6 +213,36 @@ def test_earlier_reasoning_goes_back_only_where_it_is_wanted(profile: str, expec
     assert expected is None or "생각" in json.dumps(written[expected], ensure_ascii=False)
 
 
+def test_members_of_another_dialect_are_left_out_and_fields_of_it_are_named() -> None:
+    mark = {"cache_control": {"type": "ephemeral"}}
+    chat = ask(
+        messages=(
+            Message("user", (Text("가", mark),)),
+            Message("assistant", (Text("나"),), extra={"annotations": [], "refusal": None, "audio": None}),
+            Message("user", (Text("다"),)),
+        ),
+        tools=(Tool("f", extra=mark),),
+        extra={"mcp_servers": [], "truncation": "auto", "prediction": {"type": "content", "content": "x"}},
+    )
+    request = adapter("openai").request(chat, deployment(profile="mistral"))
+    body = json.loads(request.body)
+    assert body["messages"] == [
+        {"role": "user", "content": "가"},
+        {"role": "assistant", "content": "나"},
+        {"role": "user", "content": "다"},
+    ]
+    assert "cache_control" not in body["tools"][0]
+    assert request.dropped == ("mcp_servers", "truncation")
+    assert "prediction" in body
+    assert sent(chat, deployment(profile="openrouter"))["messages"][0]["content"][0]["cache_control"]
+
+
+def test_an_effort_is_not_sent_to_a_model_that_cannot_reason() -> None:
+    assert adapter("openai").request(
+        ask(reasoning_effort="none"), deployment(upstream_model="gpt-4.1")
+    ).dropped == ("reasoning_effort",)
+
+
 # --- answers -------------------------------------------------------------------------------------
 
 
