@@ -68,7 +68,11 @@ def _sqlite(url: URL) -> Engine:
             f"데이터베이스 폴더가 없습니다: {folder}. 폴더를 만들거나 주소를 고치세요.",
             f"the database's directory does not exist: {folder}; create it or mend the URL",
         )
-    engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_S})
+    return durable(create_engine(url, connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_S}))
+
+
+def durable(engine: Engine) -> Engine:
+    """Make an SQLite engine keep what it acknowledges; `open_engine` has done it already."""
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

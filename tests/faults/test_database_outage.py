@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import subprocess
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from billing.tables import metadata
 from billing.usage import Usage, UsageSource
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from sqlalchemy import Engine
@@ -30,7 +32,9 @@ KEY = b"k" * 32
 BOOK = PriceBook.from_tables(
     [{"key": "m", "from": "2026-01-01", "currency": "KRW", "input": "1700", "output": "14000"}], []
 )
-ATTRIBUTION = Attribution("p1", "k1", "총무과", ("시", "총무과"), "gpt", "gpt@a", "a", "gpt", "external", "chat")
+ATTRIBUTION = Attribution(
+    "p1", "k1", "총무과", ("시", "총무과"), "gpt", "gpt@a", "a", "gpt", "external", "chat"
+)
 
 
 @pytest.fixture
@@ -83,7 +87,9 @@ class Load:
 
 
 def compare(engine: Engine, load: Load) -> None:
-    written = {str(row["attempt_id"]): row["amount_nano_krw"] for row in charges_of(engine, list(load.charged))}
+    written = {
+        str(row["attempt_id"]): row["amount_nano_krw"] for row in charges_of(engine, list(load.charged))
+    }
     assert written == load.charged
     report = verify(engine, KEY)
     assert report.ok
@@ -197,21 +203,21 @@ def limit_pages(sink: LedgerSink, pages: str) -> None:
     sink._connected = limited  # type: ignore[method-assign]
 
 
-@pytest.mark.full
-async def test_a_full_file_system_refuses_before_dispatch(tmp_path: Path) -> None:
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A tmpfs of 4 MiB, where this process may mount one."""
     if os.geteuid() != 0:
         pytest.fail("NOT RUN: needs root to mount a tmpfs")
     mount = tmp_path / "small"
     mount.mkdir()
-    assert os.spawnlp(os.P_WAIT, "mount", "mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(mount)) == 0
-    try:
-        await fill(mount)
-    finally:
-        os.spawnlp(os.P_WAIT, "umount", "umount", str(mount))
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(mount)], check=True)
+    yield mount
+    subprocess.run(["umount", str(mount)], check=True)
 
 
-async def fill(mount: Path) -> None:
+@pytest.mark.full
+async def test_a_full_file_system_refuses_before_dispatch(small_disk: Path) -> None:
+    mount = small_disk
     engine = open_engine(f"sqlite:///{mount}/haechi.db")
     metadata.create_all(engine)
     journal = Journal(LedgerSink(engine, KEY), Segments(mount / "segments", 500_000))
