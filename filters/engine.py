@@ -23,11 +23,12 @@ from filters.fold import fold
 from filters.gate import Gate
 from filters.joined import find_joined
 from filters.resolve import resolve
-from filters.spans import Span
 from filters.views import VIEWS, Reading, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from filters.spans import Span
 
 RULES_VERSION: Final = "2026.11.1"
 """Raised with every change of what is found; docs/filter.md keeps the changelog."""
@@ -72,7 +73,9 @@ class Engine:
         ]
         self._detectors = [*anywhere, *as_written]
         self._everywhere = frozenset(range(len(anywhere)))
-        self._gate = Gate([*(detector.gates for detector in self._detectors), *(view.gates for view in VIEWS)])
+        self._gate = Gate(
+            [*(detector.gates for detector in self._detectors), *(view.gates for view in VIEWS)]
+        )
 
     def detect(self, text: str) -> list[Span]:
         """Sorted, disjoint spans in code points of `text`. Raises `DetectorError`: refuse the text."""
@@ -124,7 +127,9 @@ def _moved(span: Span, place: tuple[int, int]) -> Span:
 
 
 _BUILT_IN: Final = frozenset(
-    value for name, value in vars(types).items() if name.isupper() and isinstance(value, str) and name == value
+    value
+    for name, value in vars(types).items()
+    if name.isupper() and isinstance(value, str) and name == value
 )
 
 
@@ -141,5 +146,5 @@ def _guarded(detector: Detector, text: str) -> list[Span]:
         return detector.find(text)
     except DetectorError:
         raise
-    except Exception as failure:
+    except Exception as failure:  # noqa: BLE001 - whatever fails, the text counts as unscanned
         raise DetectorError(detector.name, type(failure).__name__) from None

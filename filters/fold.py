@@ -1,8 +1,8 @@
-"""Folding: the same text in plain characters, with every offset traceable to the original.
+r"""Folding: the same text in plain characters, with every offset traceable to the original.
 
 `fold` undoes what hides a number from a pattern without changing what a reader sees: full-width and
 mathematical letters, other scripts' digits, invisible characters, decomposed Hangul, look-alike
-dashes, escapes (`&#57;`, `%39`, `\\u0039`), HTML and markdown inside a number. Rewritings that would
+dashes, escapes (`&#57;`, `%39`, `\u0039`), HTML and markdown inside a number. Rewritings that would
 ruin ordinary text (Hangul numerals, look-alike letters, base64, reversal) are *views* and live in
 filters/views.py. No detection happens here.
 
@@ -161,7 +161,7 @@ def _character(code_point: int) -> str:
 
 
 def _decoded_bytes(start: int, source: str) -> Iterator[Edit]:
-    """%39, =39 and \\x39 runs, read as UTF-8; each character maps to the escapes of its own bytes."""
+    r"""%39, =39 and \x39 runs, read as UTF-8; each character maps to the escapes of its own bytes."""
     width = 4 if source[0] == "\\" else 3
     hexadecimal = source.replace("\\x", "%").replace("=", "%")
     try:
@@ -187,13 +187,16 @@ def _decoded_utf16(start: int, source: str) -> Iterator[Edit]:
 # --- characters --------------------------------------------------------------------------------------
 
 _UNUSUAL: Final = re.compile(
-    "[^\x00-\x7f가-힣ㄱ-ㅎㅏ-ㅢ一-鿿 ·○●□■△▲▷▶◆◇☆★※「」『』【】〔〕《》〈〉“”‘’…→←↑↓↔☎℃㎡㎞㎏㎝㎜㎥㏊￦¥£§°±×÷≤≥∼]"
+    "[^\x00-\x7f가-힣ㄱ-ㅎㅏ-ㅢ一-鿿 ·○●□■△▲▷▶◆◇☆★※「」『』【】〔〕《》〈〉“”‘’"
+    "…→←↑↓↔☎℃㎡㎞㎏㎝㎜㎥㏊￦¥£§°±×÷≤≥∼]"
 )
 """Whatever is not in everyday Korean administrative text; only these characters are looked up."""
 
 _TAGS: Final = re.compile("[\U000e0000-\U000e007f]++")
 _LISTED: Final = "①-⑳⑴-⒇⒈-⒛⓪❶-❿➀-➉➊-➓⓵-⓾⓿⓫-⓴"
-_LIST_MARK: Final = re.compile(rf"[{_LISTED}](?<![^\s(][{_LISTED}])(?![-. ]?[{_LISTED}]|[-.]?[0-9][{_LISTED}])")
+_LIST_MARK: Final = re.compile(
+    rf"[{_LISTED}](?<![^\s(][{_LISTED}])(?![-. ]?[{_LISTED}]|[-.]?[0-9][{_LISTED}])"
+)
 """A circled number that stands alone numbers a list: it is no digit of what follows."""
 
 _DASHES: Final = "‐‑‒–—―−﹘﹣－⁃─━〜～ㅡーｰ⸺⸻֊᠆⁓╌╍➖"
@@ -299,7 +302,8 @@ def _plain_edits(text: str) -> Iterator[Edit]:
 _MARKUP_TRIGGER: Final = re.compile(r"[-0-9A-Z)][ \n]?[*_`~<$\[{]")
 _TAG: Final = r"</?[a-zA-Z][^<>\n]{0,80}+>|<!--[^>]{0,80}?-->"
 _MARKUP: Final = re.compile(
-    rf"(?=[*_~`<])(?<=[-0-9A-Z])(?:\*{{1,3}}|_{{2,3}}|~~|`{{1,3}}|{_TAG})(?:\s{{0,2}}(?:\*{{1,3}}|__|~~|`{{1,3}}|{_TAG}))*+(?=[-0-9])"
+    rf"(?=[*_~`<])(?<=[-0-9A-Z])(?:\*{{1,3}}|_{{2,3}}|~~|`{{1,3}}|{_TAG})"
+    rf"(?:\s{{0,2}}(?:\*{{1,3}}|__|~~|`{{1,3}}|{_TAG}))*+(?=[-0-9])"
 )
 _CELL: Final = re.compile(r"<(?:/?(?:td|th|tr|li|p|div|dd|dt)|br)\b", re.IGNORECASE)
 

@@ -8,6 +8,7 @@ into one piece per string.
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from filters import checksums
@@ -27,10 +28,10 @@ _HAS_DIGIT: Final = re.compile("[0-9０-９공영일이삼사오육칠팔구]")
 
 
 class _Segment(NamedTuple):
-    """`length` characters of string `index` from `start` on, laid at `at` of the joined text."""
+    """`length` characters of a string, by its number, from `start` on, laid at `at` of the joined text."""
 
     at: int
-    index: int
+    string: int
     start: int
     length: int
 
@@ -53,7 +54,9 @@ def _neighbours(texts: Sequence[str]) -> list[tuple[int, int]]:
     """Ranges of strings whose borders all have digits near on both sides."""
     ranges: list[tuple[int, int]] = []
     for index in range(len(texts) - 1):
-        if _HAS_DIGIT.search(texts[index][-_DIGIT_NEAR:]) and _HAS_DIGIT.search(texts[index + 1][:_DIGIT_NEAR]):
+        if _HAS_DIGIT.search(texts[index][-_DIGIT_NEAR:]) and _HAS_DIGIT.search(
+            texts[index + 1][:_DIGIT_NEAR]
+        ):
             if ranges and ranges[-1][1] == index:
                 ranges[-1] = (ranges[-1][0], index + 1)
             else:
@@ -93,7 +96,7 @@ def _cut(span: Span, segments: list[_Segment]) -> list[tuple[int, Span]]:
         end = min(span.end, segment.at + segment.length)
         if start < end:
             shift = segment.start - segment.at
-            pieces.append((segment.index, span._replace(start=start + shift, end=end + shift)))
+            pieces.append((segment.string, span._replace(start=start + shift, end=end + shift)))
     return pieces
 
 
@@ -116,8 +119,8 @@ _OTHER: Final = re.compile("[^0-9]+")
 def _bridges(joined: str, segments: list[_Segment]) -> list[Span]:
     """Halves with words around the border: only with a check digit or a label, and a real date."""
     spans = []
-    for left, right in zip(segments, segments[1:], strict=False):
-        if left.index == right.index:
+    for left, right in pairwise(segments):
+        if left.string == right.string:
             continue
         front = _FRONT.search(joined[left.at : left.at + left.length])
         back = _BACK.search(joined[right.at : right.at + right.length])

@@ -23,7 +23,7 @@ from filters.detector import DetectorError
 from filters.spans import Span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from presidio_analyzer.nlp_engine import NlpArtifacts
 
@@ -35,6 +35,15 @@ PATTERN_TIMEOUT_S: Final = 0.25
 _HANGUL: Final = re.compile(r"[^\x00-\x7f]")
 _RULE: Final = "haechi_rule"
 _LABEL: Final = "haechi_label"
+
+
+def _no_nlp() -> NoOpNlpEngine:
+    engine = NoOpNlpEngine([{"lang_code": language, "model_name": "none"} for language in LANGUAGES])
+    engine.load()
+    return engine
+
+
+_NLP: Final = _no_nlp()
 
 
 class _Silencer(logging.Filter):
@@ -61,12 +70,12 @@ logging.getLogger("presidio-analyzer").addFilter(_SILENCER)
 
 
 class PresidioDetector:
-    """A Presidio recogniser as a detector of the engine.
+    r"""A Presidio recogniser as a detector of the engine.
 
     `gates` are RE2 patterns that let texts through to it; empty means every text. Matches below
     `threshold` are left out; a word of the recogniser's own context within 40 characters before a
-    match adds `CONTEXT_BOOST`, which Presidio's enhancer would do with the lemmas that a no-op NLP engine lacks.
-    Hangul around a match is blanked first, so that `\\b` in foreign patterns holds before particles.
+    match adds `CONTEXT_BOOST`: Presidio's own enhancer needs lemmas, which a no-op NLP engine lacks.
+    Hangul around a match is blanked first, so that `\b` in foreign patterns holds before particles.
     """
 
     def __init__(
@@ -77,7 +86,7 @@ class PresidioDetector:
         *,
         needs_context: bool = False,
     ) -> None:
-        self.name = f"presidio:{recognizer.name}"
+        self.name = f"presidio:{type(recognizer).__name__}"
         self.gates = tuple(gates)
         self._recognizer = recognizer
         self._threshold = threshold
@@ -89,7 +98,8 @@ class PresidioDetector:
     def find(self, text: str) -> list[Span]:
         plain = _HANGUL.sub(" ", text) if self._recognizer.supported_language == "en" else text
         _SILENCER.timed_out()
-        results = self._recognizer.analyze(plain, self._recognizer.supported_entities, None) or []
+        artifacts = _NLP.process_text(plain, self._recognizer.supported_language)
+        results = self._recognizer.analyze(plain, self._recognizer.supported_entities, artifacts) or []
         if _SILENCER.timed_out():
             raise DetectorError(self.name, "TimeoutError")
         spans = [self._span(text, result) for result in results]
@@ -113,10 +123,10 @@ def _limit_patterns(recognizer: EntityRecognizer) -> None:
             module.REGEX_TIMEOUT_SECONDS = PATTERN_TIMEOUT_S  # type: ignore[attr-defined]
 
 
-def recognizer_named(path: str, **options: Any) -> EntityRecognizer:
+def recognizer_named(path: str, options: Mapping[str, Any] | None = None) -> EntityRecognizer:
     """The recogniser class `package.module:Class` of the configuration, made with its options.
 
-    Raises `ValueError` when the path names no `EntityRecognizer`.
+    Raises `ValueError` when the path leads nowhere, `TypeError` when not to an `EntityRecognizer`.
     """
     module_name, _, class_name = path.partition(":")
     try:
@@ -124,8 +134,8 @@ def recognizer_named(path: str, **options: Any) -> EntityRecognizer:
     except (ImportError, AttributeError) as error:
         raise ValueError(f"'{path}': Presidio 인식기를 찾을 수 없습니다 / no such recogniser") from error
     if not (isinstance(kind, type) and issubclass(kind, EntityRecognizer)):
-        raise ValueError(f"'{path}': EntityRecognizer가 아닙니다 / is no EntityRecognizer")
-    return kind(**options)
+        raise TypeError(f"'{path}': EntityRecognizer가 아닙니다 / is no EntityRecognizer")
+    return kind(**(options or {}))
 
 
 class HaechiRecognizer(EntityRecognizer):
@@ -157,7 +167,7 @@ def _result(span: Span, recognizer: HaechiRecognizer) -> RecognizerResult:
         span.end,
         span.score,
         recognition_metadata={
-            RecognizerResult.RECOGNIZER_NAME_KEY: recognizer.name,
+            RecognizerResult.RECOGNIZER_NAME_KEY: "haechi",
             RecognizerResult.RECOGNIZER_IDENTIFIER_KEY: recognizer.id,
             _RULE: span.rule,
             _LABEL: span.label,
@@ -171,13 +181,13 @@ def analyzer(engine: Engine, recognizers: Iterable[EntityRecognizer] = ()) -> An
         recognizers=[*(HaechiRecognizer(engine, language) for language in LANGUAGES), *recognizers],
         supported_languages=list(LANGUAGES),
     )
-    nlp = NoOpNlpEngine([{"lang_code": language, "model_name": "none"} for language in LANGUAGES])
-    nlp.load()
-    return AnalyzerEngine(registry=registry, nlp_engine=nlp, supported_languages=list(LANGUAGES))
+    return AnalyzerEngine(registry=registry, nlp_engine=_NLP, supported_languages=list(LANGUAGES))
 
 
 def span_of(result: RecognizerResult) -> Span:
     """A Presidio result as a span; the rule is the recogniser's name unless it came from our engine."""
     metadata: dict[str, str] = result.recognition_metadata or {}
     rule = metadata.get(_RULE) or metadata.get(RecognizerResult.RECOGNIZER_NAME_KEY, "presidio")
-    return Span(result.start, result.end, result.entity_type, float(result.score), rule, metadata.get(_LABEL, ""))
+    return Span(
+        result.start, result.end, result.entity_type, float(result.score), rule, metadata.get(_LABEL, "")
+    )

@@ -78,11 +78,27 @@ _SIGNS: Final = {
     **dict(zip("일이삼사오육칠팔구", "123456789", strict=True)),
     **dict(zip("一二三四五六七八九", "123456789", strict=True)),
     **dict(zip("壹貳參肆伍陸柒捌玖", "123456789", strict=True)),
-    **{"륙": "6", "壱": "1", "弐": "2", "参": "3"},
+    "륙": "6",
+    "壱": "1",
+    "弐": "2",
+    "参": "3",
 }
-_NATIVE: Final = {"하나": "1", "둘": "2", "셋": "3", "넷": "4", "다섯": "5", "여섯": "6", "일곱": "7", "여덟": "8", "여덜": "8", "아홉": "9", "제로": "0"}
+_NATIVE: Final = {
+    "하나": "1",
+    "둘": "2",
+    "셋": "3",
+    "넷": "4",
+    "다섯": "5",
+    "여섯": "6",
+    "일곱": "7",
+    "여덟": "8",
+    "여덜": "8",
+    "아홉": "9",
+    "제로": "0",
+}
 _ENGLISH: Final = {
-    "zero": "0", "oh": "0", "one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8", "nine": "9",
+    "zero": "0", "oh": "0", "one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6",
+    "seven": "7", "eight": "8", "nine": "9",
 }  # fmt: skip
 _SIGN: Final = "[" + "".join(_SIGNS) + "]"
 _KOREAN: Final = f"(?:{'|'.join(_NATIVE)}|{_SIGN})"
@@ -92,8 +108,12 @@ _SPOKEN_DASH: Final = re.compile(_DASH_WORDS)
 _SPOKEN: Final = re.compile(f"(?:{_KOREAN}|[0-9])(?:{_JOIN}?(?:{_KOREAN}|[0-9]))" + "{6,}+")
 _SPOKEN_PART: Final = re.compile(f"(?P<numeral>{'|'.join(_NATIVE)}|{_SIGN})|[0-9]|(?P<join>[^0-9])")
 _WORD: Final = f"(?:{'|'.join(_ENGLISH)})"
-_SPELLED: Final = re.compile(rf"(?i)\b{_WORD}(?:[\s\-.,/]{{1,3}}(?:(?:dash|hyphen|minus|point)[\s,]{{1,2}})?{_WORD}){{6,}}+\b")
-_SPELLED_PART: Final = re.compile(rf"(?i)(?P<numeral>{_WORD})|(?P<join>[^a-z]*(?:dash|hyphen|minus|point)[^a-z]*)|(?P<gap>[^a-z]+)")
+_SPELLED: Final = re.compile(
+    rf"(?i)\b{_WORD}(?:[\s\-.,/]{{1,3}}(?:(?:dash|hyphen|minus|point)[\s,]{{1,2}})?{_WORD}){{6,}}+\b"
+)
+_SPELLED_PART: Final = re.compile(
+    rf"(?i)(?P<numeral>{_WORD})|(?P<join>[^a-z]*(?:dash|hyphen|minus|point)[^a-z]*)|(?P<gap>[^a-z]+)"
+)
 
 
 def _spoken(text: str) -> Iterator[Edit]:
@@ -126,9 +146,20 @@ def _spelled(text: str) -> Iterator[Edit]:
 
 # --- look-alike letters ------------------------------------------------------------------------------
 
-_LETTERS: Final = {"O": "0", "o": "0", "Q": "0", "D": "0", "I": "1", "l": "1", "|": "1", "i": "1", "!": "1", "L": "1", "Z": "2", "z": "2", "S": "5", "s": "5", "b": "6", "G": "6", "T": "7", "B": "8", "g": "9", "q": "9", "ㅇ": "0", "ㅣ": "1", "○": "0", "◯": "0", "◦": "0", "º": "0", "°": "0", "ø": "0", "Ø": "0", "ㅁ": "0"}  # fmt: skip
-_LETTER: Final = "OoQDIl|i!LZzSsbGTBgqㅇㅣ○◯◦º°øØㅁ"
-_MIXED: Final = re.compile(rf"(?<![a-z])(?<![A-Za-z][A-Z])[0-9{_LETTER}](?:[-.\s/]{{0,2}}[0-9{_LETTER}]){{7,18}}+(?![A-Za-z])")
+_LETTERS: Final = {
+    **dict.fromkeys("OoQDㅇ○◯◦º°øØㅁ", "0"),
+    **dict.fromkeys("Il|i!Lㅣ", "1"),
+    **dict.fromkeys("Zz", "2"),
+    **dict.fromkeys("Ss", "5"),
+    **dict.fromkeys("bG", "6"),
+    **dict.fromkeys("T", "7"),
+    **dict.fromkeys("B", "8"),
+    **dict.fromkeys("gq", "9"),
+}
+_LETTER: Final = "".join(_LETTERS)
+_MIXED: Final = re.compile(
+    rf"(?<![a-z])(?<![A-Za-z][A-Z])[0-9{_LETTER}](?:[-.\s/]{{0,2}}[0-9{_LETTER}]){{7,18}}+(?![A-Za-z])"
+)
 
 
 def _lookalikes(text: str) -> Iterator[Edit]:

@@ -8,9 +8,10 @@ tables are long runs, so everything here rejects early and allocates late.
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-from filters.detectors.labels import Label, label_of
+from filters.detectors.labels import label_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +24,8 @@ _TIES: Final = frozenset("-._·/")
 """A bare one of these joins two groups so closely that no number ends there."""
 
 _UNIT: Final = re.compile(
-    r" ?(?:[천백십만]{0,2} ?원(?![가-힣]{2})|만 ?원|억|조(?![가-힣])|달러|USD|KRW|명(?![가-힣])|[건개매](?![가-힣])|㎡|톤|%|km|kg)"
+    r" ?(?:[천백십만]{0,2} ?원(?![가-힣]{2})|만 ?원|억|조(?![가-힣])|달러|USD|KRW"
+    r"|명(?![가-힣])|[건개매](?![가-힣])|㎡|톤|%|km|kg)"
 )
 
 Group = tuple[int, int]
@@ -32,31 +34,21 @@ Group = tuple[int, int]
 class Candidate:
     """A stretch of digit groups. `separators[i]` stands between group i and group i + 1.
 
-    `isolated`: nothing ties it to digits or letters outside.
+    `isolated`: nothing ties it to digits or letters outside. `called`: the kind of its own label, empty
+    when it has none or when another number stands between.
     """
 
-    __slots__ = ("_label", "digits", "end", "isolated", "lengths", "separators", "start", "text")
+    __slots__ = ("called", "digits", "end", "isolated", "lengths", "separators", "start", "text")
 
     def __init__(self, text: str, groups: list[Group], lengths: tuple[int, ...], *, isolated: bool) -> None:
         self.text = text
         self.start, self.end = groups[0][0], groups[-1][1]
         self.digits = "".join([text[first:last] for first, last in groups])
         self.lengths = lengths
-        self.separators = [text[left[1] : right[0]] for left, right in zip(groups, groups[1:], strict=False)]
+        self.separators = [text[left[1] : right[0]] for left, right in pairwise(groups)]
         self.isolated = isolated
-        self._label: Label | None = None
-
-    @property
-    def label(self) -> Label:
-        if self._label is None:
-            self._label = label_of(self.text, self.start, self.end)
-        return self._label
-
-    @property
-    def called(self) -> str:
-        """The kind of its own label; empty when it has none or another number stands between."""
-        label = self.label
-        return label.kind if label.direct else ""
+        label = label_of(text, self.start, self.end)
+        self.called = label.kind if label.direct else ""
 
     @property
     def bare(self) -> bool:
@@ -122,7 +114,7 @@ def _single(text: str, groups: list[Group]) -> Iterator[Candidate]:
 
 def _rows(text: str, groups: list[Group], lengths: list[int]) -> Iterator[Candidate]:
     """Runs of ones and twos: every stretch held together by one separator, if it is as long as a number."""
-    separators = [text[left[1] : right[0]] for left, right in zip(groups, groups[1:], strict=False)]
+    separators = [text[left[1] : right[0]] for left, right in pairwise(groups)]
     first = 0
     while first < len(groups) - 1:
         last = first + 1
@@ -132,7 +124,9 @@ def _rows(text: str, groups: list[Group], lengths: list[int]) -> Iterator[Candid
             last += 1
         if _MIN_DIGITS <= sum(lengths[first : last + 1]) <= _MAX_DIGITS:
             isolated = _free(text, groups[first][0], groups[last][1])
-            yield Candidate(text, groups[first : last + 1], tuple(lengths[first : last + 1]), isolated=isolated)
+            yield Candidate(
+                text, groups[first : last + 1], tuple(lengths[first : last + 1]), isolated=isolated
+            )
         first = last if last - first > _MIN_DIGITS else first + 1
 
 
@@ -147,7 +141,7 @@ def _windows(text: str, groups: list[Group]) -> Iterator[Candidate]:
         yield from _rows(text, groups, lengths)
         return
     if tuple(lengths) in SHAPES and all(
-        text[left[1] : right[0]] in _TIES for left, right in zip(groups, groups[1:], strict=False)
+        text[left[1] : right[0]] in _TIES for left, right in pairwise(groups)
     ):
         yield Candidate(text, groups, tuple(lengths), isolated=_free(text, groups[0][0], groups[-1][1]))
         return
@@ -167,8 +161,10 @@ def _windows(text: str, groups: list[Group]) -> Iterator[Candidate]:
             shape = tuple(lengths[first : last + 1])
             whole = breaks[first] != breaks[first - 1] and breaks[last] != breaks[last + 1]
             unbroken = breaks[first] == breaks[last]
-            if shape in SHAPES or (whole and unbroken and total > 8) or _is_loose(
-                text, groups, shape, total, first, last, unbroken=unbroken
+            if (
+                shape in SHAPES
+                or (whole and unbroken and total > 8)
+                or _is_loose(text, groups, shape, total, first, last, unbroken=unbroken)
             ):
                 window = groups[first : last + 1]
                 isolated = _free(text, window[0][0], window[-1][1]) and not _tied(text, groups, first, last)
@@ -195,7 +191,7 @@ def _breaks(text: str, groups: list[Group]) -> list[int]:
     """
     stretch = 0
     stretches = [0]
-    for left, right in zip(groups, groups[1:], strict=False):
+    for left, right in pairwise(groups):
         if _BREAK.search(text, left[1], right[0]):
             stretch += 1
         stretches.append(stretch)
@@ -203,7 +199,14 @@ def _breaks(text: str, groups: list[Group]) -> list[int]:
 
 
 def _is_loose(
-    text: str, groups: list[Group], shape: tuple[int, ...], total: int, first: int, last: int, *, unbroken: bool
+    text: str,
+    groups: list[Group],
+    shape: tuple[int, ...],
+    total: int,
+    first: int,
+    last: int,
+    *,
+    unbroken: bool,
 ) -> bool:
     """An uncommon shape that is still worth a look."""
     if total == 13 and len(shape) > 2 and unbroken:
@@ -223,16 +226,16 @@ def _may_begin_with_date(text: str, groups: list[Group], first: int) -> bool:
 def _is_own_row(text: str, groups: list[Group], first: int, last: int) -> bool:
     """Whether single digits go on neither before nor behind with the same separators."""
     inner = {text[groups[index][1] : groups[index + 1][0]] for index in range(first, last)}
-    if first and groups[first - 1][1] - groups[first - 1][0] <= 2:
-        if text[groups[first - 1][1] : groups[first][0]] in inner:
-            return False
+    short = first > 0 and groups[first - 1][1] - groups[first - 1][0] <= 2
+    if short and text[groups[first - 1][1] : groups[first][0]] in inner:
+        return False
     if last + 1 < len(groups) and groups[last + 1][1] - groups[last + 1][0] <= 2:
         return text[groups[last][1] : groups[last + 1][0]] not in inner
     return True
 
 
 def _free(text: str, start: int, end: int) -> bool:
-    """No ASCII letter touches it, alone or with a hyphen (POL-2021…); Hangul may, as a particle or a label."""
+    """No ASCII letter touches it, alone or with a hyphen (POL-2021…); Hangul may: a particle, a label."""
     return not _LETTER_BEFORE.search(text, max(0, start - 2), start) and not _LETTER_BEHIND.match(text, end)
 
 
@@ -255,7 +258,8 @@ SHAPES: Final = frozenset(
         (3, 2, 5), (5, 2, 3), (5, 5),  # business registration
         (2, 2, 6, 2), (2, 6, 2, 2), (4, 6, 2), (4, 8), (2, 8, 2), (2, 10), (10, 2),  # driver's licence
         (3, 4, 4), (4, 4, 3), (3, 3, 4), (2, 3, 4), (2, 4, 4), (4, 4), (3, 8), (7, 4), (3, 7), (2, 7), (2, 8),
-        (4, 3, 4), (4, 4, 4), (2, 2, 4, 4), (2, 2, 3, 4), (2, 1, 3, 4), (2, 1, 4, 4), (2, 3, 4, 4), (2, 3, 3, 4), (2, 9),
+        (4, 3, 4), (4, 4, 4), (2, 9),
+        (2, 2, 4, 4), (2, 2, 3, 4), (2, 1, 3, 4), (2, 1, 4, 4), (2, 3, 4, 4), (2, 3, 3, 4),  # with 82
         (1, 10),  # health insurance
     }
 )  # fmt: skip

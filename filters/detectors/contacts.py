@@ -1,6 +1,6 @@
-"""E-mail addresses and IP addresses. Telephone numbers are digits and live in filters/detectors/numbers.py.
+r"""E-mail addresses and IP addresses. Telephone numbers are digits and live in filters/detectors/numbers.py.
 
-Hangul is a letter to `\\b`, so `hong@korea.kr로` has no word boundary after `kr`: edges here look at
+Hangul is a letter to `\b`, so `hong@korea.kr로` has no word boundary after `kr`: edges here look at
 ASCII only.
 """
 
@@ -30,9 +30,7 @@ class Emails:
     """EMAIL_ADDRESS, plain and written out (`hong [at] korea [dot] kr`, `hong골뱅이korea.kr`)."""
 
     name = "emails"
-    gates = (
-        r"[@＠]|골뱅이|앳|[\[({<] ?(?:at|AT) ?[\])}>]| (?:at|AT) ",
-    )
+    gates = (r"[@＠]|골뱅이|앳|[\[({<] ?(?:at|AT) ?[\])}>]| (?:at|AT) ",)
 
     def find(self, text: str) -> list[Span]:
         spans = []
@@ -45,11 +43,19 @@ class Emails:
         return spans
 
 
-_IPV4: Final = re.compile(r"(?<![0-9A-Za-z.\-])[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(?![0-9]|\.[0-9]|-[0-9])")
-_IPV6: Final = re.compile(r"(?=[0-9A-Fa-f:])(?<![0-9A-Za-z:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![0-9A-Za-z:.])")
+_IPV4: Final = re.compile(
+    r"(?<![0-9A-Za-z.\-])[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(?![0-9]|\.[0-9]|-[0-9])"
+)
+_IPV6: Final = re.compile(
+    r"(?=[0-9A-Fa-f:])(?<![0-9A-Za-z:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![0-9A-Za-z:.])"
+)
 _COLONS: Final = re.compile(r":[0-9A-Fa-f]{0,4}:")
-_IP_LABEL: Final = re.compile(r"(?i)(?<![a-z])ip(?![a-z])|아이피|서버|접속|주소|대역|호스트|게이트웨이|방화벽|host|server|gateway|dns")
-_VERSION_LABEL: Final = re.compile(r"(?i)(?:ver(?:sion)?|버전|판|릴리스|release|펌웨어|v)[\s.:]*$|조항|항목|절\s*$")
+_IP_LABEL: Final = re.compile(
+    r"(?i)(?<![a-z])ip(?![a-z])|아이피|서버|접속|주소|대역|호스트|게이트웨이|방화벽|host|server|gateway|dns"
+)
+_VERSION_LABEL: Final = re.compile(
+    r"(?i)(?:ver(?:sion)?|버전|판|릴리스|release|펌웨어|v)[\s.:]*$|조항|항목|절\s*$"
+)
 
 
 class IpAddresses:
@@ -59,9 +65,17 @@ class IpAddresses:
     gates = (r"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]", r"[0-9A-Fa-f]::?[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]")
 
     def find(self, text: str) -> list[Span]:
-        spans = [span for match in limited(_IPV4.finditer(text), self.name) if (span := _ipv4(text, match)) is not None]
+        spans = [
+            span
+            for match in limited(_IPV4.finditer(text), self.name)
+            if (span := _ipv4(text, match)) is not None
+        ]
         if _COLONS.search(text):
-            spans += [span for match in limited(_IPV6.finditer(text), self.name) if (span := _ipv6(match)) is not None]
+            spans += [
+                span
+                for match in limited(_IPV6.finditer(text), self.name)
+                if (span := _ipv6(match)) is not None
+            ]
         return spans
 
 

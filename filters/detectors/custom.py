@@ -50,7 +50,9 @@ class CustomRule:
         """A rule from a table of the configuration. Raises `CustomRuleError` naming a wrong key."""
         unknown = set(table) - set(cls.__slots__)
         if unknown or not {"name", "type"} <= set(table):
-            raise CustomRuleError(f"사용자 정의 규칙: 알 수 없거나 빠진 키 / unknown or missing keys: {sorted(unknown)}")
+            raise CustomRuleError(
+                f"사용자 정의 규칙: 알 수 없거나 빠진 키 / unknown or missing keys: {sorted(unknown)}"
+            )
         return cls(**table)  # type: ignore[arg-type]
 
 
@@ -70,7 +72,7 @@ class CustomDetector:
         rule = self._rule
         try:
             return [
-                Span(*match.span(), rule.type, rule.score, self.name, rule.label)
+                Span(match.start(), match.end(), rule.type, rule.score, self.name, rule.label)
                 for pattern in self._patterns
                 for match in limited(pattern.finditer(text, timeout=TIMEOUT_S), self.name)
                 if match.end() > match.start()
@@ -81,10 +83,14 @@ class CustomDetector:
     def _prove(self) -> None:
         for example in self._rule.examples:
             if not self.find(fold(example).text):
-                raise CustomRuleError(f"'{self._rule.name}': 예시를 찾지 못합니다 / misses its example: {example}")
+                raise CustomRuleError(
+                    f"'{self._rule.name}': 예시를 찾지 못합니다 / misses its example: {example}"
+                )
         for example in self._rule.counterexamples:
             if self.find(fold(example).text):
-                raise CustomRuleError(f"'{self._rule.name}': 반례를 찾습니다 / hits its counterexample: {example}")
+                raise CustomRuleError(
+                    f"'{self._rule.name}': 반례를 찾습니다 / hits its counterexample: {example}"
+                )
 
 
 def custom_detectors(rules: Iterable[CustomRule]) -> list[CustomDetector]:
@@ -108,4 +114,4 @@ def _alternation(words: Sequence[str]) -> list[str]:
 def _bounded(word: str) -> str:
     before = r"(?<![A-Za-z0-9])" if word[0].isascii() and word[0].isalnum() else ""
     behind = r"(?![A-Za-z0-9])" if word[-1].isascii() and word[-1].isalnum() else ""
-    return before + regex.escape(word) + behind
+    return f"{before}{regex.escape(word)}{behind}"

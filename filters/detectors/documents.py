@@ -12,11 +12,13 @@ from filters.spans import DATE_OF_BIRTH, KR_CUSTOMS_CODE, KR_PASSPORT, KR_VEHICL
 
 _GAP: Final = r"[^0-9A-Za-z가-힣]{0,3}"
 _PASSPORT: Final = re.compile(
-    rf"(?<![0-9A-Za-z])(?P<kind>[MSRGDOmsrgdo]){_GAP}(?P<number>[0-9](?:{_GAP}[0-9]){{2}}{_GAP}[0-9A-Za-z](?:{_GAP}[0-9]){{4}})(?![0-9A-Za-z]|-[0-9])"
+    rf"(?<![0-9A-Za-z])(?P<kind>[MSRGDOmsrgdo]){_GAP}"
+    rf"(?P<number>[0-9](?:{_GAP}[0-9]){{2}}{_GAP}[0-9A-Za-z](?:{_GAP}[0-9]){{4}})(?![0-9A-Za-z]|-[0-9])"
 )
 _LABELLED_PASSPORT: Final = re.compile(
     r"(?:여권|[Pp]assport)[^0-9A-Za-z\n]{0,10}(?:(?:[Nn]o|[Nn]umber|번호)[^0-9A-Za-z\n]{0,6})?"
-    rf"(?P<number>[A-Za-z]{{1,2}}{_GAP}[0-9](?:{_GAP}[0-9A-Za-z]){{6,8}}|[0-9](?:{_GAP}[0-9A-Za-z]){{6,7}}[MSRGDO])(?![0-9A-Za-z])"
+    rf"(?P<number>[A-Za-z]{{1,2}}{_GAP}[0-9](?:{_GAP}[0-9A-Za-z]){{6,8}}"
+    rf"|[0-9](?:{_GAP}[0-9A-Za-z]){{6,7}}[MSRGDO])(?![0-9A-Za-z])"
 )
 _YEAR_FIRST: Final = re.compile(r"(?:19|20)[0-9]{6}|[0-9]{3}0{4,5}")
 
@@ -31,7 +33,11 @@ class Passports:
     )
 
     def find(self, text: str) -> list[Span]:
-        spans = [span for match in limited(_PASSPORT.finditer(text), self.name) if (span := _passport(text, match)) is not None]
+        spans = [
+            span
+            for match in limited(_PASSPORT.finditer(text), self.name)
+            if (span := _passport(text, match)) is not None
+        ]
         for match in limited(_LABELLED_PASSPORT.finditer(text), self.name):
             start, end = match.span("number")
             if sum(character.isdigit() for character in match["number"]) >= 6:
@@ -68,7 +74,9 @@ class CustomsCodes:
             label = label_of(text, *match.span())
             called = label.direct and label.kind == "customs"
             if called or (len(match.group()) == 13 and match.group()[0] == "P" and label.kind != HARMLESS):
-                spans.append(Span(*match.span(), KR_CUSTOMS_CODE, 0.97 if called else 0.85, "kr_customs_code"))
+                spans.append(
+                    Span(*match.span(), KR_CUSTOMS_CODE, 0.97 if called else 0.85, "kr_customs_code")
+                )
         return spans
 
 
@@ -78,10 +86,14 @@ _UNCLEAR: Final = "서고도로보소오조구무부수주사하호"
 """These also end ordinary words (10조, 12로, 5부): they need the label or the glued form."""
 
 _PLATE: Final = re.compile(
-    rf"(?=[0-9서부대인광울세경강충전제])(?<![0-9가-힣A-Za-z])(?:(?P<region>{_REGION})\s?)?(?P<series>[0-9]{{2,3}})(?P<gap>[-\s]?)(?P<use>[{_CLEAR}{_UNCLEAR}])"
-    r"(?P<space>[-\s]?)(?P<number>[0-9](?:[-\s.]?[0-9]){3})(?P<unit>[0-9]|[-.,][0-9]|\s?(?:년|원|만|억|조|명|건|개|㎡|호|번지|점|%))?"
+    rf"(?=[0-9서부대인광울세경강충전제])(?<![0-9가-힣A-Za-z])(?:(?P<region>{_REGION})\s?)?"
+    rf"(?P<series>[0-9]{{2,3}})(?P<gap>[-\s]?)(?P<use>[{_CLEAR}{_UNCLEAR}])"
+    r"(?P<space>[-\s]?)(?P<number>[0-9](?:[-\s.]?[0-9]){3})"
+    r"(?P<unit>[0-9]|[-.,][0-9]|\s?(?:년|원|만|억|조|명|건|개|㎡|호|번지|점|%))?"
 )
-_PLATE_LABEL: Final = re.compile(r"차량|차\s?번호|자동차|번호판|주차|승용|승합|화물|택시|버스|운행|견인|과태료|차주|[Vv]ehicle|[Cc]ar")
+_PLATE_LABEL: Final = re.compile(
+    r"차량|차\s?번호|자동차|번호판|주차|승용|승합|화물|택시|버스|운행|견인|과태료|차주|[Vv]ehicle|[Cc]ar"
+)
 
 
 class Vehicles:
@@ -91,7 +103,11 @@ class Vehicles:
     gates = (rf"[0-9][-\s]?[{_CLEAR}{_UNCLEAR}][-\s]?[0-9]",)
 
     def find(self, text: str) -> list[Span]:
-        return [span for match in limited(_PLATE.finditer(text), self.name) if (span := _plate(text, match)) is not None]
+        return [
+            span
+            for match in limited(_PLATE.finditer(text), self.name)
+            if (span := _plate(text, match)) is not None
+        ]
 
 
 def _plate(text: str, match: re.Match[str]) -> Span | None:
@@ -106,16 +122,22 @@ def _plate(text: str, match: re.Match[str]) -> Span | None:
 
 
 _DATE: Final = (
-    r"(?P<year>(?:19|20)[0-9]{2}|['’‘]?[0-9]{2})(?P<mark>\s?[-./년]\s?)(?P<month>0?[1-9]|1[0-2])\s?[-./월]\s?(?P<day>3[01]|[12][0-9]|0?[1-9])(?P<ending>\s?일)?"
+    r"(?P<year>(?:19|20)[0-9]{2}|['’‘]?[0-9]{2})\s?[-./년]\s?(?P<month>0?[1-9]|1[0-2])"
+    r"\s?[-./월]\s?(?P<day>3[01]|[12][0-9]|0?[1-9])(?P<ending>\s?일)?"
     r"|(?P<plain>(?:19|20)?[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01]))"
 )
 _BIRTH_LABEL: Final = (
-    r"(?:생\s?년\s?월\s?일|출생\s?(?:일|연월일|년월일)|생일|출생|탄생일|(?i:date\s?of\s?birth|birth\s?(?:date|day)|d\.?o\.?b\.?|born(?:\son)?))"
+    r"(?:생\s?년\s?월\s?일|출생\s?(?:일|연월일|년월일)|생일|출생|탄생일"
+    r"|(?i:date\s?of\s?birth|birth\s?(?:date|day)|d\.?o\.?b\.?|born(?:\son)?))"
 )
 _BORN_ON: Final = re.compile(
-    rf"(?=[생출탄dDbB]){_BIRTH_LABEL}(?P<gap>[^0-9\n가-힣]{{0,6}}(?:(?:은|는|이|가|이며|및|정보|양력|음력)[^0-9\n가-힣]{{0,4}}){{0,2}}\n?)(?<![0-9])(?:{_DATE})(?![0-9]|-[0-9])"
+    rf"(?=[생출탄dDbB]){_BIRTH_LABEL}"
+    r"[^0-9\n가-힣]{0,6}(?:(?:은|는|이|가|이며|및|정보|양력|음력)[^0-9\n가-힣]{0,4}){0,2}\n?"
+    rf"(?<![0-9])(?:{_DATE})(?![0-9]|-[0-9])"
 )
-_BORN: Final = re.compile(r"(?<=[0-9일.)\s])(?:생(?![가-힣])|생(?:으로|인|이|입|임|의)|출생(?!률|아|신고|연도|율))")
+_BORN: Final = re.compile(
+    r"(?<=[0-9일.)\s])(?:생(?![가-힣])|생(?:으로|인|이|입|임|의)|출생(?!률|아|신고|연도|율))"
+)
 _DATE_BEFORE: Final = re.compile(rf"(?<![0-9])(?:{_DATE})\s?\.?\)?\s?$")
 _DATE_LENGTH: Final = 24
 
@@ -141,7 +163,9 @@ def _birthday(match: re.Match[str], rule: str) -> Span | None:
         return None
     if match["plain"]:
         return Span(*match.span("plain"), DATE_OF_BIRTH, 0.85, rule)
-    return Span(match.start("year"), match.end("ending" if match["ending"] else "day"), DATE_OF_BIRTH, 0.85, rule)
+    return Span(
+        match.start("year"), match.end("ending" if match["ending"] else "day"), DATE_OF_BIRTH, 0.85, rule
+    )
 
 
 def _is_birthday(match: re.Match[str]) -> bool:
@@ -150,4 +174,6 @@ def _is_birthday(match: re.Match[str]) -> bool:
         year, month, day = int(digits[:-4]), int(digits[-4:-2]), int(digits[-2:])
     else:
         year, month, day = int(match["year"].lstrip("'’‘")), int(match["month"]), int(match["day"])
-    return checksums.is_date(year if year >= 1900 else 2000, month, day) and (year < 100 or 1900 <= year <= 2030)
+    return checksums.is_date(year if year >= 1900 else 2000, month, day) and (
+        year < 100 or 1900 <= year <= 2030
+    )

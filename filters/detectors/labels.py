@@ -20,26 +20,46 @@ IDENTITY: Final = "identity"
 _WORDS: Final = {
     "frn": "외국인~등록 외국인~번호 국내~거소 거소~신고 거소~번호 alien~registration frn arc",
     "corp": "법인~등록 법인~번호 등기~번호 법인~등기 corporate~registration corp_no corp_reg",
-    "rrn": "주민~등록 주민~번호 주민~번 주민~등록증 주민증 주민 민번 rrn resident~registration resident~number jumin ssn",
-    "brn": "사업자~등록 사업자~번호 사업자~등록증 사업자 고유~번호 사업장~번호 business~registration brn biz_no bizno",
-    "licence": "운전~면허 면허~번호 운전~면허증 면허증 면허 driver~license driver's~license driving~licence licence license",
+    "rrn": (
+        "주민~등록 주민~번호 주민~번 주민~등록증 주민증 주민 민번 rrn resident~registration "
+        "resident~number jumin ssn"
+    ),
+    "brn": (
+        "사업자~등록 사업자~번호 사업자~등록증 사업자 고유~번호 사업장~번호 business~registration brn "
+        "biz_no bizno"
+    ),
+    "licence": (
+        "운전~면허 면허~번호 운전~면허증 면허증 면허 driver~license driver's~license driving~licence "
+        "licence license"
+    ),
     "passport": "여권 passport",
     "health": "건강~보험 의료~보험 건보 보험증 health~insurance",
     "customs": "통관 customs",
-    "account": "계좌 통장 입금 송금 이체 은행 뱅크 농협 수협 신협 새마을~금고 새마을금고 예금주 저축 증권사 증권계좌 account acct"
-    " 카카오뱅크 토스뱅크 케이뱅크 우체국 국민은행 신한은행 우리은행 하나은행 기업은행"
-    " 농협은행 부산은행 대구은행 광주은행 전북은행 경남은행 제주은행 수협은행 산업은행 씨티은행 제일은행",
+    "account": (
+        "계좌 통장 입금 송금 이체 은행 뱅크 농협 수협 신협 새마을~금고 새마을금고 예금주 저축 증권사 "
+        "증권계좌 account acct 카카오뱅크 토스뱅크 케이뱅크 우체국 국민은행 신한은행 우리은행 하나은행 "
+        "기업은행 농협은행 부산은행 대구은행 광주은행 전북은행 경남은행 제주은행 수협은행 산업은행 "
+        "씨티은행 제일은행"
+    ),
     "card": "카드 신용카드 법인카드 체크카드 결제카드 card visa 비자 마스터 아멕스 카번호",
-    "phone": "전화 연락처 연락 휴대폰 핸드폰 휴대 폰~번호 폰 유선 직통 내선 교환 콜센터 문의 팩스 문자 fax tel mobile"
-    " phone hp h.p cell call ☎ ☏ 📞 📱 ✆",
-    IDENTITY: "신분증 신분~확인 본인~확인 인적~사항 개인~정보 생년월일 주소 성명 이름 고객 신청인 환자 보호자 세대주"
-    " 대표자 가족",
-    HARMLESS: "상품 제품 품목 바코드 물품 품번 자산 모델 일련 시리얼 규격 도서 주문 송장 운송장 배송 문서 계약 공고 관리"
-    " 접수 승인 민원 고지서 납부 허가 특허 출원 사건 판결 처방 거래 예산 금액 사업비 총액 합계 매출 비용 수량 좌표 위도"
-    " 경도 버전 학번 사번 군번 코드 입찰 발주 견적 세금계산서 시행 호수 지번 필지 고시 훈령 예규 조례 법률 식별 회원 로그"
-    " 타임스탬프 결재 대장 기록물 등기우편 우편물 공문 증서 시험 수험 응시 티켓 예약 행사 우편번호 증권~번호 보험~증권 단가 원가 조달 나라장터"
-    " 품의 지출 기안 생산 제작 등록특허 면적 인구 통계 조회수 순번 연번 번지 isbn issn ean gtin sku doi order invoice"
-    " tracking serial timestamp epoch version product item model budget build commit uuid hash reference ref.",
+    "phone": (
+        "전화 연락처 연락 휴대폰 핸드폰 휴대 폰~번호 폰 유선 직통 내선 교환 콜센터 문의 팩스 문자 fax tel "
+        "mobile phone hp h.p cell call ☎ ☏ 📞 📱 ✆"
+    ),
+    IDENTITY: (
+        "신분증 신분~확인 본인~확인 인적~사항 개인~정보 생년월일 주소 성명 이름 고객 신청인 환자 보호자 "
+        "세대주 대표자 가족"
+    ),
+    HARMLESS: (
+        "상품 제품 품목 바코드 물품 품번 자산 모델 일련 시리얼 규격 도서 주문 송장 운송장 배송 문서 계약 "
+        "공고 관리 접수 승인 민원 고지서 납부 허가 특허 출원 사건 판결 처방 거래 예산 금액 사업비 총액 "
+        "합계 매출 비용 수량 좌표 위도 경도 버전 학번 사번 군번 코드 입찰 발주 견적 세금계산서 시행 호수 "
+        "지번 필지 고시 훈령 예규 조례 법률 식별 회원 로그 타임스탬프 결재 대장 기록물 등기우편 우편물 "
+        "공문 증서 시험 수험 응시 티켓 예약 행사 우편번호 증권~번호 보험~증권 단가 원가 조달 나라장터 "
+        "품의 지출 기안 생산 제작 등록특허 면적 인구 통계 조회수 순번 연번 번지 isbn issn ean gtin sku "
+        "doi order invoice tracking serial timestamp epoch version product item model budget build commit "
+        "uuid hash reference ref."
+    ),
 }
 _BEFORE: Final = 34
 _BEHIND: Final = 16
@@ -86,13 +106,13 @@ def _searcher(*, reverse: bool) -> re.Pattern[str]:
     return re.compile(rf"(?=[{first}])(?:{_trie_pattern(free)}|(?<![a-z])(?:{'|'.join(short)})(?![a-z]))")
 
 
-_KIND_OF: Final = {
-    word.replace("~", ""): kind for kind, words in _WORDS.items() for word in words.split()
-}
+_KIND_OF: Final = {word.replace("~", ""): kind for kind, words in _WORDS.items() for word in words.split()}
 _BACKWARDS: Final = _searcher(reverse=True)
 _FORWARDS: Final = _searcher(reverse=False)
 _LONG_NUMBER: Final = re.compile(r"[0-9]{4}|[0-9]{3}[-, ][0-9]{3}")
-_BANK_SHORT: Final = re.compile(r"\s?[:(]?\s?(?:민국|한신|리우|나하|업기|오카카|뱅카|스토|뱅케|일제|티씨|정우|산부|구대|남경|북전)(?![가-힣])")
+_BANK_SHORT: Final = re.compile(
+    r"\s?[:(]?\s?(?:민국|한신|리우|나하|업기|오카카|뱅카|스토|뱅케|일제|티씨|정우|산부|구대|남경|북전)(?![가-힣])"
+)
 """Reversed names of banks that are ordinary words elsewhere: only right before the number."""
 _NEAR: Final = re.compile(r"[^0-9\nA-Za-z가-힣]{0,3}")
 

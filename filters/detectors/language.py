@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Persons:
-    """PERSON by the lexicon scorer of filters/detectors/names.py; every text with Hangul or a title is read."""
+    """PERSON by the lexicon scorer of filters/detectors/names.py; it reads every text."""
 
     name = "persons"
     gates = ()

@@ -94,7 +94,9 @@ def _resident_score(candidate: Candidate, digits: str, *, valid: bool) -> float:
         return 0.85 if not harmless else 0.6
     if harmless:
         return 0.0
-    return 0.6 if candidate.bare or candidate.spread or candidate.tight or candidate.lengths == (6, 7) else 0.0
+    return (
+        0.6 if candidate.bare or candidate.spread or candidate.tight or candidate.lengths == (6, 7) else 0.0
+    )
 
 
 def _written_form_score(candidate: Candidate, *, plausible: bool, trusted: bool) -> float:
@@ -108,7 +110,10 @@ def _written_form_score(candidate: Candidate, *, plausible: bool, trusted: bool)
 
 def _resident_backwards(candidate: Candidate) -> Span | None:
     digits = candidate.digits[::-1]
-    if not checksums.is_birth_date(digits) or not _EARLIEST_BIRTH <= checksums.birth_year(digits) <= _LATEST_BIRTH:
+    if (
+        not checksums.is_birth_date(digits)
+        or not _EARLIEST_BIRTH <= checksums.birth_year(digits) <= _LATEST_BIRTH
+    ):
         return None
     mirrored = candidate.lengths == (7, 6) and candidate.tight and candidate.isolated
     if not mirrored and candidate.called not in {"rrn", "frn"}:
@@ -137,7 +142,9 @@ _CORPORATE_KINDS: Final = frozenset({"11", "12", "13", "14", "15", "21", "22", "
 
 # --- cards -------------------------------------------------------------------------------------------
 
-_CARD_FORMS: Final = frozenset({(4, 4, 4, 4), (16,), (15,), (4, 6, 5), (14,), (4, 6, 4), (8, 8), (4, 4, 4, 4, 3), (19,)})
+_CARD_FORMS: Final = frozenset(
+    {(4, 4, 4, 4), (16,), (15,), (4, 6, 5), (14,), (4, 6, 4), (8, 8), (4, 4, 4, 4, 3), (19,)}
+)
 
 
 def card(candidate: Candidate) -> Span | None:
@@ -152,7 +159,11 @@ def card(candidate: Candidate) -> Span | None:
         return None
     if checksums.luhn_valid(digits) and _issuer_fits(digits):
         return _valid_card(candidate, called=called)
-    if called and len(digits) >= 14 and (candidate.lengths in _CARD_FORMS or candidate.spread or candidate.tight):
+    if (
+        called
+        and len(digits) >= 14
+        and (candidate.lengths in _CARD_FORMS or candidate.spread or candidate.tight)
+    ):
         return _span(candidate, CREDIT_CARD, 0.85, "card")
     if called and checksums.luhn_valid(digits[::-1]):
         return _span(candidate, CREDIT_CARD, 0.7, "card_reversed")
@@ -277,27 +288,37 @@ def account(candidate: Candidate) -> Span | None:
     """계좌번호: no check digit and a grouping per bank, so a bank or 계좌 must stand beside it."""
     if candidate.called != "account" or candidate.money or is_phone_form(candidate) or _is_date(candidate):
         return None
-    if not 9 <= len(candidate.digits) <= 16 or (candidate.blank and not candidate.spread and len(candidate.lengths) > 4):
+    if not 9 <= len(candidate.digits) <= 16 or (
+        candidate.blank and not candidate.spread and len(candidate.lengths) > 4
+    ):
         return None
-    if candidate.lengths == (4, 4, 4, 4) or (candidate.lengths == (6, 7) and checksums.is_birth_date(candidate.digits)):
+    if candidate.lengths == (4, 4, 4, 4) or (
+        candidate.lengths == (6, 7) and checksums.is_birth_date(candidate.digits)
+    ):
         return None
     return _span(candidate, KR_BANK_ACCOUNT, 0.85, "kr_bank_account")
 
 
 def _is_date(candidate: Candidate) -> bool:
-    return candidate.lengths[:1] == (4,) and candidate.digits[:2] in {"19", "20"} and max(candidate.lengths[1:], default=9) <= 2
+    return (
+        candidate.lengths[:1] == (4,)
+        and candidate.digits[:2] in {"19", "20"}
+        and max(candidate.lengths[1:], default=9) <= 2
+    )
 
 
 # --- halves that are told apart: "앞자리 901010 뒷자리 1234567" --------------------------------------------
 
 _HALVES: Final = re.compile(
     r"(?<![0-9])(?P<front>[A-Z]?[0-9](?:[- ]?[0-9]){2,9})(?![0-9])"
-    r"(?P<gap>[^0-9]{1,40}?(?:뒤|뒷|나머지|끝|(?i:last|second|rest))[^0-9]{0,14}(?:[0-9]{1,2}\s?(?:자리|글자|개|digits)[^0-9]{0,12})?)"
+    r"[^0-9]{1,40}?(?:뒤|뒷|나머지|끝|(?i:last|second|rest))[^0-9]{0,14}"
+    r"(?:[0-9]{1,2}\s?(?:자리|글자|개|digits)[^0-9]{0,12})?"
     r"(?P<back>[0-9](?:[- ]?[0-9]){2,9})(?![0-9])"
 )
 _SWAPPED: Final = re.compile(
-    r"(?:뒤|뒷|(?i:last))[^0-9]{0,14}(?:[0-9]{1,2}\s?(?:자리|글자|개)[^0-9]{0,12})?(?P<back>[0-9](?:[- ]?[0-9]){2,9})(?![0-9])"
-    r"(?P<gap>[^0-9]{1,40}?(?:앞|(?i:first))[^0-9]{0,14}(?:[0-9]{1,2}\s?(?:자리|글자|개)[^0-9]{0,12})?)"
+    r"(?:뒤|뒷|(?i:last))[^0-9]{0,14}(?:[0-9]{1,2}\s?(?:자리|글자|개)[^0-9]{0,12})?"
+    r"(?P<back>[0-9](?:[- ]?[0-9]){2,9})(?![0-9])"
+    r"[^0-9]{1,40}?(?:앞|(?i:first))[^0-9]{0,14}(?:[0-9]{1,2}\s?(?:자리|글자|개)[^0-9]{0,12})?"
     r"(?P<front>[0-9](?:[- ]?[0-9]){2,9})(?![0-9])"
 )
 _NOT_DIGIT: Final = re.compile(r"[^0-9]+")
@@ -347,7 +368,9 @@ def _kind_of_halves(digits: str, label: str) -> str:
 
 # --- masked resident numbers -------------------------------------------------------------------------
 
-_PARTIAL: Final = re.compile(r"(?<![0-9A-Za-z\-])[0-9]{6}\s?-\s?[0-9](?:[*xX●○•#◯■□]{1,8}+|(?![0-9A-Za-z\-]))")
+_PARTIAL: Final = re.compile(
+    r"(?<![0-9A-Za-z\-])[0-9]{6}\s?-\s?[0-9](?:[*xX●○•#◯■□]{1,8}+|(?![0-9A-Za-z\-]))"
+)
 
 
 class PartialResidents:
@@ -357,7 +380,11 @@ class PartialResidents:
     gates = (r"[0-9]{6} ?- ?[0-9](?:[^0-9]|$)",)
 
     def find(self, text: str) -> list[Span]:
-        return [span for match in limited(_PARTIAL.finditer(text), self.name) if (span := _partial(text, match)) is not None]
+        return [
+            span
+            for match in limited(_PARTIAL.finditer(text), self.name)
+            if (span := _partial(text, match)) is not None
+        ]
 
 
 def _partial(text: str, match: re.Match[str]) -> Span | None:

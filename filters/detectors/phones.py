@@ -24,13 +24,15 @@ _NATIONAL: Final = re.compile(
 _ABROAD: Final = re.compile(r"(?:00)?82(?=[0-9]{8})")
 _GROUPINGS: Final = frozenset(
     {
-        (3, 4, 4), (3, 3, 4), (2, 3, 4), (2, 4, 4), (4, 4, 4), (4, 3, 4), (3, 8), (2, 8), (2, 7), (3, 7), (7, 4), (6, 4),
+        (3, 4, 4), (3, 3, 4), (2, 3, 4), (2, 4, 4), (4, 4, 4), (4, 3, 4),
+        (3, 8), (2, 8), (2, 7), (3, 7), (7, 4), (6, 4),
         (2, 2, 4, 4), (2, 2, 3, 4), (2, 1, 4, 4), (2, 1, 3, 4), (2, 3, 4, 4), (2, 3, 3, 4), (2, 10), (2, 9),
     }
 )  # fmt: skip
 _OFFICE: Final = re.compile(
-    r"[가-힣](?:과|팀|국|청|처|실|센터|부서|본부|사업소|위원회|공단|공사|관|소|원|단)\b|[가-힣](?:과|팀|국|청|처|실|센터|사업소)[\s(:☎]"
-    r"|담당|주무관|사무관|서기관|팀장|과장|국장|실장|문의|대표|콜센터|민원|시청|구청|군청|도청|주민센터|행정|상담|접수|고객|부서|사무실|☎|팩스|[Ff][Aa][Xx]|홍보"
+    r"[가-힣](?:과|팀|국|청|처|실|센터|부서|본부|사업소|위원회|공단|공사|관|소|원|단)(?![가-힣])"
+    r"|담당|주무관|사무관|서기관|팀장|과장|국장|실장|문의|대표|콜센터|민원|시청|구청|군청|도청|주민센터"
+    r"|행정|상담|접수|고객|부서|사무실|☎|팩스|[Ff][Aa][Xx]|홍보"
 )
 
 
@@ -57,7 +59,10 @@ def is_phone_form(candidate: Candidate) -> bool:
     digits = _national_form(candidate)
     if _MOBILE.fullmatch(digits):
         return candidate.bare or candidate.spread or candidate.lengths in _GROUPINGS
-    return candidate.lengths in _GROUPINGS and (_AREA.fullmatch(digits) or _SERVICE.fullmatch(digits)) is not None
+    return (
+        candidate.lengths in _GROUPINGS
+        and (_AREA.fullmatch(digits) or _SERVICE.fullmatch(digits)) is not None
+    )
 
 
 def _national_form(candidate: Candidate) -> str:
@@ -108,7 +113,13 @@ def _phone(candidate: Candidate, score: float, rule: str) -> Span | None:
     if score < 0.5:
         return None
     start = _opened(candidate)
-    label = "office" if rule == "national" or candidate.digits.startswith("080") or (rule == "landline" and _answered_by_office(candidate)) else ""
+    label = (
+        "office"
+        if rule == "national"
+        or candidate.digits.startswith("080")
+        or (rule == "landline" and _answered_by_office(candidate))
+        else ""
+    )
     return Span(start, candidate.end, PHONE_NUMBER, score, f"phone_{rule}", label)
 
 

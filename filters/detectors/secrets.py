@@ -1,4 +1,4 @@
-"""Credentials: keys of vendors by their prefix, private keys, connection strings, tokens, passwords in Korean.
+"""Credentials: vendors' keys by prefix, private keys, connection strings, tokens, passwords in Korean.
 
 Vendor prefixes are those their documentation or public secret-scanning lists state (GitHub secret
 scanning partners, gitleaks, MIT). Everything is bounded so that no text takes more than linear time.
@@ -7,6 +7,7 @@ scanning partners, gitleaks, MIT). Everything is bounded so that no text takes m
 from __future__ import annotations
 
 import re
+from itertools import chain
 from typing import Final
 
 from filters.detector import limited
@@ -25,7 +26,8 @@ _VENDORS: Final = {
     "xai": r"xai-[A-Za-z0-9]{60,100}",
     "perplexity": r"pplx-[A-Za-z0-9]{40,60}",
     "replicate": r"r8_[A-Za-z0-9]{37}",
-    "slack": r"xox[abeoprs]-[A-Za-z0-9\-]{10,250}|xapp-[0-9]-[A-Za-z0-9\-]{20,200}|https://hooks\.slack\.com/(?:services|workflows)/[A-Za-z0-9+/]{30,80}",
+    "slack": r"xox[abeoprs]-[A-Za-z0-9\-]{10,250}|xapp-[0-9]-[A-Za-z0-9\-]{20,200}"
+    r"|https://hooks\.slack\.com/(?:services|workflows)/[A-Za-z0-9+/]{30,80}",
     "stripe": r"(?:sk|rk|whsec)_(?:live|test|prod)?_?[A-Za-z0-9]{20,247}",
     "twilio": r"(?:SK|AC)[0-9a-f]{32}(?![0-9A-Za-z])",
     "sendgrid": r"SG\.[A-Za-z0-9_\-]{16,32}\.[A-Za-z0-9_\-]{32,64}",
@@ -58,7 +60,9 @@ _VENDORS: Final = {
 }
 _FIRST: Final = "".join(sorted(set("AghsyGsrxpStwSknN[EdElLPfcveKeoa0123456789") - {"["}))
 _VENDOR: Final = re.compile(
-    rf"(?<![A-Za-z0-9_\-])(?=[{_FIRST}])(?:" + "|".join(f"(?P<{name}>{pattern})" for name, pattern in _VENDORS.items()) + ")"
+    rf"(?<![A-Za-z0-9_\-])(?=[{_FIRST}])(?:"
+    + "|".join(f"(?P<{name}>{pattern})" for name, pattern in _VENDORS.items())
+    + ")"
 )
 
 
@@ -86,7 +90,9 @@ class VendorKeys:
         ]
 
 
-_KEY_BEGIN: Final = re.compile(r"-----BEGIN (?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----|PuTTY-User-Key-File-[0-9]:")
+_KEY_BEGIN: Final = re.compile(
+    r"-----BEGIN (?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----|PuTTY-User-Key-File-[0-9]:"
+)
 _KEY_END: Final = "-----END"
 _MAX_KEY: Final = 12_000
 
@@ -117,18 +123,26 @@ def _key_end(text: str, start: int) -> int:
 _VALUE: Final = r"[A-Za-z0-9!@#$%^&*+_~./=?\-]"
 _URL: Final = re.compile(
     r"(?=[jpmraosfhl])(?<![A-Za-z0-9])(?:jdbc:[a-z0-9]{2,20}:[^\s\"'<>가-힣]{6,300}"
-    r"|(?:postgres(?:ql)?|mysql|mariadb|mongodb(?:\+srv)?|rediss?|amqps?|mssql|oracle|s?ftp|smb|ldaps?|https?|ssh)(?:\+[a-z0-9]{2,12})?"
+    r"|(?:postgres(?:ql)?|mysql|mariadb|mongodb(?:\+srv)?|rediss?|amqps?|mssql|oracle"
+    r"|s?ftp|smb|ldaps?|https?|ssh)(?:\+[a-z0-9]{2,12})?"
     r"://[^\s:@/\"'<>]{0,64}:[^\s@/\"'<>]{1,128}@[^\s\"'<>가-힣]{2,200})"
 )
 _ASSIGNED: Final = re.compile(
-    r"(?=[kKsStT키토시])(?:(?i:key|secret|token|session_?id)|(?<=[가-힣Ii])키|(?<=[가-힣Ii]\s)키|토큰|시크릿)(?:\s?\((?:[A-Za-z]{4,10})\))?(?:\s?값)?"
-    r"[\"'`]?\s{0,3}(?:[:=]|=>|은|는|이|가)\s{0,3}(?:Bearer\s)?[\"'`]?(?P<value>[A-Za-z0-9+/=_\-.%!@#$^&*~]{12,512})"
+    r"(?=[kKsStT키토시])"
+    r"(?:(?i:key|secret|token|session_?id)|(?<=[가-힣Ii])키|(?<=[가-힣Ii]\s)키|토큰|시크릿)"
+    r"(?:\s?\((?:[A-Za-z]{4,10})\))?(?:\s?값)?[\"'`]?\s{0,3}(?:[:=]|=>|은|는|이|가)\s{0,3}(?:Bearer\s)?[\"'`]?"
+    r"(?P<value>[A-Za-z0-9+/=_\-.%!@#$^&*~]{12,512})"
 )
 """Whatever a name ends in, `serviceKey`, `client_secret` or `인증키`, its last word is what counts."""
 
-_BEARER: Final = re.compile(r"(?=[aApP])(?i:authorization|proxy-authorization)[\"']?\s?[:=]\s?[\"']?(?:(?i:bearer|basic|token)\s+)?(?P<value>[A-Za-z0-9+/=_\-.~]{12,2000})")
+_BEARER: Final = re.compile(
+    r"(?=[aApP])(?i:authorization|proxy-authorization)[\"']?\s?[:=]\s?[\"']?"
+    r"(?:(?i:bearer|basic|token)\s+)?(?P<value>[A-Za-z0-9+/=_\-.~]{12,2000})"
+)
 _IDENTITY_HASH: Final = re.compile(
-    r"(?=[CD연중])(?<![A-Za-z])(?:CI|DI|연계\s?정보|중복\s?가입\s?확인\s?정보)(?:\s?\([A-Z가-힣 ]{2,12}\))?(?:\s?값)?\s?(?:[:=]|은|는)?\s?[\"']?(?P<value>[A-Za-z0-9+/]{86}==|[A-Za-z0-9+/]{62,64}={0,2})(?![A-Za-z0-9+/=])"
+    r"(?=[CD연중])(?<![A-Za-z])(?:CI|DI|연계\s?정보|중복\s?가입\s?확인\s?정보)"
+    r"(?:\s?\([A-Z가-힣 ]{2,12}\))?(?:\s?값)?\s?(?:[:=]|은|는)?\s?[\"']?"
+    r"(?P<value>[A-Za-z0-9+/]{86}==|[A-Za-z0-9+/]{62,64}={0,2})(?![A-Za-z0-9+/=])"
 )
 
 
@@ -137,21 +151,28 @@ class Credentials:
 
     name = "credentials"
     gates = (
-        r"jdbc:|://[^\s:@/]*:[^\s@/]*@|(?i:key|secret|token|session_?id|authorization)[^가-힣\n]|(?:키|토큰|시크릿)(?:[^가-힣]|값|은|는|이|가)|연계\s?정보|중복\s?가입|\b(?:CI|DI)\b",
+        r"jdbc:|://[^\s:@/]*:[^\s@/]*@|(?i:key|secret|token|session_?id|authorization)[^가-힣\n]",
+        r"(?:키|토큰|시크릿)(?:[^가-힣]|값|은|는|이|가)|연계\s?정보|중복\s?가입|\b(?:CI|DI)\b",
     )
 
     def find(self, text: str) -> list[Span]:
-        spans: list[Span] = []
-        if "://" in text or "jdbc:" in text:
-            for match in limited(_URL.finditer(text), self.name):
-                spans.append(Span(*match.span(), SECRET, 0.95, "secret_connection", "connection"))
-        for pattern in (_ASSIGNED, _BEARER):
-            for match in limited(pattern.finditer(text), self.name):
-                if _is_random(match["value"]):
-                    spans.append(Span(*match.span("value"), SECRET, 0.9, "secret_assigned", "key"))
-        for match in limited(_IDENTITY_HASH.finditer(text), self.name):
-            spans.append(Span(*match.span("value"), SECRET, 0.9, "kr_connecting_information", "ci"))
-        return spans
+        urls = _URL.finditer(text) if "://" in text or "jdbc:" in text else ()
+        assigned = chain(_ASSIGNED.finditer(text), _BEARER.finditer(text))
+        return [
+            *(
+                Span(*match.span(), SECRET, 0.95, "secret_connection", "connection")
+                for match in limited(urls, self.name)
+            ),
+            *(
+                Span(*match.span("value"), SECRET, 0.9, "secret_assigned", "key")
+                for match in limited(assigned, self.name)
+                if _is_random(match["value"])
+            ),
+            *(
+                Span(*match.span("value"), SECRET, 0.9, "kr_connecting_information", "ci")
+                for match in limited(_IDENTITY_HASH.finditer(text), self.name)
+            ),
+        ]
 
 
 def _is_random(value: str) -> bool:
@@ -164,14 +185,20 @@ def _is_random(value: str) -> bool:
 
 
 _PASSWORD: Final = re.compile(
-    r"(?P<key>비밀\s?번호|비번|비 번|패스\s?워드|암호|패스\s?코드|핀\s?번호|잠금\s?번호|접속\s?번호|(?<![A-Za-z])(?i:passw(?:or)?d|passphrase|passwd|pwd|pw|passcode))"
-    r"(?P<kind>\s?\((?:[^()\n]{1,12})\))?[\"'`]?\s{0,2}(?P<tie>(?:[:=：]|=>|->|은|는|이|가|이고|(?i:is)(?=\s))\s{0,3}|\s{1,2})"
-    r"(?:(?P<count>[0-9]{1,2}\s?자리(?:인|는|의)?\s?)|(?:임시|초기|기본)\s?(?:로|값)?\s?|바로\s|현재\s)?(?P<quote>[\"'`“‘<]?)"
+    r"(?:비밀\s?번호|비번|비 번|패스\s?워드|암호|패스\s?코드|핀\s?번호|잠금\s?번호|접속\s?번호"
+    r"|(?<![A-Za-z])(?i:passw(?:or)?d|passphrase|passwd|pwd|pw|passcode))(?:\s?\((?:[^()\n]{1,12})\))?[\"'`]?"
+    r"\s{0,2}(?P<tie>(?:[:=：]|=>|->|은|는|이|가|이고|(?i:is)(?=\s))\s{0,3}|\s{1,2})"
+    r"(?:(?P<count>[0-9]{1,2}\s?자리(?:인|는|의)?\s?)|(?:임시|초기|기본)\s?(?:로|값)?\s?|바로\s|현재\s)?"
+    r"(?P<quote>[\"'`“‘<]?)"
     rf"(?P<value>{_VALUE}{{4,64}})(?P<after>\s?[가-힣%]{{0,2}})"
 )
 _NO_PASSWORD: Final = re.compile(
-    r"(?i)https?://.*|.*\.(?:go|co|or|re|ac|kr|com|net|org)(?:/.*)?|(?:aes|sha|rsa|seed|aria|lea|hmac|md5|des|tls|ssl|otp|sso|mfa|ldap|pbkdf2|bcrypt|argon2|kcmvp|fips)[-_/0-9.]*"
-    r"|[*xX•.#?_=\-~!@]+|null|none|true|false|string|str|input|example|password|os\.environ.*|getenv.*|env\..*|process\.env.*|(?:19|20)[0-9]{2}[-.][0-9.\-]*|[0-9]{1,2}[~\-][0-9]{1,2}"
+    r"(?i)https?://.*|.*\.(?:go|co|or|re|ac|kr|com|net|org)(?:/.*)?"  # addresses
+    r"|(?:aes|sha|rsa|seed|aria|lea|hmac|md5|des|tls|ssl|otp|sso|mfa|ldap|pbkdf2|bcrypt|argon2|kcmvp|fips)"
+    r"[-_/0-9.]*"  # algorithms
+    r"|[*xX•.#?_=\-~!@]+|null|none|true|false|string|str|input|example|password"  # placeholders
+    r"|os\.environ.*|getenv.*|env\..*|process\.env.*"  # code that reads it from elsewhere
+    r"|(?:19|20)[0-9]{2}[-.][0-9.\-]*|[0-9]{1,2}[~\-][0-9]{1,2}"  # dates and ranges
 )
 _COUNTED: Final = re.compile(r"\s?(?:년|월|일|자|회|개|명|시|분|점|차|글자|번째|건|원|호|조|항|단계)")
 
@@ -180,10 +207,16 @@ class Passwords:
     """`비밀번호는 qwer1234!입니다`, `pw: …`: the value behind the word, if it looks like one."""
 
     name = "passwords"
-    gates = (r"비밀\s?번호|비\s?번|패스\s?워드|암호|패스\s?코드|핀\s?번호|잠금\s?번호|접속\s?번호|(?i:passw|passphrase|passcode|pwd|\bpw)",)
+    gates = (
+        r"비밀\s?번호|비\s?번|패스\s?워드|암호|패스\s?코드|핀\s?번호|잠금\s?번호|접속\s?번호|(?i:passw|passphrase|passcode|pwd|\bpw)",
+    )
 
     def find(self, text: str) -> list[Span]:
-        return [span for match in limited(_PASSWORD.finditer(text), self.name) if (span := _password(match)) is not None]
+        return [
+            span
+            for match in limited(_PASSWORD.finditer(text), self.name)
+            if (span := _password(match)) is not None
+        ]
 
 
 def _password(match: re.Match[str]) -> Span | None:

@@ -58,7 +58,9 @@ def foreigner(random: Random) -> str:
 
 
 def card(random: Random) -> str:
-    number = _checked(random.choice(["4", "51", "52", "53", "54", "55", "9", "35"]).ljust(15, "x"), lambda _: True)
+    number = _checked(
+        random.choice(["4", "51", "52", "53", "54", "55", "9", "35"]).ljust(15, "x"), lambda _: True
+    )
     body = number[:15].replace("x", "") + _digits(random, 15 - number[:15].replace("x", "").__len__())
     number = _checked(body[:15], checksums.luhn_valid)
     number = _wrong(number) if random.random() < 1 / 3 else number
@@ -79,13 +81,27 @@ def licence(random: Random) -> str:
 
 
 def business(random: Random) -> str:
-    number = _checked(random.choice("123456") + _digits(random, 2) + random.choice(["81", "86", "87", "83", "12", "45", "90"]) + _digits(random, 4), checksums.brn_valid)
+    number = _checked(
+        random.choice("123456")
+        + _digits(random, 2)
+        + random.choice(["81", "86", "87", "83", "12", "45", "90"])
+        + _digits(random, 4),
+        checksums.brn_valid,
+    )
     number = _wrong(number) if random.random() < 1 / 3 else number
     return random.choice(["-"] * 8 + ["", " "]).join([number[:3], number[3:5], number[5:]])
 
 
 def corporate(random: Random) -> str:
-    number = _checked("1" + random.choice("123456789") + _digits(random, 2) + random.choice(["11", "14", "21", "22"]) + "0" + _digits(random, 5), checksums.corp_valid)
+    number = _checked(
+        "1"
+        + random.choice("123456789")
+        + _digits(random, 2)
+        + random.choice(["11", "14", "21", "22"])
+        + "0"
+        + _digits(random, 5),
+        checksums.corp_valid,
+    )
     number = _wrong(number) if random.random() < 1 / 3 else number
     return number[:6] + random.choice(["-"] * 8 + [""]) + number[6:]
 
@@ -224,9 +240,16 @@ def harmless(random: Random, count: int) -> Iterator[Sample]:
         line = random.choice(_HARMLESS)
         for width in range(1, 11):
             while f"{{d{width}}}" in line:
-                line = line.replace(f"{{d{width}}}", str(random.randrange(1, 10)) + _digits(random, width - 1), 1)
+                line = line.replace(
+                    f"{{d{width}}}", str(random.randrange(1, 10)) + _digits(random, width - 1), 1
+                )
         while "{money}" in line:
-            line = line.replace("{money}", f"{random.randrange(1, 10**random.randrange(3, 12)):,}", 1)
+            line = line.replace("{money}", f"{random.randrange(1, 10 ** random.randrange(3, 12)):,}", 1)
         month, day = random.randrange(1, 13), random.randrange(1, 29)
-        line = line.replace("{mm}", f"{month:02}").replace("{dd}", f"{day:02}").replace("{m}", str(month)).replace("{day}", str(day))
+        line = (
+            line.replace("{mm}", f"{month:02}")
+            .replace("{dd}", f"{day:02}")
+            .replace("{m}", str(month))
+            .replace("{day}", str(day))
+        )
         yield Sample(line, 0, 0, "")

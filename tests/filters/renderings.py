@@ -140,9 +140,13 @@ RENDERINGS: dict[str, Callable[[list[str], str], str]] = {
     "Hangul numerals 공": _mapped(_HANGUL),
     "Hangul numerals 영": _mapped(_HANGUL_YEONG),
     "Hangul numerals with blanks": _mapped(_HANGUL, " "),
-    "Hangul numerals and 다시": lambda groups, _: " 다시 ".join("".join(_HANGUL.get(c, c) for c in g) for g in groups),
+    "Hangul numerals and 다시": lambda groups, _: " 다시 ".join(
+        "".join(_HANGUL.get(c, c) for c in g) for g in groups
+    ),
     "native Korean numerals": _mapped(_NATIVE, " "),
-    "Hangul numerals, half of it": lambda groups, tie: tie.join(["".join(_HANGUL.get(c, c) for c in groups[0]), *groups[1:]]),
+    "Hangul numerals, half of it": lambda groups, tie: tie.join(
+        ["".join(_HANGUL.get(c, c) for c in groups[0]), *groups[1:]]
+    ),
     "Hanja numerals": _mapped(_HANJA),
     "formal Hanja numerals": _mapped(_FORMAL),
     "English words": lambda groups, _: " dash ".join(" ".join(_ENGLISH.get(c, c) for c in g) for g in groups),
@@ -172,10 +176,14 @@ RENDERINGS: dict[str, Callable[[list[str], str], str]] = {
     "\\x escapes": _whole(lambda text: "".join(f"\\x{ord(c):02x}" for c in text)),
     "\\u{…} escapes": _whole(lambda text: "".join(f"\\u{{{ord(c):x}}}" for c in text)),
     "octal escapes": _whole(lambda text: "".join(f"\\{ord(c):03o}" for c in text)),
-    "JSON inside JSON": _whole(lambda text: json.dumps(json.dumps({"번호": text}, ensure_ascii=False), ensure_ascii=False)),
+    "JSON inside JSON": _whole(
+        lambda text: json.dumps(json.dumps({"번호": text}, ensure_ascii=False), ensure_ascii=False)
+    ),
     "JSON list of digits": lambda groups, _: json.dumps(list("".join(groups))),
     "base64": _whole(lambda text: base64.b64encode(text.encode()).decode()),
-    "base64 for URLs, unpadded": _whole(lambda text: base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")),
+    "base64 for URLs, unpadded": _whole(
+        lambda text: base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    ),
     "base64 of a sentence": _whole(lambda text: base64.b64encode(f"번호는 {text}입니다".encode()).decode()),
     "base32": _whole(lambda text: base64.b32encode(text.encode()).decode()),
     "hexadecimal": _whole(lambda text: text.encode().hex()),
@@ -189,5 +197,7 @@ RENDERINGS: dict[str, Callable[[list[str], str], str]] = {
     "groups in parentheses": _wrapped("(", ")"),
     "groups in quotes": lambda groups, _: " + ".join(f'"{g}"' for g in groups),
     "cells of a markdown table": lambda groups, _: "| " + " | ".join(groups) + " |",
-    "decomposed Hangul around": lambda groups, tie: __import__("unicodedata").normalize("NFD", "번호는 ") + tie.join(groups),
+    "decomposed Hangul around": lambda groups, tie: (
+        __import__("unicodedata").normalize("NFD", "번호는 ") + tie.join(groups)
+    ),
 }

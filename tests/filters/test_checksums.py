@@ -27,7 +27,9 @@ def test_published_numbers_pass(valid, number):
     assert valid(number)
 
 
-@pytest.mark.parametrize("valid", [checksums.rrn_valid, checksums.frn_valid, checksums.corp_valid, checksums.luhn_valid])
+@pytest.mark.parametrize(
+    "valid", [checksums.rrn_valid, checksums.frn_valid, checksums.corp_valid, checksums.luhn_valid]
+)
 @given(body=_BODY12)
 def test_at_most_one_check_digit_in_ten_fits(valid, body):
     assert sum(valid(body + digit) for digit in "0123456789") == 1

@@ -8,7 +8,11 @@ from filters import spans
 
 
 def found(engine, text):
-    return [(text[span.start : span.end], span.type, span.label) for span in engine.detect(text) if span.type != spans.PERSON]
+    return [
+        (text[span.start : span.end], span.type, span.label)
+        for span in engine.detect(text)
+        if span.type != spans.PERSON
+    ]
 
 
 @pytest.mark.parametrize(
@@ -56,7 +60,9 @@ def test_what_only_looks_like_one_is_left_alone(engine, text):
     assert found(engine, text) == []
 
 
-@pytest.mark.parametrize(("address", "label"), [("10.0.0.7", "private"), ("192.168.1.1", "private"), ("211.234.11.89", "public")])
+@pytest.mark.parametrize(
+    ("address", "label"), [("10.0.0.7", "private"), ("192.168.1.1", "private"), ("211.234.11.89", "public")]
+)
 def test_an_ip_address_is_labelled_by_its_reach(engine, address, label):
     assert found(engine, f"접속 IP {address}") == [(address, spans.IP_ADDRESS, label)]
 

@@ -37,7 +37,23 @@ def test_half_a_surrogate_pair_is_read_and_not_a_crash(engine):
     assert [span.type for span in engine.detect("\ud83d 901010-1234567")] == [spans.KR_RRN]
 
 
-_PIECES = st.sampled_from(["901010-1234567", "M12345678", "010-1234-5678", "hong@korea.kr", "홍길동 과장", "12가 3456", " ", "\n", "가나다", "９０１０", "\u200b", "&#57;", "OTAxMDEwLTEyMzQ1Njc="])
+_PIECES = st.sampled_from(
+    [
+        "901010-1234567",
+        "M12345678",
+        "010-1234-5678",
+        "hong@korea.kr",
+        "홍길동 과장",
+        "12가 3456",
+        " ",
+        "\n",
+        "가나다",
+        "９０１０",
+        "\u200b",
+        "&#57;",
+        "OTAxMDEwLTEyMzQ1Njc=",
+    ]
+)
 
 
 @settings(max_examples=150, deadline=None)
@@ -51,7 +67,19 @@ def test_findings_are_sorted_disjoint_and_inside_the_text(engine, text):
         position = span.end
 
 
-@given(st.lists(st.builds(Span, st.integers(0, 50), st.integers(51, 60), st.sampled_from(["A", "B"]), st.floats(0, 1), st.just("r")), max_size=20))
+@given(
+    st.lists(
+        st.builds(
+            Span,
+            st.integers(0, 50),
+            st.integers(51, 60),
+            st.sampled_from(["A", "B"]),
+            st.floats(0, 1),
+            st.just("r"),
+        ),
+        max_size=20,
+    )
+)
 def test_of_overlapping_findings_the_best_stays(found):
     kept = resolve(found)
     assert all(a.end <= b.start for a, b in zip(kept, kept[1:], strict=False))
@@ -107,8 +135,20 @@ def test_what_stands_in_one_string_or_means_nothing_is_not_joined(engine, texts)
 
 # --- agency rules ------------------------------------------------------------------------------------
 
-EMPLOYEE = CustomRule("employee", "EMPLOYEE_NUMBER", [r"(?<![0-9])SE-\d{6}(?![0-9])"], examples=["사번 SE-123456입니다"], counterexamples=["SE-1234567"])
-PROJECT = CustomRule("project", "PROJECT_NAME", words=["한강프로젝트", "Haechi-X"], examples=["한강프로젝트는", "haechi-x로"], counterexamples=["Haechi-XL"])
+EMPLOYEE = CustomRule(
+    "employee",
+    "EMPLOYEE_NUMBER",
+    [r"(?<![0-9])SE-\d{6}(?![0-9])"],
+    examples=["사번 SE-123456입니다"],
+    counterexamples=["SE-1234567"],
+)
+PROJECT = CustomRule(
+    "project",
+    "PROJECT_NAME",
+    words=["한강프로젝트", "Haechi-X"],
+    examples=["한강프로젝트는", "haechi-x로"],
+    counterexamples=["Haechi-XL"],
+)
 
 
 @pytest.mark.parametrize("rule", [EMPLOYEE, PROJECT])

@@ -12,9 +12,32 @@ from filters.detector import DetectorError
 from filters.fold import fold
 
 _TRICKY = st.sampled_from(
-    ["９", "①", "\u200b", "\ufe0f", "\u0336", "ᄀ", "ᅡ", "ﾡ", "\U000e0039", "&#57;", "%39", "%EA%B9%80", "\\u0039", "\\n", "**", "<b>", "—", "А", "٣", "\ud800"]
+    [
+        "９",
+        "①",
+        "\u200b",
+        "\ufe0f",
+        "\u0336",
+        "ᄀ",
+        "ᅡ",
+        "ﾡ",
+        "\U000e0039",
+        "&#57;",
+        "%39",
+        "%EA%B9%80",
+        "\\u0039",
+        "\\n",
+        "**",
+        "<b>",
+        "—",
+        "А",
+        "٣",
+        "\ud800",
+    ]
 )
-_TEXT = st.lists(st.one_of(_TRICKY, st.characters(), st.sampled_from(list("0123456789-가나 "))), max_size=40).map("".join)
+_TEXT = st.lists(
+    st.one_of(_TRICKY, st.characters(), st.sampled_from(list("0123456789-가나 "))), max_size=40
+).map("".join)
 
 
 @given(_TEXT)
@@ -66,7 +89,22 @@ def test_a_disguise_folds_to_what_a_reader_sees(written, read):
     assert fold(written).text == read
 
 
-@pytest.mark.parametrize("text", ["① 2025년", "㈜해치", "10㎡", "○○과", "3.5%", "%01", "&bogus;", "C:\\data", "a*b*c", "1 < 2", "「지방자치법」"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "① 2025년",
+        "㈜해치",
+        "10㎡",
+        "○○과",
+        "3.5%",
+        "%01",
+        "&bogus;",
+        "C:\\data",
+        "a*b*c",
+        "1 < 2",
+        "「지방자치법」",
+    ],
+)
 def test_what_hides_nothing_stays(text):
     assert fold(text).text == text
 

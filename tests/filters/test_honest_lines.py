@@ -10,7 +10,15 @@ from filters import spans
 from tests.filters.generate import harmless
 from tests.filters.honest import HONEST_LINES, OFFICE_LINES
 
-BLOCKING = {spans.KR_RRN, spans.KR_FRN, spans.KR_PASSPORT, spans.KR_DRIVER_LICENSE, spans.CREDIT_CARD, spans.SECRET, spans.SECURITY_MARKING}
+BLOCKING = {
+    spans.KR_RRN,
+    spans.KR_FRN,
+    spans.KR_PASSPORT,
+    spans.KR_DRIVER_LICENSE,
+    spans.CREDIT_CARD,
+    spans.SECRET,
+    spans.SECURITY_MARKING,
+}
 
 
 @pytest.mark.parametrize("line", HONEST_LINES)

@@ -10,7 +10,9 @@ from filters.detectors.candidates import candidates
 
 
 def found(engine, text):
-    return [(text[span.start : span.end], span.type) for span in engine.detect(text) if span.type != spans.PERSON]
+    return [
+        (text[span.start : span.end], span.type) for span in engine.detect(text) if span.type != spans.PERSON
+    ]
 
 
 @pytest.mark.parametrize(
@@ -67,13 +69,20 @@ def test_what_is_no_identity_number_is_left_alone(engine, text):
 
 @pytest.mark.parametrize(
     ("text", "label"),
-    [("214-86-11902", "company"), ("214-83-11902", "government"), ("214-05-11902", "individual"), ("214-90-11902", "individual")],
+    [
+        ("214-86-11902", "company"),
+        ("214-83-11902", "government"),
+        ("214-05-11902", "individual"),
+        ("214-90-11902", "individual"),
+    ],
 )
 def test_the_middle_of_a_business_number_says_whose_it_is(engine, text, label):
     assert [span.label for span in engine.detect(text)] == [label]
 
 
-@pytest.mark.parametrize("text", ["880514-2******", "(820514-2xxxxxx)", "920514-1●●●●●●", "주민번호 880514-2 까지만"])
+@pytest.mark.parametrize(
+    "text", ["880514-2******", "(820514-2xxxxxx)", "920514-1●●●●●●", "주민번호 880514-2 까지만"]
+)
 def test_a_masked_resident_number_is_labelled_partial(engine, text):
     assert [(span.type, span.label) for span in engine.detect(text)] == [(spans.KR_RRN, "partial")]
 
@@ -92,7 +101,12 @@ _TYPES = {
     "passport": spans.KR_PASSPORT, "health": spans.KR_HEALTH_INSURANCE, "account": spans.KR_BANK_ACCOUNT, "card": spans.CREDIT_CARD,
     "phone": spans.PHONE_NUMBER,
 }  # fmt: skip
-_EACH_LABEL = [(kind, word.replace("~", "")) for kind in _TYPES for word in labels._WORDS[kind].split() if kind != "passport"]
+_EACH_LABEL = [
+    (kind, word.replace("~", ""))
+    for kind in _TYPES
+    for word in labels._WORDS[kind].split()
+    if kind != "passport"
+]
 
 
 @pytest.mark.parametrize(("kind", "word"), _EACH_LABEL)

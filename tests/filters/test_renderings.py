@@ -44,4 +44,10 @@ def test_the_finding_covers_the_number_as_it_is_written(engine, name):
     text = f"신청인의 {label}는 {written} 입니다."
     span = next(span for span in engine.detect(text) if span.type == spans.KR_RRN)
     outside = text[: span.start] + text[span.end :]
-    assert sum(c.isdigit() or c in "공영일이삼사오육칠팔구〇一二三四五六七八九" for c in outside.replace("신청인", "").replace(label, "")) <= 2
+    assert (
+        sum(
+            c.isdigit() or c in "공영일이삼사오육칠팔구〇一二三四五六七八九"
+            for c in outside.replace("신청인", "").replace(label, "")
+        )
+        <= 2
+    )
