@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+MAX_COUNT = 2**53
+"""Beyond this a figure is no count of anything."""
+
+
 def part(raw: Mapping[str, JSON], name: str) -> Mapping[str, JSON]:
     """Return an object member, empty if it is absent, null or something else."""
     value = raw.get(name)
@@ -26,10 +30,10 @@ def count(raw: Mapping[str, JSON], *names: str) -> int | None:
     """Return the first of `names` that holds a number; negative numbers are kept for `settled` to flag."""
     for name in names:
         value = raw.get(name)
-        if type(value) is int:
-            return value
         if type(value) is float and value.is_integer():
-            return int(value)
+            value = int(value)
+        if type(value) is int and abs(value) < MAX_COUNT:
+            return value
     return None
 
 

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from gateway.errors import UpstreamError
 
 DONE = b"[DONE]"
+MAX_TRIES = 64
+"""How often a body that was no stream is parsed before its end, lest a hostile one costs its square."""
+
 _SILENT = Delta()[1:]
 
 
@@ -47,6 +50,7 @@ class AnswerDecoder(ABC):
         self._looked = False
         self.truncated = False
         self._body = bytearray()
+        self._tries = 0
         self._events = EventDecoder(MAX_EVENT_BYTES)
 
     # --- what a wire format adds -----------------------------------------------------------------
@@ -160,7 +164,9 @@ class AnswerDecoder(ABC):
         if len(self._body) > MAX_BODY_BYTES:
             self.failure = failures.broken("a body is too long")
             raise self.failure
-        if self._stream and not self.ended and self._body[-16:].rstrip().endswith((b"}", b"]")):
+        ends = self._body[-16:].rstrip().endswith((b"}", b"]"))
+        if self._stream and ends and not self.ended and self._tries < MAX_TRIES:
+            self._tries += 1
             return self._instead_of_a_stream()
         return []
 

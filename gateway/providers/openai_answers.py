@@ -111,7 +111,7 @@ class Decoder(AnswerDecoder):
         content = message.get("content")
         plain = (type(content) is str or content is None) and message.keys() <= _PLAIN
         delta = Delta(index, content or "") if plain else answer.rich(index, message)
-        reason = choice.get("finish_reason")
+        reason = choice.get("finish_reason") or None  # some servers say "" until the end
         logprobs = choice.get("logprobs")
         if reason is not None or logprobs is not None:
             delta = delta._replace(finish_reason=answer.end(reason), logprobs=logprobs)
@@ -190,7 +190,7 @@ class _Answer:
         Some servers leave the index out, or give 0 to every call: a new id with a name is a new call.
         """
         id_ = call.get("id") or None
-        function = call.get("function") or NOTHING
+        function = call.get("function") or call.get("custom") or NOTHING
         name = function.get("name") or None
         index = call.get("index")
         if type(index) is not int:
@@ -207,7 +207,7 @@ class _Answer:
         else:
             first = False
         self.last_call = index
-        arguments = function.get("arguments")
+        arguments = function.get("arguments", function.get("input"))
         text = arguments if type(arguments) is str else _dumped(arguments)
         known.arguments.append(text)
         return ToolCallDelta(index, *known.identify(id_, name, first=first), text)
@@ -262,14 +262,18 @@ def _content(content: JSON) -> tuple[str, str]:
 
 
 def _joined(old: JSON, new: JSON) -> JSON:
-    """Grow a member that arrives in pieces: lists extend, objects merge, strings append."""
+    """Grow a member that arrives in pieces: lists extend, objects merge, sound and its text append."""
     if isinstance(old, list) and isinstance(new, list):
         return old + new
     if isinstance(old, dict) and isinstance(new, dict):
-        return old | {name: _joined(old.get(name), value) for name, value in new.items()}
-    if isinstance(old, str) and isinstance(new, str):
-        return new if old == new else old + new
+        return old | {name: _grown(name, old.get(name), value) for name, value in new.items()}
     return old if new is None else new
+
+
+def _grown(name: str, old: JSON, new: JSON) -> JSON:
+    if name in {"data", "transcript"} and isinstance(old, str) and isinstance(new, str):
+        return old + new
+    return _joined(old, new)
 
 
 def _dumped(arguments: JSON) -> str:

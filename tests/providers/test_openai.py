@@ -390,6 +390,28 @@ def test_fragments_without_an_index_belong_to_the_call_before_them() -> None:
     assert completion.choices[0].parts == (ToolCall("a", "f", '{"x":1}'),)
 
 
+def test_an_empty_finish_reason_is_no_end() -> None:
+    early = {"choices": [{"index": 0, "delta": {"content": "가"}, "finish_reason": ""}]}
+    deltas, completion, _ = streamed([sse(early)], deployment())
+    assert deltas == [Delta(0, "가")]
+    assert completion is not None
+    assert not completion.complete
+
+
+def test_sound_and_its_text_grow_piece_by_piece() -> None:
+    pieces = [{"id": "a", "data": "QUI=", "transcript": "하"}, {"data": "QUI=", "transcript": "하"}]
+    _, completion, _ = streamed([sse(*(chunk(audio=piece) for piece in pieces), END)], deployment())
+    assert completion is not None
+    assert completion.choices[0].extra == {"audio": {"id": "a", "data": "QUI=QUI=", "transcript": "하하"}}
+
+
+def test_a_call_of_a_custom_tool_is_a_call() -> None:
+    call = {"index": 0, "id": "a", "type": "custom", "custom": {"name": "sh", "input": "ls"}}
+    _, completion, _ = streamed([sse(chunk(tool_calls=[call]), END)], deployment())
+    assert completion is not None
+    assert completion.choices[0].parts == (ToolCall("a", "sh", "ls"),)
+
+
 def test_an_id_that_is_repeated_in_every_fragment_is_said_once() -> None:
     fragments = [
         {"index": 0, "id": "a", "function": {"name": "f", "arguments": piece}} for piece in ("{", "}")
@@ -499,6 +521,10 @@ def test_a_part_larger_than_its_whole_is_flagged_and_the_whole_stands() -> None:
         completion_tokens_details={"reasoning_tokens": 11},
     )
     assert usage == Usage(input=43, output=0, reasoning=10, quarantined=True)
+
+
+def test_a_figure_beyond_all_counts_is_no_figure() -> None:
+    assert usage_of(prompt_tokens=10**30, completion_tokens=1) == Usage(output=1)
 
 
 def test_negative_figures_are_flagged_and_never_reduce_a_charge() -> None:
