@@ -15,12 +15,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from filters.detector import DetectorError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 KB: Final = 1024
 SENTENCES: Final = """
-총무과 {name} 주무관은 하반기 예산 편성 지침에 따라 부서별 요구액을 다음 주 수요일까지 제출하도록 안내하였습니다.
+총무과 {name} 주무관은 하반기 예산 편성 지침에 따라 부서별 요구액을 수요일까지 제출하도록 안내하였습니다.
 민원인 {name}({rrn})은 {address}에 거주하며 연락처는 {phone}입니다.
 2026년 3월 12일 접수된 이의신청서를 검토한 결과 처분에 위법한 사유가 없어 기각하고자 합니다.
 사업비 1,250,000천원 중 국비 50%, 시비 50%로 재원을 분담하고 집행 잔액은 연말에 반납한다.
@@ -33,10 +35,11 @@ SENTENCES: Final = """
 """.strip().splitlines()
 NAMES: Final = "김서연 박지훈 이도현 최수빈 정하늘 강민재 조은비 윤태호 장미경 임재범 한소희 오영수".split()
 UNITS: Final = (
-    "1", "12-", "9012 ", "010-1234-5678 ", "900101-", "1.", "1,", "１", "a@", "a.", "1.1.1.1.", "(", "[", "홍", "김", "김민준", "이상",
-    "김씨", "A씨", "성명:", "성 명 : 홍 길 동 ", "로 1", "동 1", "서울시 ", "서울특별시 강남구 ", "테헤란로 1길 ", "톰 ", "마이클 ",
-    "Mr. A", "Dear Aa", "%41", "&#65;", "\\u0041", "\u200b", "가\u0301", "sk-", "비밀번호는 ", "일이삼사", "대외비 ", "A동 1호 ", "하하하", "x" ,
-)  # fmt: skip
+    *("1", "12-", "9012 ", "010-1234-5678 ", "900101-", "1.", "1,", "１", "a@", "a.", "1.1.1.1.", "(", "["),
+    *("홍", "김", "김민준", "이상", "김씨", "A씨", "성명:", "성 명 : 홍 길 동 ", "로 1", "동 1", "서울시 "),
+    *("서울특별시 강남구 ", "테헤란로 1길 ", "톰 ", "마이클 ", "Mr. A", "Dear Aa", "%41", "&#65;", "\\u0041"),
+    *("\u200b", "가\u0301", "sk-", "비밀번호는 ", "일이삼사", "대외비 ", "A동 1호 ", "하하하", "x"),
+)
 HOSTILE_LIMIT_MS: Final = 400.0
 
 
@@ -55,11 +58,28 @@ def main(data: Path | None) -> None:
         text = _joined(documents, size)
         runs = sorted(best_ms(engine.detect, text, 1) for _ in range(10 if size < KB * KB else 3))
         print(f"{label:24} p50 {quantile(runs, 0.5):.1f} ms, worst {runs[-1]:.1f} ms")
-    slowest = sorted(((best_ms(engine.detect, unit * (KB * KB // _bytes(unit)), 1), unit) for unit in UNITS), reverse=True)
-    over = sum(ms > HOSTILE_LIMIT_MS for ms, _ in slowest)
-    print(f"{len(UNITS)} hostile strings, 1 MB  {over} over {HOSTILE_LIMIT_MS:.0f} ms; slowest: "
-          + ", ".join(f"{unit!r} {ms:.0f} ms" for ms, unit in slowest[:5]))  # fmt: skip
-    print(f"resident memory added    {added:.0f} MB (engine ready), {resident_mb() - before:.0f} MB (after all of the above)")
+    _print_hostile(engine.detect)
+    print(
+        f"resident memory added    {added:.0f} MB with the engine ready, {resident_mb() - before:.0f} MB now"
+    )
+
+
+def _print_hostile(detect: Callable[[str], object]) -> None:
+    refused = []
+    times = []
+    for unit in UNITS:
+        start = time.perf_counter()
+        try:
+            detect(unit * (KB * KB // _bytes(unit)))
+        except DetectorError:
+            refused.append(unit)
+        times.append(((time.perf_counter() - start) * 1e3, unit))
+    over = [unit for ms, unit in times if ms > HOSTILE_LIMIT_MS and unit not in refused]
+    print(
+        f"{len(UNITS)} hostile strings, 1 MB  {len(over)} answered later than {HOSTILE_LIMIT_MS:.0f} ms, "
+        f"{len(refused)} refused; slowest: "
+        + ", ".join(f"{unit!r} {ms:.0f} ms" for ms, unit in sorted(times, reverse=True)[:5])
+    )
 
 
 def best_ms(call: Callable[[str], object], text: str, repeats: int) -> float:
@@ -98,7 +118,7 @@ def _filled(sentence: str, order: random.Random) -> str:
     return sentence.format(
         name=order.choice(NAMES),
         rrn=f"9{digits[0]}0{order.randrange(1, 10)}1{digits[1]}-2{''.join(digits[2:8])}",
-        address=f"서울특별시 은평구 통일로 {order.randrange(1, 999)}, {order.randrange(101, 120)}동 {order.randrange(101, 2500)}호",
+        address=f"서울특별시 은평구 통일로 {order.randrange(1, 999)}, 10{digits[1]}동 {digits[0]}01호",
         phone=f"010-{''.join(digits[:4])}-{''.join(digits[4:8])}",
         four="".join(digits[8:12]),
         mail=f"user{digits[0]}{digits[1]}@example.go.kr",

@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from filters import spans
-from filters.spans import Span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
+
+    from filters.spans import Span
 
 LABELS: Final = {
     "PERSON": spans.PERSON,
@@ -41,7 +42,6 @@ LABELS: Final = {
 """Labels of administrative.jsonl -> our types; any other label is not what this filter looks for."""
 
 CORE_TYPES: Final = tuple(dict.fromkeys(LABELS.values()))
-Detect = "Callable[[str], Iterable[Span]]"
 
 
 class Gold(NamedTuple):
@@ -117,7 +117,7 @@ class Report:
 
 
 def evaluate(detect: Callable[[str], Iterable[Span]], documents: Iterable[Document]) -> Report:
-    """Run `detect` over `documents` and count; findings of types that a document does not label are ignored."""
+    """Run `detect` over `documents` and count; types that a document does not label are not scored."""
     report = Report()
     for document in documents:
         report.documents += 1

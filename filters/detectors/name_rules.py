@@ -24,23 +24,31 @@ _SURNAME = "[" + "".join(sorted(SURNAMES)) + "]"
 _COMPOUND = "|".join(sorted(COMPOUND_SURNAMES))
 _S = r"[ \t\u00a0]"
 LABEL: Final = re.compile(
-    r"(?:성\s{0,4}명|성\s{0,4}함|이\s{0,4}름|(?:신\s?청|신\s?고|진정|고소|피해|상속|임대|임차|매도|매수|수령|민\s?원|대리|보증|위임|수임)\s?인"
-    r"|(?:대\s?표|담\s?당|보\s?호|작\s?성|책임|소유|신청|수급|대상|참석|발표|계약|가입|관리|배우|지원|제안|기안|검토|결재)\s?자"
-    r"|예\s?금\s?주|환자|고객|회원|학생|직원|사원|아동|세대주|학부모|작성|기안|검토|결재|담당|수신|발신|대표|강사)\s?(?:성?명|성함|이름)?"
+    r"(?:성\s{0,4}명|성\s{0,4}함|이\s{0,4}름|(?:신\s?청|신\s?고|진정"
+    r"|고소|피해|상속|임대|임차|매도|매수|수령|민\s?원|대리|보증|위임"
+    r"|수임)\s?인"
+    r"|(?:대\s?표|담\s?당|보\s?호|작\s?성|책임|소유|신청|수급|대상"
+    r"|참석|발표|계약|가입|관리|배우|지원|제안|기안|검토|결재)\s?자"
+    r"|예\s?금\s?주|환자|고객|회원|학생|직원|사원|아동|세대주|학부모"
+    r"|작성|기안|검토|결재|담당|수신|발신|대표|강사)\s?(?:성?명|성함"
+    r"|이름)?"
     r"(?:\([^()\n]{1,10}\))?[ \t\u00a0]{0,3}$"
 )
 """What a form writes before a name; looked for to the left of a separator."""
 LABEL_WINDOW: Final = 24
 SEPARATOR: Final = re.compile(r"[:：\]|│]")
 AFTER_SEPARATOR: Final = re.compile(
-    rf"{_S}{{0,4}}(?P<name>(?:{_COMPOUND})[가-힣]{{1,2}}|{_SURNAME}[가-힣]{{1,2}})(?=님?(?:[^가-힣]|$)|씨|입니다|이며|이고)"
+    rf"{_S}{{0,4}}(?P<name>(?:{_COMPOUND})[가-힣]{{1,2}}|{_SURNAME}[가-힣]{{1,2}})"
+    rf"(?=님?(?:[^가-힣]|$)|씨|입니다|이며|이고)"
 )
 CALLED: Final = re.compile(
-    rf"(?:이름|성명|성함)[은이]?[ ](?P<name>{_SURNAME}[가-힣]{{1,2}})(?=입니다|이고|이며|이에요|예요|이라고|라고|인데|이야|임[ .\n])"
+    rf"(?:이름|성명|성함)[은이]?[ ](?P<name>{_SURNAME}[가-힣]{{1,2}})"
+    rf"(?=입니다|이고|이며|이에요|예요|이라고|라고|인데|이야|임[ .\n])"
 )
 SPREAD: Final = re.compile(rf"{_SURNAME}(?P<gap>{_S}{{1,4}})[가-힣](?P=gap)[가-힣](?![가-힣])")
 INITIAL: Final = re.compile(
-    r"(?<![A-Za-z0-9])[A-Z](?=\s?(?:\([^()\n]{1,12}\)\s?)?(?:씨|군|양)(?:[은는이가을를의와과도만\s,.·)(]|에게|측|께|라|로|$))"
+    r"(?<![A-Za-z0-9])[A-Z](?=\s?(?:\([^()\n]{1,12}\)\s?)?(?:씨|군"
+    r"|양)(?:[은는이가을를의와과도만\s,.·)(]|에게|측|께|라|로|$))"
 )
 HANJA: Final = re.compile(r"\(([\u4e00-\u9fff]{2,4})(?=[)\s,·-])")
 
@@ -50,22 +58,51 @@ _FULL_NAME = rf"{_WORD}(?:[ ](?:[A-Z]\.|{_WORD})){{1,2}}"
 LATIN: Final = tuple(
     re.compile(pattern)
     for pattern in (
-        rf"(?<![A-Za-z])(?:Mr|Mrs|Ms|Miss|Dr|Prof|Professor|Sir|Madam|President|Minister|Ambassador|Director)\.?[ ](?P<name>{_LATIN_NAME})",
-        rf"(?i:name|applicant|patient|contact(?: person)?|customer|employee|student|attendees?|signed by|prepared by|author|guardian)[ ]?[:=][ ]{{0,3}}(?P<name>{_FULL_NAME})",
-        rf"(?:성명|이름|영문명|영문 ?성명|신청인|담당자|대표자|예금주|보호자|고객명?|환자|연락처)(?:\([^()\n]{{1,10}}\))?[ ]{{0,2}}[:：|][ ]{{0,3}}(?P<name>{_FULL_NAME}|[A-Z]{{2,15}}(?:,?[ ][A-Z]{{2,15}}){{1,2}}(?![a-z]))",
+        (
+            rf"(?<![A-Za-z])(?:Mr|Mrs|Ms|Miss|Dr|Prof|Professor|Sir|Madam"
+            rf"|President|Minister|Ambassador|Director)\.?[ ](?P<name>{_LATIN_NAME})"
+        ),
+        (
+            rf"(?i:name|applicant|patient|contact(?: person)?|customer|employee"
+            rf"|student|attendees?|signed by|prepared by|author|guardian)[ ]?[:=][ ]{{0,3}}"
+            rf"(?P<name>{_FULL_NAME})"
+        ),
+        (
+            rf"(?:성명|이름|영문명|영문 ?성명|신청인|담당자|대표자|예금주"
+            rf"|보호자|고객명?|환자|연락처)(?:\([^()\n]{{1,10}}\))?[ ]{{0,2}}[:：|][ ]{{0,3}}"
+            rf"(?P<name>{_FULL_NAME}|[A-Z]{{2,15}}(?:,?[ ][A-Z]{{2,15}}){{1,2}}"
+            rf"(?![a-z]))"
+        ),
         rf"(?:Dear|Hi|Hello|Attn:?)[ ](?P<name>{_LATIN_NAME})(?=[,:!\n])",
-        rf"(?:[Ss]incerely|[Rr]egards|[Tt]hanks|[Rr]espectfully|[Yy]ours truly|[Cc]heers),?[ ]{{0,3}}\n{{1,2}}[ ]{{0,3}}(?P<name>{_FULL_NAME})",
-        rf"(?<![A-Za-z])(?P<name>{_FULL_NAME})(?=[ ]?(?:씨|님|교수|박사|대표|대사|선생|매니저|연구원|과장|부장|팀장|감독|의원|장관|총리)(?![가-힣]{{3}}))",
+        (
+            rf"(?:[Ss]incerely|[Rr]egards|[Tt]hanks|[Rr]espectfully|[Yy]ours truly"
+            rf"|[Cc]heers),?[ ]{{0,3}}\n{{1,2}}[ ]{{0,3}}(?P<name>{_FULL_NAME})"
+        ),
+        (
+            rf"(?<![A-Za-z])(?P<name>{_FULL_NAME})(?=[ ]?(?:씨|님|교수|박사"
+            rf"|대표|대사|선생|매니저|연구원|과장|부장|팀장|감독|의원|장관"
+            rf"|총리)(?![가-힣]{{3}}))"
+        ),
         rf"(?i:my name is|i am|i'm|this is)[ ](?P<name>(?-i:{_FULL_NAME}))(?=[,. \n]|$)",
-        rf"(?<![A-Za-z])(?P<name>{_FULL_NAME})(?=(?:[ ](?:requested|submitted|complained|called|emailed|wrote|applied|signed|lives|was born)|'s[ ](?:passport|address|phone|email|record|application|resident)))",
+        (
+            rf"(?<![A-Za-z])(?P<name>{_FULL_NAME})(?=(?:[ ](?:requested|submitted"
+            rf"|complained|called|emailed|wrote|applied|signed|lives|was born)"
+            rf"|'s[ ](?:passport|address|phone|email|record|application|resident)))"
+        ),
     )
 )
-LATIN_READING: Final = re.compile(rf"[ ]?\((?P<name>{_FULL_NAME}|[A-Z]{{2,15}}(?:,?[ ][A-Z]{{2,15}}){{1,2}})[,)]")
+LATIN_READING: Final = re.compile(
+    rf"[ ]?\((?P<name>{_FULL_NAME}|[A-Z]{{2,15}}(?:,?[ ][A-Z]{{2,15}}){{1,2}})[,)]"
+)
 """홍길동(Hong Gil-dong)"""
 NOT_LATIN_NAMES: Final = frozenset(
-    "The This That New North South West East Korea Korean Seoul Busan United States Republic Google Microsoft Amazon Dear Team Sir Madam All "
-    "Everyone Customer Support Service Services University Department Ministry Office Center Centre Bank Company Limited Senior Junior Manager Engineer Researcher Plan Project System Report Policy Data Open Cloud "
-    "City Government Public Health National Social Security Human Resources Visual Studio Machine Learning Deep Power Point Best Kind".split()
+    """
+    The This That New North South West East Korea Korean Seoul Busan United States Republic Google
+    Microsoft Amazon Dear Team Sir Madam All Everyone Customer Support Service Services University
+    Department Ministry Office Center Centre Bank Company Limited Senior Junior Manager Engineer
+    Researcher Plan Project System Report Policy Data Open Cloud City Government Public Health National
+    Social Security Human Resources Visual Studio Machine Learning Deep Power Point Best Kind
+    """.split()
 )
 LIKELY_LATIN: Final = re.compile(r"[A-Z][a-z]|[A-Z]{2,} [A-Z]{2}")
 

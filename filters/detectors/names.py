@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from functools import cache
 from math import exp
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from filters.detector import limited
 from filters.detectors import name_rules
@@ -51,14 +51,18 @@ HONORIFIC_BONUS: Final = 1.5
 
 Promise = tuple[list[tuple[float, Form]], bool]
 NO_PROMISE: Final[Promise] = ([], False)
-Scored = tuple[float, int, int, int, int, str]
-"""Log odds, start, end, first run, last run, name."""
-FIRST, LAST = 3, 4
 
 
-INTEGER_TEMPLATES: Final = frozenset(
-    "shape word common token known given run suffix agree foreign left_class right_class both compound".split()
-)
+class Scored(NamedTuple):
+    """A candidate with its log odds; `[start, end)` in the text, `first` and `last` are its runs."""
+
+    score: float
+    start: int
+    end: int
+    first: int
+    last: int
+    name: str
+
 
 class Names:
     """PERSON as a detector of the engine."""
@@ -92,19 +96,21 @@ def _merged(scored: list[Span], ruled: Iterable[Span]) -> list[Span]:
 def _accepted(runs: Runs) -> list[Scored]:
     """The best candidate per place, from left to right; a doubtful one counts if it is sure elsewhere."""
     scored = list(limited(_scored(runs), Names.name))
-    sure = {name for score, _, _, _, _, name in scored if score > SURE}
+    sure = {candidate.name for candidate in scored if candidate.score > SURE}
     chosen: list[Scored] = []
     for candidate in scored:
-        score, _, _, first, _, name = candidate
-        if score <= THRESHOLD:
-            if name not in sure:
-                continue
-            candidate = (BARELY, *candidate[1:])  # noqa: PLW2901 - the one place that changes a score
-        if not chosen or first > chosen[-1][LAST]:
-            chosen.append(candidate)
-        elif first == chosen[-1][FIRST] and candidate > chosen[-1]:
-            chosen[-1] = candidate
+        if candidate.score > THRESHOLD:
+            _choose(candidate, chosen)
+        elif candidate.name in sure:
+            _choose(candidate._replace(score=BARELY), chosen)
     return chosen
+
+
+def _choose(candidate: Scored, chosen: list[Scored]) -> None:
+    if not chosen or candidate.first > chosen[-1].last:
+        chosen.append(candidate)
+    elif candidate.first == chosen[-1].first and candidate > chosen[-1]:
+        chosen[-1] = candidate
 
 
 def _scored(runs: Runs) -> Iterator[Scored]:
@@ -129,7 +135,7 @@ def _scored(runs: Runs) -> Iterator[Scored]:
                 score += HONORIFIC_BONUS
             if score > THRESHOLD_IF_REPEATED:
                 start = runs.starts[index]
-                yield score, start, start + len(name), index, index, name
+                yield Scored(score, start, start + len(name), index, index, name)
         if several and runs.gaps[index + 1] in JOINTS:
             yield from _scored_over_several(weights, runs, index)
 
@@ -155,7 +161,7 @@ def _scored_over_several(weights: Weights, runs: Runs, index: int) -> Iterator[S
         if score > WORTH_A_LOOK_AROUND:
             score += weights.around(runs, index, candidate.last, candidate.shape, candidate.suffix[0])
             if score > THRESHOLD_IF_REPEATED:
-                yield score, candidate.start, candidate.end, index, candidate.last, candidate.name
+                yield Scored(score, candidate.start, candidate.end, index, candidate.last, candidate.name)
 
 
 @cache

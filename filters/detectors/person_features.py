@@ -16,7 +16,6 @@ from filters import lexicon
 from filters.lexicon import COMPOUND_SURNAMES, SURNAMES, is_known_person, korean
 from filters.lexicon.korean import SUFFIXES
 
-
 RUN: Final = re.compile(r"([가-힣]+)")
 MAX_RUN: Final = 16
 """Longer runs of Hangul without a space are prose without spacing; only their start is looked at."""
@@ -25,10 +24,9 @@ JOINTS: Final = (" ", "-")
 """What may stand inside a name of several runs."""
 MAX_NAME: Final = 8
 
-INNER: Final = (
-    "shape", "word", "common", "token", "known", "given", "run", "suffix", "agree", "tail", "tail2", "surname",
-    "foreign", "compound",
-)  # fmt: skip
+INNER: Final = tuple(
+    "shape word common token known given run suffix agree tail tail2 surname foreign compound".split()
+)
 """Features of the run itself."""
 OUTER: Final = ("left_class", "left_gap", "right_class", "right_head", "right_gap", "both", "shape_gap")
 """Features of what stands around it."""
@@ -67,13 +65,13 @@ class Candidate(NamedTuple):
 SURNAME_ALONE, TWO, THREE, THREE_OTHER, COMPOUND, LONG, MANY, SPACED = range(8)
 """Shapes: what kind of candidate it is."""
 
-HONORIFIC_SUFFIX: Final = 50
+HONORIFIC_SUFFIX: Final = korean.HONORIFIC_CLASS
 TITLE, RELATION, HONORIFIC, LABEL_AND_TITLE = 2, 3, 4, 5
 CLASS_OF: Final[dict[str, int]] = (
     dict.fromkeys(korean.TITLES, TITLE)
     | dict.fromkeys(korean.LABELS, 1)
     | dict.fromkeys(korean.RELATIONS, RELATION)
-    | dict.fromkeys(korean.HONORIFICS.split(), HONORIFIC)
+    | dict.fromkeys(korean.HONORIFICS, HONORIFIC)
     | {word: LABEL_AND_TITLE for word in korean.TITLES if word in korean.LABELS}
 )
 CLASS_OF_LEFT: Final = CLASS_OF | {
@@ -99,8 +97,12 @@ def _names_nobody(word: str, code: int) -> bool:
 DULL: Final = korean.NOT_A_NAME.union(word for word, code in WORDS.items() if _names_nobody(word, code))
 """Words that are not looked at, nor are their inflected forms."""
 FOREIGN_STARTS: Final = frozenset(word[:2] for word, code in WORDS.items() if code % 1000 >= 100)
-NOUN_ENDINGS: Final = frozenset("명관서자실과장비률별식중상하용형직팀반국부원소권물기증표안문금일시청단회성화적력량제법도한된할함며나면론인")
+NOUN_ENDINGS: Final = frozenset(
+    "명관서자실과장비률별식중상하용형직팀반국부원소권물기증표안문금일시청단회성화적력량제법도한된할함며나면론인"
+)
 """Syllables that make another noun or a verb form of a noun: 사업명, 변동비, 반영한."""
+
+
 def cut(text: str) -> Runs:
     parts = RUN.split(text)
     offsets = list(accumulate(map(len, parts)))
@@ -114,7 +116,7 @@ def may_hold_name(word: str) -> bool:
     length = len(word)
     if length < 3:
         return word[0] in SURNAMES or word in WORDS or word in GIVEN
-    if length == 3 and word[1:] in USUAL_GIVEN and word[0] in SURNAMES:
+    if word[1:3] in USUAL_GIVEN and word[0] in SURNAMES and word[3:] in SUFFIXES:
         return True
     head = word[:2]
     if head in DULL and (word[2:] in INFLECTIONS or word[2:4] in DULL):
@@ -168,7 +170,7 @@ def forms_of(word: str) -> list[Form]:
         shape = _shape(name, word)
         if shape is None or name in korean.NOT_A_NAME:
             continue
-        if suffix[0] != korean.SURNAME_ONLY:
+        if suffix[0] != korean.SURNAME_CLASS:
             forms.append((name, shape, suffix))
     return forms
 
@@ -185,7 +187,7 @@ def surname_alone(word: str) -> Form | None:
 
 
 def _is_surely_a_name(name: str, word: str) -> bool:
-    """A listed name before letters that are no particle (유해진진짜), unless another word begins inside it."""
+    """A listed name before letters that are no particle (유해진진짜), unless a word begins inside it."""
     code = WORDS.get(name, 0)
     if code >= 1000 or code // 10 % 10 or (len(name) == 3 and name[1:] not in USUAL_GIVEN):
         return False
@@ -239,7 +241,9 @@ def title_follows(runs: Runs, index: int, suffix_class: int) -> bool:
 
 def _begins_with_a_word(word: str) -> bool:
     """함양 is no Mr Ham, 유형과 no Mr Yu: the syllable and the title make another word."""
-    return any(WORDS.get(word[:length], 0) >= 1000 or WORDS.get(word[:length], 0) // 10 % 10 for length in (2, 3))
+    return any(
+        WORDS.get(word[:length], 0) >= 1000 or WORDS.get(word[:length], 0) // 10 % 10 for length in (2, 3)
+    )
 
 
 def class_of_start(word: str) -> int:
@@ -255,7 +259,9 @@ def starts_several(word: str) -> bool:
     """Whether a name of several runs may begin with this one: a surname alone, or a foreign given name."""
     if len(word) > 6:
         return False
-    return word in SURNAMES or word in COMPOUND_SURNAMES or (_foreign_part(word) and not _hides_particle(word))
+    return (
+        word in SURNAMES or word in COMPOUND_SURNAMES or (_foreign_part(word) and not _hides_particle(word))
+    )
 
 
 def over_several_runs(runs: Runs, index: int) -> list[Candidate]:
@@ -275,7 +281,9 @@ def over_several_runs(runs: Runs, index: int) -> list[Candidate]:
                 continue
             if spaced and last == index + 1 and length == 2 and part in GIVEN:
                 shape = SPACED
-            elif foreign and _foreign_part(part) and (length > 1 or part == word) and not _hides_particle(part):
+            elif (
+                foreign and _foreign_part(part) and (length > 1 or part == word) and not _hides_particle(part)
+            ):
                 shape = MANY
             else:
                 continue
@@ -324,7 +332,7 @@ def of_one_run(name: str, word: str, shape: int, suffix: tuple[int, str]) -> Fea
     return _features(name, word, shape, suffix, code, code // 1000, code // 10 % 100, known)
 
 
-def _features(  # noqa: PLR0913 - the classes differ between one run and several; nobody else calls it
+def _features(  # noqa: PLR0913, PLR0917 - the classes differ between one run and several; nobody else calls it
     name: str, word: str, shape: int, suffix: tuple[int, str], code: int, common: int, token: int, known: int,
 ) -> Features:  # fmt: skip
     suffix_class, demand = suffix
@@ -353,7 +361,9 @@ def given_key(name: str, shape: int) -> int:
     """How much the given name looks like one."""
     if shape == TWO:
         as_given = GIVEN.get(name, 90)
-        return 10_000 + as_given * 10 + SINGLE.get(name[1], -4) + 5 if name[0] in SURNAMES else 20_000 + as_given
+        return (
+            10_000 + as_given * 10 + SINGLE.get(name[1], -4) + 5 if name[0] in SURNAMES else 20_000 + as_given
+        )
     if shape in (THREE, COMPOUND, SPACED):
         given = name[-2:]
         known = GIVEN.get(given)
@@ -428,4 +438,6 @@ def _outlines(gap: str) -> str:
     if gap == " ":
         return gap
     outline = gap.translate(OUTLINES)
-    return outline if outline.isascii() else "".join("漢" if "\u4e00" <= c <= "\u9fff" else c for c in outline)
+    return (
+        outline if outline.isascii() else "".join("漢" if "\u4e00" <= c <= "\u9fff" else c for c in outline)
+    )

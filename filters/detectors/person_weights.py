@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 Table = dict["Key", float]
 INTEGER_TEMPLATES: Final = frozenset(
-    "shape word common token known given run suffix agree foreign left_class right_class both compound".split()
+    "shape word common token known given run suffix agree foreign left_class right_class "
+    "both compound".split()
 )
 
 
@@ -54,22 +55,28 @@ class Weights:
         if candidate.shape < MANY:
             return self.of_one_run(candidate.name, candidate.word, candidate.shape, candidate.suffix)
         keys = inner(candidate, runs)
-        return self.bias + sum([table[key] for table, key in zip(self._own, keys, strict=True) if key in table])
+        return self.bias + sum(
+            [table[key] for table, key in zip(self._own, keys, strict=True) if key in table]
+        )
 
     def of_one_run(self, name: str, word: str, shape: int, suffix: tuple[int, str]) -> float:
         """The same for a candidate within one run."""
         tables = self.tables
         suffix_class, demand = suffix
-        kind = shape * 10 + (len(name) if len(name) < MAX_NAME else MAX_NAME)
+        kind = shape * 10 + (min(MAX_NAME, len(name)))
         code = WORDS.get(name, 0)
         score = self._by_code.get(kind * 10_000 + code)
         if score is None:
             score = self._learn_code(kind, shape, code)
         known = int(is_known_person(name)) if code < 1000 or code % 10 else 2
-        score += tables["known"].get(shape * 10 + known, 0.0) + tables["suffix"].get(kind * 100 + suffix_class, 0.0)
+        score += tables["known"].get(shape * 10 + known, 0.0) + tables["suffix"].get(
+            kind * 100 + suffix_class, 0.0
+        )
         if suffix_class:
             whole = WORDS.get(word, 0)
-            score += tables["run"].get(shape * 100 + whole // 1000 * 10 + whole // 100 % 10, 0.0) + self._no_tail
+            score += (
+                tables["run"].get(shape * 100 + whole // 1000 * 10 + whole // 100 % 10, 0.0) + self._no_tail
+            )
         else:
             score += tables["run"].get(shape * 100, 0.0)
             score += tables["tail"].get(name[-1], 0.0) + tables["tail2"].get(name[-2:], 0.0)
@@ -89,7 +96,11 @@ class Weights:
             score += tables["compound"].get(compound, 0.0) + tables["foreign"].get(0, 0.0)
         else:
             score = tables["given"].get(given_key(name, shape), 0.0) + tables["compound"].get(-1, 0.0)
-            foreign = shape * 100 + max(-9, min(20, foreign_score(name))) if shape >= THREE_OTHER or shape == TWO else 0
+            foreign = (
+                shape * 100 + max(-9, min(20, foreign_score(name)))
+                if shape >= THREE_OTHER or shape == TWO
+                else 0
+            )
             score += tables["foreign"].get(foreign, 0.0)
         return score + tables["surname"].get(name[0] if shape < THREE_OTHER else "", 0.0)
 
@@ -116,7 +127,7 @@ class Weights:
         else:
             right = right_class + 10 * shape + 1000
             gap, shape_gap = right_gap, f"{shape}{right_gap[:1]}"
-        both = left_class * 1000 + right_class * 100 + (suffix_class if suffix_class < 20 else 20)
+        both = left_class * 1000 + right_class * 100 + (min(20, suffix_class))
         return (
             tables["left_class"].get(left_class + 10 * shape, 0.0)
             + tables["left_gap"].get(left_gap, 0.0)

@@ -42,7 +42,9 @@ def given() -> dict[str, int]:
 def syllables(position: int) -> dict[str, int]:
     """Syllable -> log odds in [-4, 4]: 0 and 1 in a given name of two, 2 of one, 3 in a foreign name."""
     prefix = f"{position}:"
-    return {s: int(code[2:]) for code, line in _classes("syllables.txt") if code.startswith(prefix) for s in line}
+    return {
+        s: int(code[2:]) for code, line in _classes("syllables.txt") if code.startswith(prefix) for s in line
+    }
 
 
 def is_known_person(name: str) -> bool:

