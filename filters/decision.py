@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from filters import spans
 from filters.errors import Unscannable
-from filters.jsontext import literals, unescape
+from filters.jsontext import Unescaped, literals, unescape
 from filters.masking import (
     Cut,
     TokenBook,
@@ -82,7 +82,7 @@ def decide(detection: Detection, policy: ZonePolicy, hash_key: bytes = _NO_HASH)
     """The verdict of `policy` over a detection. `hash_key` keys the hashes that correlate incidents.
 
     Raises Unscannable for parts that nobody read and that the policy does not open, unless the
-    request is blocked anyway.
+    request is blocked anyway; also under simulation, which judges findings and opens nothing.
     """
     started = time.perf_counter_ns()
     judged = _judge_all(detection, policy, hash_key)
@@ -250,21 +250,24 @@ def _mask_all(
     parts = detection.parts
     book = TokenBook(policy.never_restored)
     if any(_is_masked(found.span, action) for found, action, _ in judged):
-        judged = sorted([*judged, *_repeats(parts, judged)], key=lambda j: (j.found.part, j.found.span.start))
+        judged = [*judged, *_repeats(parts, judged)]
+    judged = sorted(judged, key=lambda one: (one.found.part, one.found.span.start, -one.found.span.end))
     findings: list[Finding] = []
     cuts: dict[int, list[Cut]] = {}
     for index, of_part in groupby(judged, key=lambda one: one.found.part):
         part = parts[index]
         path = written_path(part.where)
         inside = literals(part.text) if part.kind is Kind.JSON_TEXT else []
+        made: list[Cut] = []
         for found, action, _ in of_part:
             token = ""
             if _is_masked(found.span, action):
-                pieces = _cuts(found.span, part, inside, book)
-                cuts.setdefault(index, []).extend(pieces)
-                token = pieces[0].token if pieces else ""
+                made += _cuts(found.span, part, inside, book, after=made[-1].end if made else 0)
+                token = made[-1].token if made else ""
             digest = finding_hash(hash_key, found.span.type, value_of(part, found.span)) if hash_key else ""
             findings.append(Finding(path, found.span, action, token, digest))
+        if made:
+            cuts[index] = made
     if not cuts:
         return detection.body, tuple(findings), book
     return _rewrite(detection, cuts, book), tuple(findings), book
@@ -275,15 +278,20 @@ def _is_masked(span: Span, action: Action) -> bool:
     return span.type != spans.SECURITY_MARKING and action > Action.ALLOW
 
 
-def _cuts(span: Span, part: Part, inside: list[Literal], book: TokenBook) -> list[Cut]:
+def _cuts(span: Span, part: Part, inside: list[Literal], book: TokenBook, after: int) -> list[Cut]:
+    """What to cut for a span: all of it that lies past `after`, where the cut before it ends."""
     if part.kind is Kind.NUMBER:
-        return [Cut(0, len(part.text), book.token(span.type, part.text))]
-    if part.kind is not Kind.JSON_TEXT:
-        return [Cut(span.start, span.end, book.token(span.type, part.text[span.start : span.end]))]
-    return [
-        Cut(start, end, book.token(span.type, unescape(part.text[start:end]).text), is_number)
-        for start, end, is_number in literal_cuts(span.start, span.end, inside)
-    ]
+        return [] if after else [Cut(0, len(part.text), book.token(span.type, part.text))]
+    if part.kind is Kind.JSON_TEXT:
+        return [
+            Cut(start, end, book.token(span.type, unescape(part.text[start:end]).text), is_number)
+            for start, end, is_number in literal_cuts(span.start, span.end, inside, after)
+            if start < end
+        ]
+    start = max(span.start, after)
+    return (
+        [Cut(start, span.end, book.token(span.type, part.text[start : span.end]))] if start < span.end else []
+    )
 
 
 def _repeats(parts: tuple[Part, ...], judged: list[_Judged]) -> list[_Judged]:
@@ -300,14 +308,14 @@ def _repeats(parts: tuple[Part, ...], judged: list[_Judged]) -> list[_Judged]:
         spans_of.setdefault(one.found.part, []).append(one.found.span)
     repeats: list[_Judged] = []
     for index, part in enumerate(parts):
-        standing = [(value, one) for value, one in values.items() if value in part.text]
-        if standing:
-            taken = bytearray(len(part.text))
-            for span in spans_of.get(index, ()):
-                _take(taken, span)
-            for value, one in standing:
-                fresh = _occurrences(part.text, value, one.found.span, taken)
-                repeats += [_Judged(Found(index, span), one.action, cleared=False) for span in fresh]
+        plain = unescape(part.text) if part.kind is Kind.JSON_TEXT else Unescaped(part.text, None)
+        standing = [(value, one) for value, one in values.items() if value in plain.text]
+        taken = bytearray(len(part.text)) if standing else bytearray()
+        for span in spans_of.get(index, ()) if standing else ():
+            _take(taken, span)
+        for value, one in standing:
+            fresh = _occurrences(plain, value, one.found.span, taken)
+            repeats += [_Judged(Found(index, span), one.action, cleared=False) for span in fresh]
     return repeats
 
 
@@ -316,22 +324,23 @@ def _shortest_repeat(type_: str) -> int:
     return 2 if type_ == spans.PERSON else 6
 
 
-def _occurrences(text: str, value: str, like: Span, taken: bytearray) -> list[Span]:
+def _occurrences(plain: Unescaped, value: str, like: Span, taken: bytearray) -> list[Span]:
     """Where `value` stands on characters that are not taken yet; takes them."""
     found: list[Span] = []
-    at = text.find(value)
+    at = plain.text.find(value)
     while at >= 0:
-        glued = like.type == spans.PERSON and _is_part_of_a_word(text, at, at + len(value))
-        if not glued and not any(taken[at : at + len(value)]):
-            found.append(like._replace(start=at, end=at + len(value), rule="repeat"))
+        start, end = plain.origin(at, at + len(value))
+        glued = like.type == spans.PERSON and _is_part_of_a_word(plain.text, at, at + len(value))
+        if not glued and not any(taken[start:end]):
+            found.append(like._replace(start=start, end=end, rule="repeat"))
             _take(taken, found[-1])
-        at = text.find(value, at + len(value))
+        at = plain.text.find(value, at + len(value))
     return found
 
 
 def _is_part_of_a_word(text: str, start: int, end: int) -> bool:
     """Whether a name here is more likely a piece of a longer word, as 이수 in 이수하다."""
-    if text[start - 1 : start].isalpha():
+    if start and text[start - 1].isalpha():
         return True
     return end - start < _SAFE_NAME and text[end : end + 1].isalpha() and text[end] not in _PARTICLES
 
@@ -347,19 +356,10 @@ def _rewrite(detection: Detection, cuts: dict[int, list[Cut]], book: TokenBook) 
         if index not in cuts and not may_hold_look_alike(part.text):
             continue
         escape = escape_look_alikes_in_json if part.kind is Kind.JSON_TEXT else escape_look_alikes
-        new = masked(part.text, _disjoint(cuts.get(index, [])), partial(escape, book=book))
+        new = masked(part.text, cuts.get(index, []), partial(escape, book=book))
         if new != part.text:
             (keys if part.kind is Kind.KEY else texts)[part.where] = new
     return rewritten(detection.body, texts, keys)
-
-
-def _disjoint(cuts: list[Cut]) -> list[Cut]:
-    """Sorted, the longer of two that overlap."""
-    kept: list[Cut] = []
-    for cut in sorted(cuts, key=lambda c: (c.start, -c.end)):
-        if not kept or cut.start >= kept[-1].end:
-            kept.append(cut)
-    return kept
 
 
 # --- the receipt ---------------------------------------------------------------------------------

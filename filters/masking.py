@@ -116,17 +116,18 @@ def _literal(match: re.Match[str], read: Callable[[str], str], book: TokenBook) 
     return book.token(LITERAL, read(match.group())) if ours else match.group()
 
 
-def literal_cuts(start: int, end: int, literals: list[Literal]) -> list[tuple[int, int, bool]]:
-    """The pieces of a range that lie in literals of a JSON text: (start, end, is a number).
+def literal_cuts(start: int, end: int, literals: list[Literal], after: int) -> list[tuple[int, int, bool]]:
+    """The pieces of a range that lie in literals of a JSON text and past `after`: (start, end, is a number).
 
     A number is taken whole, because half a number and half a token are no JSON; what lies between
     literals stays as it is.
     """
     return [
-        (max(start, literal.start), min(end, literal.end), False)
+        (max(start, literal.start, after), min(end, literal.end), False)
         if literal.is_string
         else (literal.start, literal.end, True)
         for literal in literals_within(literals, start, end)
+        if (literal.end if literal.is_string else literal.start + 1) > after
     ]
 
 

@@ -11,6 +11,7 @@ import pytest
 from filters.decision import decide, finding_hash
 from filters.errors import Unscannable
 from filters.inspector import Inspector
+from filters.masking import Restorer
 from filters.policy import EXTERNAL, IN_HOUSE, Policy, PolicyException, default_policy
 from filters.spans import Span
 from filters.verdict import Action
@@ -210,6 +211,54 @@ def test_a_value_found_once_is_masked_wherever_it_stands():
     found = verdict("성명: 홍길동. 홍길동이 신청. 박홍길동네", finder=OnlyFirst(WORDS))
     assert found.body == "성명: ⟦PERSON_1⟧. ⟦PERSON_1⟧이 신청. 박홍길동네"
     assert [f.span.rule for f in found.findings] == ["word", "repeat"]
+
+
+class Overlapping(WordFinder):
+    """Finds spans that overlap, as two looks at one text may."""
+
+    def detect(self, text):
+        at = text.find("ABCDEF")
+        if at < 0:
+            return []
+        spans = [Span(at, at + 4, "PHONE_NUMBER", 0.9, "a"), Span(at + 2, at + 6, "KR_VEHICLE", 0.9, "b")]
+        return [*spans, Span(at + 1, at + 3, "PERSON", 0.9, "c")]
+
+
+@pytest.mark.parametrize(
+    "wrap", [str, lambda text: json.dumps({"a": text}), lambda text: json.dumps(["\n" + text])]
+)
+def test_findings_that_overlap_are_masked_to_their_last_character(wrap):
+    text = wrap("xABCDEFy")
+    found = verdict(text, finder=Overlapping({}))
+    assert "x⟦PHONE_NUMBER_1⟧⟦KR_VEHICLE_1⟧y" in found.body
+    assert Restorer(found.masks).restore(found.body) == text
+    assert [f.token for f in found.findings] == ["⟦PHONE_NUMBER_1⟧", "⟦PHONE_NUMBER_1⟧", "⟦KR_VEHICLE_1⟧"]
+
+
+@pytest.mark.parametrize(
+    ("source", "masked"),
+    [("[12345678, 1]", '["⟦PHONE_NUMBER_1⟧", 1]'), ("[1, 12345678]", '[1, "⟦PHONE_NUMBER_1⟧"]')],
+)
+def test_a_number_is_masked_whole_also_when_two_findings_share_it(source, masked):
+    class Inside(WordFinder):
+        def detect(self, text):
+            at = text.find("345678")
+            return [Span(at, at + 3, "PHONE_NUMBER", 0.9, "a"), Span(at + 2, at + 6, "KR_VEHICLE", 0.9, "b")]
+
+    assert verdict(source, finder=Inside({})).body == masked
+
+
+def test_a_name_is_masked_again_inside_arguments_that_are_written_in_escapes():
+    class OnlyText(WordFinder):
+        def detect(self, text):
+            return [] if text.startswith("{") else super().detect(text)
+
+    call = {"function": {"arguments": json.dumps({"to": "홍길동"})}}
+    body = {
+        "messages": [{"role": "user", "content": "홍길동에게"}, {"role": "assistant", "tool_calls": [call]}]
+    }
+    sent = decide(Inspector(OnlyText(WORDS)).detect(body), OUT).body
+    assert sent["messages"][1]["tool_calls"][0]["function"]["arguments"] == '{"to": "⟦PERSON_1⟧"}'
 
 
 def test_a_short_name_is_repeated_only_as_a_word_of_its_own():
