@@ -62,9 +62,11 @@ _WORTH_A_LOOK: Final = re.compile(
 """Eight digits close together, the head of a secret, or its label: else there is nothing to detect."""
 
 _NUMBER_AT_END: Final = re.compile(
-    r"[A-Za-z]{0,2}\d[\dA-Za-z]*(?:[\s.,\-–—_/·:*]{1,3}[\dA-Za-z]+)*[\s.,\-–—_/·:*]{0,3}\Z"
+    r"(?:[A-Za-z]{0,2}\d[\dA-Za-z]*(?:[\s.,\-–—_/·:*]{1,3}[\dA-Za-z]+)*[\s.,\-–—_/·:*]{0,3}|(?<![A-Za-z])[A-Z]{1,2})\Z"
 )
-_WORD_AT_END: Final = re.compile(r"[^\s\"'`,;<>()\[\]{}=]+\Z")
+"""Digits in groups, or the capitals that begin a passport's number."""
+
+_WORD_AT_END: Final = re.compile(r"[A-Za-z0-9_+/.=-]+\Z")
 _LABEL_END: Final = re.compile(r"호|키|(?i:sswd|word|cret|key)")
 """The end of a label: where none stands, no label was completed."""
 
@@ -76,7 +78,7 @@ _QUIET: Final = re.compile(r"[\s가-킣킥-혷혹-힣.,!?()~·…]*")
 _PEM_HEAD: Final = re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY")
 _PEM_AT_END: Final = re.compile(r"-{1,5}(?:BEGIN[A-Z ]{0,30}-{0,5})?\Z")
 _PEM_END: Final = re.compile(r"-----END [A-Z ]{0,30}-----")
-_WORD_ON: Final = re.compile(r"[^\s\"'`,;<>()\[\]{}]*")
+_WORD_ON: Final = re.compile(r"[A-Za-z0-9_+/.=-]*")
 
 
 class AnswerGuard:
