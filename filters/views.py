@@ -78,6 +78,11 @@ _SIGNS: Final = {
     **dict(zip("일이삼사오육칠팔구", "123456789", strict=True)),
     **dict(zip("一二三四五六七八九", "123456789", strict=True)),
     **dict(zip("壹貳參肆伍陸柒捌玖", "123456789", strict=True)),
+    **dict(zip("㊀㊁㊂㊃㊄㊅㊆㊇㊈", "123456789", strict=True)),
+    **dict(zip("㈠㈡㈢㈣㈤㈥㈦㈧㈨", "123456789", strict=True)),
+    **dict(zip("〡〢〣〤〥〦〧〨〩", "123456789", strict=True)),
+    **dict(zip("ⅠⅡⅢⅣⅤⅥⅦⅧⅨ", "123456789", strict=True)),
+    **dict(zip("ⅰⅱⅲⅳⅴⅵⅶⅷⅸ", "123456789", strict=True)),
     "륙": "6",
     "壱": "1",
     "弐": "2",
@@ -102,11 +107,13 @@ _ENGLISH: Final = {
 }  # fmt: skip
 _SIGN: Final = "[" + "".join(_SIGNS) + "]"
 _KOREAN: Final = f"(?:{'|'.join(_NATIVE)}|{_SIGN})"
-_JOIN: Final = r"(?:[\s\-.,·/~_|]{1,3}|\s?(?:다시|대시|대쉬|하이픈|하이푼|빼기|바|에|의|점)\s?)"
-_DASH_WORDS: Final = "다시|대시|대쉬|하이픈|하이푼|빼기"
+_DASH_WORDS: Final = "다시|대시|대쉬|하이픈|하이푼|빼기|dash|hyphen|minus"
+_JOIN: Final = rf"(?:[\s\-.,·/~_|]{{1,3}}|\s?(?:{_DASH_WORDS}|바|에|의|점)\s?)"
 _SPOKEN_DASH: Final = re.compile(_DASH_WORDS)
 _SPOKEN: Final = re.compile(f"(?:{_KOREAN}|[0-9])(?:{_JOIN}?(?:{_KOREAN}|[0-9]))" + "{6,}+")
-_SPOKEN_PART: Final = re.compile(f"(?P<numeral>{'|'.join(_NATIVE)}|{_SIGN})|[0-9]|(?P<join>[^0-9])")
+_SPOKEN_PART: Final = re.compile(
+    f"(?P<numeral>{'|'.join(_NATIVE)}|{_SIGN})|[0-9]|(?P<join>{_DASH_WORDS}|[^0-9])"
+)
 _WORD: Final = f"(?:{'|'.join(_ENGLISH)})"
 _SPELLED: Final = re.compile(
     rf"(?i)\b{_WORD}(?:[\s\-.,/]{{1,3}}(?:(?:dash|hyphen|minus|point)[\s,]{{1,2}})?{_WORD}){{6,}}+\b"
@@ -131,7 +138,7 @@ def _digits_of(match: re.Match[str]) -> Iterator[Edit]:
         written = part.group()
         if part.lastgroup == "numeral":
             yield offset + part.start(), offset + part.end(), _NATIVE.get(written) or _SIGNS[written]
-        elif part.lastgroup == "join" and "가" <= written <= "힣":
+        elif part.lastgroup == "join" and written.isalpha():
             yield offset + part.start(), offset + part.end(), "-"
 
 

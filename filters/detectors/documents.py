@@ -7,7 +7,7 @@ from typing import Final
 
 from filters import checksums
 from filters.detector import limited
-from filters.detectors.labels import HARMLESS, label_of
+from filters.detectors.labels import HARMLESS, IDENTITY, label_of
 from filters.spans import DATE_OF_BIRTH, KR_CUSTOMS_CODE, KR_PASSPORT, KR_VEHICLE, Span
 
 _GAP: Final = r"[^0-9A-Za-z가-힣]{0,3}"
@@ -24,7 +24,7 @@ _YEAR_FIRST: Final = re.compile(r"(?:19|20)[0-9]{6}|[0-9]{3}0{4,5}")
 
 
 class Passports:
-    """KR_PASSPORT: M12345678 and M123A4567 by form; other countries' and mistyped ones behind their label."""
+    """KR_PASSPORT: M12345678 and M123A4567 by form, all others behind their label."""
 
     name = "passports"
     gates = (
@@ -56,7 +56,8 @@ def _passport(text: str, match: re.Match[str]) -> Span | None:
         return Span(*match.span(), KR_PASSPORT, 0.85, "kr_passport")
     if _YEAR_FIRST.fullmatch(joined):
         return None  # D20240101: a document or order number that begins with its date
-    return Span(*match.span(), KR_PASSPORT, 0.65, "kr_passport")
+    identified = label.kind == IDENTITY or match["kind"] == "M"
+    return Span(*match.span(), KR_PASSPORT, 0.65, "kr_passport") if identified else None
 
 
 _CUSTOMS: Final = re.compile(rf"(?<![0-9A-Za-z])[Pp]{_GAP}(?:[0-9]{_GAP}){{11}}[0-9](?![0-9A-Za-z])")
@@ -135,6 +136,11 @@ _BORN_ON: Final = re.compile(
     r"[^0-9\n가-힣]{0,6}(?:(?:은|는|이|가|이며|및|정보|양력|음력)[^0-9\n가-힣]{0,4}){0,2}\n?"
     rf"(?<![0-9])(?:{_DATE})(?![0-9]|-[0-9])"
 )
+_BORN_LATER: Final = re.compile(
+    r"(?=[생dDbB])(?:생\s?년\s?월\s?일|(?i:date\s?of\s?birth|d\.?o\.?b\.?))[^0-9.]{0,60}?"
+    rf"(?<![0-9])(?:{_DATE})(?![0-9]|-[0-9])"
+)
+"""The heading of a column, or `성명(생년월일): 홍길동(1990.05.01.)`; only years in which the living were born."""
 _BORN: Final = re.compile(
     r"(?<=[0-9일.)\s])(?:생(?![가-힣])|생(?:으로|인|이|입|임|의)|출생(?!률|아|신고|연도|율))"
 )
@@ -150,11 +156,24 @@ class BirthDates:
 
     def find(self, text: str) -> list[Span]:
         spans = [_birthday(match, "birth_label") for match in limited(_BORN_ON.finditer(text), self.name)]
+        spans += [
+            _birthday(match, "birth_heading")
+            for match in limited(_BORN_LATER.finditer(text), self.name)
+            if _years_ago(match)
+        ]
         for born in limited(_BORN.finditer(text), self.name):
             match = _DATE_BEFORE.search(text, max(0, born.start() - _DATE_LENGTH), born.start())
             if match is not None:
                 spans.append(_birthday(match, "birth_suffix"))
         return [span for span in spans if span is not None]
+
+
+def _years_ago(match: re.Match[str]) -> bool:
+    written = match["plain"] or match["year"]
+    return written.startswith("19") or len(written.lstrip("'’‘")) in {2, 6} or written[:4] <= _LATEST_ADULT
+
+
+_LATEST_ADULT: Final = "2012"
 
 
 def _birthday(match: re.Match[str], rule: str) -> Span | None:

@@ -109,7 +109,12 @@ def _written_form_score(candidate: Candidate, *, plausible: bool, trusted: bool)
 
 
 def _resident_backwards(candidate: Candidate) -> Span | None:
-    digits = candidate.digits[::-1]
+    """The digits in reverse, or the halves swapped: 7654321-010109, 1234567-901010."""
+    swapped = candidate.digits[7:] + candidate.digits[:7] if candidate.lengths == (7, 6) else ""
+    return _turned(candidate, candidate.digits[::-1]) or (_turned(candidate, swapped) if swapped else None)
+
+
+def _turned(candidate: Candidate, digits: str) -> Span | None:
     if (
         not checksums.is_birth_date(digits)
         or not _EARLIEST_BIRTH <= checksums.birth_year(digits) <= _LATEST_BIRTH
@@ -324,11 +329,18 @@ _SWAPPED: Final = re.compile(
 _NOT_DIGIT: Final = re.compile(r"[^0-9]+")
 
 
+_NEIGHBOURS: Final = re.compile(r"(?<![0-9])(?P<front>[0-9]{6})[^0-9]{1,14}(?P<back>[0-9]{7})(?![0-9])")
+"""`901010 그리고 1234567`: six and seven digits close together, with a label or a check digit."""
+
+
 class Halves:
     """Numbers whose front and back are given apart, in either order. One span covers both."""
 
     name = "halves"
-    gates = (r"뒷|뒤|나머지|끝\s?자리|(?i:last|second|rest)",)
+    gates = (
+        r"뒷|뒤|나머지|끝\s?자리|(?i:last|second|rest)",
+        r"[0-9]{6}[^0-9]{1,14}[1-8][0-9]{6}",
+    )
 
     def find(self, text: str) -> list[Span]:
         spans = []
@@ -337,7 +349,17 @@ class Halves:
                 span = _joined_halves(text, match)
                 if span is not None:
                     spans.append(span)
+        for match in limited(_NEIGHBOURS.finditer(text), self.name):
+            span = _joined_halves(text, match)
+            if span is not None and span.type in {KR_RRN, KR_FRN} and _is_sure(text, match, span):
+                spans.append(span)
         return spans
+
+
+def _is_sure(text: str, match: re.Match[str], span: Span) -> bool:
+    digits = match["front"] + match["back"]
+    valid = checksums.frn_valid(digits) if span.type == KR_FRN else checksums.rrn_valid(digits)
+    return valid or label_of(text, span.start, span.end).kind in {"rrn", "frn"}
 
 
 def _joined_halves(text: str, match: re.Match[str]) -> Span | None:

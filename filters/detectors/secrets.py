@@ -219,6 +219,10 @@ class Passwords:
         ]
 
 
+_SHORT_WORD: Final = re.compile(r"비번|비밀번호|(?i:pw|pwd|password)")
+"""Before these a blank is enough for digits alone: `비번 1234`."""
+
+
 def _password(match: re.Match[str]) -> Span | None:
     value = match["value"].rstrip(".?" if not match["quote"] else "")
     if len(value) < 4 or _NO_PASSWORD.fullmatch(value) or _COUNTED.match(match["after"]):
@@ -229,7 +233,8 @@ def _password(match: re.Match[str]) -> Span | None:
     stated = match["tie"].strip() != "" or match["count"] is not None
     if not (digits or marks) and not (match["quote"] and stated):
         return None
-    if not stated and not (digits and (letters or marks)):
+    year = len(value) == 4 and value[:2] in {"19", "20"}
+    if not stated and (not digits or year or not (letters or marks or _SHORT_WORD.match(match.group()))):
         return None
     start = match.start("value")
     return Span(start, start + len(value), SECRET, 0.85, "secret_password", "password")

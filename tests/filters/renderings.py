@@ -130,6 +130,7 @@ RENDERINGS: dict[str, Callable[[list[str], str], str]] = {
     "mathematical double-struck": _from(0x1D7D8),
     "mathematical sans-serif": _from(0x1D7E2),
     "mathematical monospace": _from(0x1D7F6),
+    "Braille": _mapped({**dict(zip("1234567890", "⠁⠃⠉⠙⠑⠋⠛⠓⠊⠚", strict=True))}),
     "segmented": _from(0x1FBF0),
     "Arabic-Indic": _from(0x0660),
     "extended Arabic-Indic": _from(0x06F0),

@@ -20,7 +20,8 @@ def found(engine, text):
     [
         ("여권번호는 M12345678입니다", "M12345678", spans.KR_PASSPORT),
         ("M123A4567", "M123A4567", spans.KR_PASSPORT),
-        ("S12345678 소지자", "S12345678", spans.KR_PASSPORT),
+        ("여권 S12345678 소지자", "S12345678", spans.KR_PASSPORT),
+        ("M12345678", "M12345678", spans.KR_PASSPORT),
         ("passport no. AB1234567", "AB1234567", spans.KR_PASSPORT),
         ("여권 m12345678", "m12345678", spans.KR_PASSPORT),
         ("통관부호 P123456789012로", "P123456789012", spans.KR_CUSTOMS_CODE),
@@ -33,6 +34,8 @@ def found(engine, text):
         ("생년월일은 900101이고", "900101", spans.DATE_OF_BIRTH),
         ("1985. 3. 2.생", "1985. 3. 2", spans.DATE_OF_BIRTH),
         ("1985년 3월 2일 출생", "1985년 3월 2일", spans.DATE_OF_BIRTH),
+        ("성명(생년월일): 홍길동(1990.05.01.)", "1990.05.01", spans.DATE_OF_BIRTH),
+        ("| 성명 | 생년월일 |\n| 홍길동 | 1990-05-01 |", "1990-05-01", spans.DATE_OF_BIRTH),
         ("DOB 1990-05-12", "1990-05-12", spans.DATE_OF_BIRTH),
         ("date of birth: 19900512", "19900512", spans.DATE_OF_BIRTH),
         ("hong@korea.kr로 보내", "hong@korea.kr", spans.EMAIL_ADDRESS),
@@ -51,7 +54,7 @@ def test_an_identifier_is_found_with_its_exact_range(engine, text, value, kind):
 @pytest.mark.parametrize(
     "text",
     [
-        "D20240101", "모델명 M12345678", "M1234567890", "AM12345678", "상품 P123456789012", "10조 2000억", "12월 2024", "101호 1202",
+        "D20240101", "S12345678", "모델명 M12345678", "M1234567890", "AM12345678", "상품 P123456789012", "10조 2000억", "12월 2024", "101호 1202",
         "12가 345", "출생률 2024년 3월 1일", "생년월일을 적으세요", "1985년 13월 2일생", "1999년 2월 29일생", "2024년 3월 생산",
         "@멘션", "a@b", "v1.2.3.4", "버전 10.2.3.4", "1.2.3.4 서론", "300.1.2.3", "10:20:30", "00:1A:2B:3C:4D:5E",
     ],
