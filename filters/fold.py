@@ -214,8 +214,19 @@ _LOOKALIKES: Final = dict(
     )
 )
 _BRAILLE: Final = dict(zip("⠁⠃⠉⠙⠑⠋⠛⠓⠊⠚⠤⠼", [*"1234567890-", ""], strict=True))
-_TABLE: Final = {**_LOOKALIKES, **_BRAILLE}
-_IGNORED: Final = frozenset("͏ᅟᅠㅤ⠀឴឵")
+_TABLE: Final[dict[str, str]] = {
+    **_LOOKALIKES,
+    **_BRAILLE,
+    **dict.fromkeys(_DASHES, "-"),
+    **dict.fromkeys(_DOTS, "."),
+    **dict.fromkeys("\u034f\u115f\u1160\u3164\uffa0\u2800\u17b4\u17b5", ""),
+}
+_BY_CATEGORY: Final = {
+    **dict.fromkeys(("Cf", "Mn", "Me", "Cc"), ""),
+    **dict.fromkeys(("Zl", "Zp"), "\n"),
+    "Zs": " ",
+    "Cs": "\ufffd",  # half a surrogate pair: no UTF-8, and RE2 reads UTF-8
+}
 
 
 class _PlainForms(dict[str, str]):
@@ -230,22 +241,13 @@ def _plain_form(character: str) -> str:
     digit = unicodedata.digit(character, None)
     if digit is not None:
         return str(digit)
-    category = unicodedata.category(character)
-    if category == "Cs":
-        return "\ufffd"  # half a surrogate pair: no UTF-8, and RE2 reads UTF-8
-    if category in {"Cf", "Mn", "Me", "Cc"} or character in _IGNORED:
-        return ""
     if character in _TABLE:
         return _TABLE[character]
-    if character in _DASHES:
-        return "-"
-    if character in _DOTS:
-        return "."
-    if category == "Nl":
-        return character  # Ⅲ is a grade in Ⅲ급 비밀 and a digit only in a row of its like (filters/views.py)
-    if category in {"Zs", "Zl", "Zp"}:
-        return " " if category == "Zs" else "\n"
-    return _compatibility_form(character)
+    category = unicodedata.category(character)
+    if category in _BY_CATEGORY:
+        return _BY_CATEGORY[category]
+    # Ⅲ is a grade in Ⅲ급 비밀, and a digit only in a row of its like (filters/views.py).
+    return character if category == "Nl" else _compatibility_form(character)
 
 
 def _compatibility_form(character: str) -> str:

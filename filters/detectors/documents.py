@@ -140,7 +140,7 @@ _BORN_LATER: Final = re.compile(
     r"(?=[생dDbB])(?:생\s?년\s?월\s?일|(?i:date\s?of\s?birth|d\.?o\.?b\.?))[^0-9.]{0,60}?"
     rf"(?<![0-9])(?:{_DATE})(?![0-9]|-[0-9])"
 )
-"""The heading of a column, or `성명(생년월일): 홍길동(1990.05.01.)`; only years in which the living were born."""
+"""The heading of a column, or `성명(생년월일): 홍길동(1990.05.01.)`; for years of adults only."""
 _BORN: Final = re.compile(
     r"(?<=[0-9일.)\s])(?:생(?![가-힣])|생(?:으로|인|이|입|임|의)|출생(?!률|아|신고|연도|율))"
 )
