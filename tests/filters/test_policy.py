@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tomllib
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +20,7 @@ from filters.policy import (
     digits_of,
 )
 from filters.verdict import Action, Grade
+from filters.walker import Limits
 
 NOW = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
 
@@ -181,3 +184,27 @@ def test_an_empty_book_and_an_unknown_zone_are_refused():
 )
 def test_numbers_are_compared_by_their_digits(written, digits):
     assert digits_of(written) == digits
+
+
+def test_the_example_of_the_manual_is_a_policy():
+    manual = (Path(__file__).parents[2] / "docs" / "policy.md").read_text("utf-8")
+    example = manual.split("```toml\n")[1].split("```")[0]
+    (table,) = tomllib.loads(example)["filter"]["policies"]
+    external = Policy.from_mapping(table).zones[EXTERNAL]
+    assert external.rule("PHONE_NUMBER").action is Action.BLOCK
+    assert external.rule("PERSON") == (Action.MASK, 0.7)
+    assert external.labels["KR_BRN", "individual"] is Action.BLOCK
+    assert external.grade("SECURITY_MARKING", "내부검토용") is Grade.C
+    assert "0221331234" in external.allow.phone_numbers
+
+
+def test_the_bounds_of_the_manual_are_those_of_the_code():
+    manual = (Path(__file__).parents[2] / "docs" / "policy.md").read_text("utf-8")
+    limits = Limits()
+    assert f"nested deeper than {limits.depth} " in manual
+    for bound in (
+        f"{limits.characters:,} characters",
+        f"{limits.parts:,}\nstrings",
+        f"{limits.findings:,} findings",
+    ):
+        assert bound in manual
