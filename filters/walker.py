@@ -38,8 +38,11 @@ Where: TypeAlias = tuple[str | int, ...]
 _DATA_URL: Final = re.compile(r"\s*data:(image|audio|video|[\w.+-]+)[^,\s]{0,200};base64,", re.IGNORECASE)
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_=\r\n-]{200,}")
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z_$][A-Za-z_-]{0,39}")
-_SMALLEST_WRITTEN_NUMBER: Final = 100
-"""Shorter numbers carry nothing, alone or joined."""
+_SMALLEST_FRAGMENT: Final = 100
+"""A shorter number carries nothing, alone or joined."""
+
+_SMALLEST_IDENTIFIER: Final = 10_000_000
+"""A shorter number among parameters of the wire format (`max_tokens`) is one of them."""
 
 
 class Kind(IntEnum):
@@ -242,13 +245,9 @@ class _Walker:
         self.add(Part(where, text, kind, name, role))
 
     def number(self, value: float, where: Where, name: str, scope: _Scope, role: str) -> None:
-        if abs(value) < _SMALLEST_WRITTEN_NUMBER:
-            return
-        if (
-            scope is _Scope.PROTOCOL and len(where) == 1 and abs(value) < 10_000_000
-        ):  # max_tokens and its like
-            return
-        self.add(Part(where, repr(value), Kind.NUMBER, name, role))
+        smallest = _SMALLEST_IDENTIFIER if scope is _Scope.PROTOCOL else _SMALLEST_FRAGMENT
+        if abs(value) >= smallest:
+            self.add(Part(where, repr(value), Kind.NUMBER, name, role))
 
     def add(self, part: Part) -> None:
         self.parts.append(part)
