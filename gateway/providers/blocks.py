@@ -39,7 +39,10 @@ class _Block:
 
 
 class Blocks:
-    """Each method adds to the block of `key`, which begins where it is first named, and gives its Delta."""
+    """Each method adds to the block of `key`, which begins where it is first named, and gives its Delta.
+
+    Raises TypeError for what should be text and is not, so that nothing else can get into an answer.
+    """
 
     def __init__(self, choice: int = 0) -> None:
         self.choice = choice
@@ -59,11 +62,11 @@ class Blocks:
         return self._calls > 0
 
     def text(self, key: Hashable, piece: str) -> Delta:
-        self._block(("text", key), "text").pieces.append(piece)
+        self._block(("text", key), "text").pieces.append(_said(piece))
         return Delta(self.choice, piece)
 
     def reasoning(self, key: Hashable, piece: str) -> Delta:
-        self._block(("reasoning", key), "reasoning").pieces.append(piece)
+        self._block(("reasoning", key), "reasoning").pieces.append(_said(piece))
         return Delta(self.choice, reasoning=piece)
 
     def signature(self, key: Hashable, piece: str) -> Delta:
@@ -87,16 +90,16 @@ class Blocks:
         self, key: Hashable, id_: str, name: str, arguments: str = "", extra: Mapping[str, JSON] = NOTHING
     ) -> Delta:
         block = self._block(("call", key), "call")
-        block.id, block.name, block.extra = id_, name, extra
+        block.id, block.name, block.extra = _said(id_), _said(name), extra
         block.position = self._calls
-        block.pieces.append(arguments)
+        block.pieces.append(_said(arguments))
         self._calls += 1
         return Delta(self.choice, tool_calls=(ToolCallDelta(block.position, id_, name, arguments),))
 
     def arguments(self, key: Hashable, piece: str) -> Delta:
         """Add to the arguments of a call that `call` began. Raises KeyError if none did."""
         block = self._blocks[("call", key)]
-        block.pieces.append(piece)
+        block.pieces.append(_said(piece))
         return Delta(self.choice, tool_calls=(ToolCallDelta(block.position, arguments=piece),))
 
     def attach(self, key: Hashable, extra: Mapping[str, JSON]) -> None:
@@ -114,11 +117,11 @@ class Blocks:
         return Delta(self.choice, extra={"annotations": [annotation]})
 
     def refuse(self, piece: str) -> Delta:
-        self._refusal.append(piece)
+        self._refusal.append(_said(piece))
         return Delta(self.choice, refusal=piece)
 
     def finish(self, reason: str) -> Delta:
-        self.finish_reason = reason
+        self.finish_reason = _said(reason)
         return Delta(self.choice, finish_reason=reason)
 
     def as_choice(self) -> Choice:
@@ -146,3 +149,9 @@ class Blocks:
         if block is None:
             block = self._blocks[key] = _Block(kind)
         return block
+
+
+def _said(piece: str) -> str:
+    if type(piece) is not str:
+        raise TypeError("a piece of an answer that is no text")
+    return piece

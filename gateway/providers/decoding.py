@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from gateway.domain import NOTHING, Completion, Delta
+from billing.usage import Usage
+from gateway.domain import NOTHING, Completion, Delta, UsageReport
 from gateway.providers import failures
 from gateway.providers.base import MAX_BODY_BYTES, MAX_EVENT_BYTES
 from gateway.sse import EventDecoder, EventTooLong
@@ -19,7 +20,7 @@ from gateway.sse import EventDecoder, EventTooLong
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gateway.domain import JSON, Choice, UsageReport
+    from gateway.domain import JSON, Choice
     from gateway.errors import UpstreamError
 
 DONE = b"[DONE]"
@@ -106,15 +107,26 @@ class AnswerDecoder(ABC):
             raise self.failure
         complete = self.failure is None and not self.truncated and (self.ended or self.finished)
         return Completion(
-            self.id,
-            self.served_model,
+            _word(self.id),
+            _word(self.served_model),
             choices,
-            None if self.raw_usage is None else self.report(self.raw_usage, partial=not complete),
+            self._reported(partial=not complete),
             self.created,
-            self.service_tier,
+            _word(self.service_tier) or None,
             complete,
             self.extra or NOTHING,
         )
+
+    def _reported(self, *, partial: bool) -> UsageReport | None:
+        """Read the usage; one of an impossible shape is kept and flagged, never thrown away."""
+        raw = self.raw_usage
+        if raw is None:
+            return None
+        try:
+            return self.report(raw, partial=partial)
+        except (ValueError, TypeError, AttributeError, KeyError):
+            kept = raw if isinstance(raw, dict) else {"usage": raw}
+            return UsageReport(Usage(quarantined=True), kept, partial=True)
 
     # --- streams ---------------------------------------------------------------------------------
 
@@ -195,3 +207,8 @@ class AnswerDecoder(ABC):
         except (ValueError, TypeError, AttributeError, KeyError) as e:
             raise failures.broken("a body of another format") from e
         self.ended = self.failure is None
+
+
+def _word(value: JSON) -> str:
+    """Keep a name only if it is one."""
+    return value if isinstance(value, str) else ""

@@ -75,7 +75,8 @@ class Decoder(AnswerDecoder):
             self.raw_usage = usage
             self.service_tier = usage.get("serviceTier") or self.service_tier
         for candidate in event.get("candidates") or ():
-            self._candidate(candidate.get("index") or 0).take(candidate, deltas)
+            index = candidate.get("index")
+            self._candidate(index if type(index) is int else 0).take(candidate, deltas)
             self._ground(candidate.get("groundingMetadata") or NOTHING)
         if reason := (event.get("promptFeedback") or NOTHING).get("blockReason"):
             self.extra["block_reason"] = reason

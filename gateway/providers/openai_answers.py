@@ -103,7 +103,7 @@ class Decoder(AnswerDecoder):
             self.service_tier = tier
 
     def _take_choice(self, choice: Mapping[str, JSON], deltas: list[Delta], member: str) -> None:
-        index = choice.get("index") or 0
+        index = index if type(index := choice.get("index")) is int else 0
         answer = self._answers.get(index)
         if answer is None:
             answer = self._answers[index] = _Answer()
@@ -172,7 +172,7 @@ class _Answer:
             index,
             text,
             thought if type(thought) is str else "",
-            message.get("refusal") or "",
+            refusal if type(refusal := message.get("refusal")) is str else "",
             self._call_deltas(message),
             extra=extra or None,
         )
@@ -189,9 +189,11 @@ class _Answer:
 
         Some servers leave the index out, or give 0 to every call: a new id with a name is a new call.
         """
-        id_ = call.get("id") or None
+        id_ = call.get("id")
+        id_ = id_ if type(id_) is str and id_ else None
         function = call.get("function") or call.get("custom") or NOTHING
-        name = function.get("name") or None
+        name = function.get("name")
+        name = name if type(name) is str and name else None
         index = call.get("index")
         if type(index) is not int:
             index = self.last_call + 1 if id_ or name or self.last_call < 0 else self.last_call

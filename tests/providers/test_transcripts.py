@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +14,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.cli.transcripts import Recording, _deployment, _surface, read, replay, replayed
+from gateway.errors import UpstreamError
+from gateway.providers import adapter
 from tests.conftest import SHARED
 from tests.providers.exchanges import streamed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from random import Random
 
     from gateway.catalogue import Deployment
 
@@ -174,6 +178,59 @@ def test_a_stream_that_breaks_off_is_never_taken_for_whole(recording: Recording,
         assert "".join(d.text for d in deltas) == "".join(d.text for d in whole_deltas)
     if completion is not None and completion.report is not None and not completion.complete:
         assert completion.report.partial
+
+
+# --- damage --------------------------------------------------------------------------------------
+
+STRANGE = (None, [], {}, "", "x", 0, -1, 1.5, True, [None], [{}], {"a": 1}, 10**20)
+CHATS = [r for r in RECORDINGS if _surface(r)[1] and r.status == 200]
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.sampled_from(CHATS or [None]), st.randoms(use_true_random=False))
+def test_whatever_happens_to_an_answer_only_named_errors_come_of_it(
+    recording: Recording, chance: Random
+) -> None:
+    body = _damaged(recording, chance)
+    decoder = adapter(_surface(recording)[1]).Decoder(of(recording), stream=recording.is_stream)
+    with suppress(UpstreamError):
+        decoder.feed(body)
+    with suppress(UpstreamError):
+        completion = decoder.finish()
+        for part in (part for choice in completion.choices for part in choice.parts):
+            assert isinstance(getattr(part, "text", ""), str)
+            assert isinstance(getattr(part, "arguments", ""), str)
+        assert isinstance(completion.served_model, str)
+
+
+def _damaged(recording: Recording, chance: Random) -> bytes:
+    """Change members of its JSON to strange ones, or bytes of it to others."""
+    if chance.random() < 0.3 or b"{" not in recording.body[:200]:
+        spoilt = bytearray(recording.body)
+        for _ in range(chance.randint(1, 4)):
+            at = chance.randrange(len(spoilt) + 1)
+            spoilt[at : at + chance.randint(0, 40)] = chance.randbytes(chance.randint(0, 9))
+        return bytes(spoilt)
+    lines = recording.body.split(b"\n")
+    places = [i for i, line in enumerate(lines) if re.match(rb"(data: ?)?\{.*\}$", line) and len(line) > 20]
+    if not places:
+        return recording.body
+    at = chance.choice(places)
+    head, brace, rest = lines[at].partition(b"{")
+    whole = json.loads(brace + rest)
+    _spoil(whole, chance)
+    lines[at] = head + json.dumps(whole).encode()
+    return b"\n".join(lines)
+
+
+def _spoil(value: Any, chance: Random) -> None:
+    """Walk down at random and put something strange where the walk ends."""
+    key = chance.choice(list(value)) if isinstance(value, dict) else chance.randrange(len(value))
+    inner = value[key]
+    if isinstance(inner, dict | list) and inner and chance.random() < 0.85:
+        _spoil(inner, chance)
+    else:
+        value[key] = chance.choice(STRANGE)
 
 
 def _assert_same(a: Any, b: Any) -> None:
