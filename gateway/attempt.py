@@ -183,17 +183,27 @@ class Attempt:
     async def _decoded(self, answer: UpstreamAnswer, clock: Deadlines) -> AsyncGenerator[list[Delta], None]:
         decoder = self._decoder = self._adapter.Decoder(self.deployment, stream=self._chat.stream)
         heard = 0
-        async for chunk in answer.chunks():
-            clock.heard()
-            heard += len(chunk)
-            if heard > MAX_BODY_BYTES:
-                raise failures.broken("an answer without end")
-            deltas = decoder.feed(chunk)
-            if deltas:
-                if self._first_token_us is None:
-                    self._note_first_token()
-                yield deltas
-            clock.listen()
+        try:
+            async for chunk in answer.chunks():
+                clock.heard()
+                heard += len(chunk)
+                if heard > MAX_BODY_BYTES:
+                    raise failures.broken("an answer without end")
+                deltas = decoder.feed(chunk)
+                if deltas:
+                    if self._first_token_us is None:
+                        self._note_first_token()
+                    yield deltas
+                clock.listen()
+        except UpstreamBroken:
+            if not self._is_whole(decoder):  # else nothing was missing but the connection's proper end
+                raise
+
+    def _is_whole(self, decoder: Decoder) -> bool:
+        if self._chat.stream:
+            return decoder.done
+        completion = self._partial()
+        return completion is not None and completion.complete
 
     def _note_first_token(self) -> None:
         elapsed_s = (self._desk.now() - self.dispatch.started_at).total_seconds()

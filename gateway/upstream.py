@@ -17,7 +17,13 @@ import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
-from gateway.errors import UpstreamBroken, UpstreamError, UpstreamTimeout, UpstreamUnavailable
+from gateway.errors import (
+    UpstreamBroken,
+    UpstreamError,
+    UpstreamProtocolError,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -160,6 +166,11 @@ def _named(error: BaseException, deployment: Deployment) -> UpstreamError:
         return UpstreamNotSent(
             f"'{name}' 모델의 제공자에 연결할 수 없습니다. 잠시 뒤 다시 시도하거나 다른 모델을 고르세요.",
             f"The provider of '{name}' cannot be reached. Try again later or choose another model.",
+        )
+    if isinstance(error, aiohttp.ClientResponseError):  # headers without end, a status that is none
+        return UpstreamProtocolError(
+            f"'{name}' 모델의 제공자가 올바른 HTTP로 답하지 않았습니다. 다시 시도하거나 다른 모델을 고르세요.",
+            f"The provider of '{name}' did not answer in proper HTTP. Try again or choose another model.",
         )
     if isinstance(error, httpx.TimeoutException) and isinstance(cause, TimeoutError):
         return timed_out(deployment)

@@ -1,16 +1,45 @@
-"""A gateway whose models each stand for one fault of tests/faults/server.py."""
+"""A gateway whose models each stand for one fault, alone or with a second deployment that answers.
+
+Model ids read `fault/one/stream`: every case has a model, and so a circuit breaker, of its own.
+"""
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from itertools import product
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.faults.server import FAULTS, FaultServer, running
+from tests.faults.faults import FAULTS
+from tests.faults.server import Addresses, FaultServer, nowhere, running
 from tests.journeys.conftest import CONFIG, Gateway, Simulator, install, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+TIMEOUTS = "timeouts = { connect_s = 0.3, first_byte_s = 0.6, idle_s = 0.6, total_s = 3.0 }"
+DEAR = """
+[[prices]]
+key = "dear"
+from = 2026-01-01
+currency = "USD"
+input = "2"
+output = "20"
+source = "test"
+checked = 2026-11-22
+"""
+LIMITS = """drain_s = 1.0
+drain_tokens = 100
+stalled_reader_s = 1.0
+"""
+ROUTING = """
+[routing]
+strategy = "cheapest"
+attempts = 3
+retry_for_s = 2.0
+backoff_s = 0.05
+"""
 
 
 @pytest.fixture(scope="session")
@@ -20,16 +49,35 @@ def faults() -> Iterator[FaultServer]:
 
 
 @pytest.fixture(scope="session")
-def gateway(tmp_path_factory: pytest.TempPathFactory, faults: FaultServer) -> Iterator[Gateway]:
+def addresses(faults: FaultServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Addresses]:
+    with nowhere(tmp_path_factory.mktemp("certificate"), faults) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def gateway(
+    tmp_path_factory: pytest.TempPathFactory, faults: FaultServer, addresses: Addresses
+) -> Iterator[Gateway]:
     folder = tmp_path_factory.mktemp("faults")
     text = CONFIG.format(simulator="http://127.0.0.1:9", filter="", faulty=faults.url)
-    for name in FAULTS:
-        provider = f'provider = "faulty", upstream_model = "{name}", price_key = "any"'
-        text += f'\n[[models]]\nid = "{name}"\ndeployments = [{{ {provider} }}]\n'
-    text += "\n[routing]\nattempts = 1\nbreaker_failures = 1000\n"
-    settings = install(folder, text)
-    made = Gateway("", folder, settings, Simulator(""))
+    text = text.replace("drain_s = 1.0\n", LIMITS) + DEAR + ROUTING + models(addresses)
+    made = Gateway("", folder, install(folder, text), Simulator(""))
     for person in ("p1", "p2"):
         made.issue(person, person_id=person)
-    with serving(settings) as made.url:
+    with serving(made.settings) as made.url:
         yield made
+
+
+def models(addresses: Addresses) -> str:
+    """The providers without a connection, and the models of all cases."""
+    text = ""
+    for name, url in asdict(addresses).items():
+        text += f'\n[[providers]]\nname = "{name}"\nbase_url = "{url}/v1"\nzone = "external"\n{TIMEOUTS}\n'
+    places = {fault: "faulty" for fault in FAULTS} | {name: name for name in asdict(addresses)}
+    for (fault, provider), alone, way in product(places.items(), (True, False), ("whole", "stream")):
+        first = f'{{ provider = "{provider}", upstream_model = "{fault}", price_key = "any", id = "ID-1", {TIMEOUTS} }}'
+        second = '{ provider = "faulty", upstream_model = "fine", price_key = "dear", id = "ID-2" }'
+        id_ = f"{fault}/{'one' if alone else 'two'}/{way}"
+        deployments = first if alone else f"{first}, {second}"
+        text += f'\n[[models]]\nid = "{id_}"\ndeployments = [{deployments.replace("ID", id_)}]\n'
+    return text

@@ -1,92 +1,171 @@
-"""However a provider fails: a clear error, exactly one charge per attempt it saw, and nothing of its words."""
+"""However a provider fails, streaming or not, alone or not: what the client sees, who was asked, what was charged.
+
+The fault server's own ledger is the judge: every attempt that it saw has exactly one charge, and any
+further charge is `not_sent`.
+"""
 
 from __future__ import annotations
 
 import json
-import socket
-import time
+from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import httpx
 import pytest
 
+from tests.faults.faults import FAULTS
+from tests.faults.server import Addresses
+
 if TYPE_CHECKING:
+    import httpx
+
     from tests.faults.server import FaultServer
     from tests.journeys.conftest import Gateway
 
 
 class Seen(NamedTuple):
-    """What the client sees, and how the one attempt is charged. `code` None: a whole answer."""
+    """What a client sees of a model with this one deployment, and how each attempt is charged.
+
+    `code` None: a whole answer. A status of 200 with a code: an error event in a stream that had begun.
+    `last`: nobody else is asked either.
+    """
 
     status: int
     code: str | None
+    attempts: int
     outcome: str
     source: str
+    last: bool = False
 
 
-UNKNOWN_END = ("broken", "estimated")
+def answered(source: str = "reported", attempts: int = 1) -> Seen:
+    return Seen(200, None, attempts, "success", source)
 
-EXPECTED: dict[tuple[str, bool], Seen] = {
-    ("fine", False): Seen(200, None, "success", "reported"),
-    ("fine", True): Seen(200, None, "success", "reported"),
-    ("done-missing", False): Seen(200, None, "success", "reported"),
-    ("done-missing", True): Seen(200, None, "success", "reported"),
-    ("usage-missing", False): Seen(200, None, "success", "estimated"),
-    ("usage-missing", True): Seen(200, None, "success", "estimated"),
-    ("reset-before-headers", False): Seen(502, "upstream_unavailable", *UNKNOWN_END),
-    ("reset-before-headers", True): Seen(502, "upstream_unavailable", *UNKNOWN_END),
-    ("reset-after-headers", False): Seen(502, "upstream_broken", *UNKNOWN_END),
-    ("reset-after-headers", True): Seen(502, "upstream_broken", *UNKNOWN_END),
-    ("hang-before-headers", False): Seen(504, "upstream_timeout", "timeout", "estimated"),
-    ("hang-before-headers", True): Seen(504, "upstream_timeout", "timeout", "estimated"),
-    ("hang-before-first-byte", False): Seen(504, "upstream_timeout", "timeout", "estimated"),
-    ("hang-before-first-byte", True): Seen(504, "upstream_timeout", "timeout", "estimated"),
-    ("hang-mid-stream", False): Seen(504, "upstream_timeout", "timeout", "estimated"),
-    ("hang-mid-stream", True): Seen(200, "upstream_timeout", "timeout", "estimated"),
-    ("reset-mid-stream", False): Seen(502, "upstream_broken", *UNKNOWN_END),
-    ("reset-mid-stream", True): Seen(200, "upstream_broken", *UNKNOWN_END),
-    ("cut-after-text", False): Seen(502, "upstream_protocol_error", "error", "estimated"),
-    ("cut-after-text", True): Seen(200, "upstream_broken", *UNKNOWN_END),
-    ("truncated-json", False): Seen(502, "upstream_protocol_error", "error", "estimated"),
-    ("html-200", False): Seen(502, "upstream_protocol_error", "error", "estimated"),
-    ("html-200", True): Seen(502, "upstream_protocol_error", "error", "estimated"),
-    ("html-502", False): Seen(502, "upstream_unavailable", "refused_by_provider", "none"),
-    ("html-502", True): Seen(502, "upstream_unavailable", "refused_by_provider", "none"),
-    ("unauthorised", False): Seen(502, "upstream_rejected", "refused_by_provider", "none"),
-    ("unauthorised", True): Seen(502, "upstream_rejected", "refused_by_provider", "none"),
-    ("rate-limited", False): Seen(429, "upstream_rate_limited", "refused_by_provider", "none"),
-    ("internal", False): Seen(502, "upstream_unavailable", "refused_by_provider", "none"),
-    ("internal", True): Seen(502, "upstream_unavailable", "refused_by_provider", "none"),
-    ("error-in-200", False): Seen(502, "upstream_unavailable", "refused_by_provider", "none"),
-    ("error-in-200", True): Seen(502, "upstream_unavailable", "refused_by_provider", "none"),
-    ("error-event-mid-stream", True): Seen(200, "upstream_unavailable", *UNKNOWN_END),
+
+REFUSED = ("refused_by_provider", "none")
+BROKEN = ("broken", "estimated")
+NO_CONNECTION = Seen(502, "upstream_unavailable", 3, "not_sent", "none")
+DOWN = Seen(502, "upstream_unavailable", 3, *REFUSED)
+BROKEN_OFF = Seen(502, "upstream_broken", 3, *BROKEN)
+BROKEN_IN_STREAM = Seen(200, "upstream_broken", 1, *BROKEN)
+TOO_SLOW = Seen(504, "upstream_timeout", 1, "timeout", "estimated")
+NONSENSE = Seen(502, "upstream_protocol_error", 1, "error", "estimated")
+
+EXPECTED: dict[str, tuple[Seen, Seen]] = {
+    # fault: (whole answer, stream)
+    "refused": (NO_CONNECTION, NO_CONNECTION),
+    "hanging": (NO_CONNECTION, NO_CONNECTION),
+    "unencrypted": (NO_CONNECTION, NO_CONNECTION),
+    "untrusted": (NO_CONNECTION, NO_CONNECTION),
+    "unknown": (NO_CONNECTION, NO_CONNECTION),
+    "fine": (answered(), answered()),
+    "done-missing": (answered(), answered()),
+    "end-after-done": (answered(), answered()),
+    "duplicated-chunks": (answered(), answered()),
+    "usage-missing": (answered("estimated"), answered("estimated")),
+    "usage-null": (answered("estimated"), answered("estimated")),
+    "flaky": (answered(attempts=2), answered(attempts=2)),
+    "rate-limited-briefly": (answered(attempts=2), answered(attempts=2)),
+    "rate-limited-until": (answered(attempts=2), answered(attempts=2)),
+    "rate-limited": (
+        Seen(429, "upstream_rate_limited", 1, *REFUSED),
+        Seen(429, "upstream_rate_limited", 1, *REFUSED),
+    ),
+    "reset-before-headers": (
+        Seen(502, "upstream_unavailable", 3, *BROKEN),
+        Seen(502, "upstream_unavailable", 3, *BROKEN),
+    ),
+    "reset-after-headers": (BROKEN_OFF, BROKEN_OFF),
+    "reset-mid-stream": (BROKEN_OFF, BROKEN_IN_STREAM),
+    "truncated-chunked": (BROKEN_OFF, BROKEN_IN_STREAM),
+    "content-length-too-long": (answered(), BROKEN_IN_STREAM),
+    "content-length-too-short": (NONSENSE, NONSENSE),
+    "hang-before-headers": (TOO_SLOW, TOO_SLOW),
+    "hang-before-first-byte": (TOO_SLOW, TOO_SLOW),
+    "hang-mid-stream": (TOO_SLOW, TOO_SLOW._replace(status=200)),
+    "drip": (TOO_SLOW, TOO_SLOW),
+    "cut-after-text": (NONSENSE, BROKEN_IN_STREAM),
+    "truncated-json": (NONSENSE, NONSENSE),
+    "invalid-utf8": (NONSENSE, NONSENSE),
+    "gzip-bomb": (NONSENSE, NONSENSE),
+    "endless-body": (NONSENSE, NONSENSE),
+    "endless-headers": (NONSENSE, NONSENSE),
+    "html-200": (NONSENSE, NONSENSE),
+    "html-502": (DOWN, DOWN),
+    "html-504": (DOWN, DOWN),
+    "internal": (DOWN, DOWN),
+    "error-in-200": (DOWN, DOWN),
+    "error-event-mid-stream": (DOWN, Seen(200, "upstream_unavailable", 1, *BROKEN)),
+    "unauthorised": (
+        Seen(502, "upstream_rejected", 1, *REFUSED),
+        Seen(502, "upstream_rejected", 1, *REFUSED),
+    ),
+    "bad-request": (
+        Seen(502, "upstream_rejected", 1, *REFUSED, last=True),
+        Seen(502, "upstream_rejected", 1, *REFUSED, last=True),
+    ),
 }
+OF_THE_CLIENT = {"slow-stream", "slow-start", "slow-failure", "flood", "endless-stream"}
+"""Providers that are well, for what clients do: tests/faults/test_clients.py."""
 
 
-@pytest.mark.parametrize(("fault", "stream"), EXPECTED, ids=lambda value: str(value))
-def test_a_fault_becomes_a_clear_error_and_one_charge(
-    gateway: Gateway, faults: FaultServer, fault: str, stream: bool
-) -> None:
-    expected = EXPECTED[fault, stream]
+def test_every_fault_is_expected_to_end_in_some_way() -> None:
+    assert set(FAULTS) | set(Addresses.__dataclass_fields__) == set(EXPECTED) | OF_THE_CLIENT
+
+
+@pytest.mark.parametrize("way", ["whole", "stream"])
+@pytest.mark.parametrize("fault", EXPECTED)
+def test_a_fault_of_the_only_deployment(gateway: Gateway, faults: FaultServer, fault: str, way: str) -> None:
+    expected = EXPECTED[fault][way == "stream"]
     before = len(faults.seen)
-    response = gateway.post(_question(fault, stream))
+    response = ask(gateway, f"{fault}/one/{way}")
 
+    _check_answer(response, expected, way)
+    charges = gateway.charges(response.headers["x-request-id"])
+    _check_charges(charges, faults.attempts()[before:])
+    assert len(charges) == expected.attempts
+    assert charges[-1]["outcome"] == expected.outcome
+    assert charges[-1]["source"] == expected.source
+    if expected.code is not None:
+        assert {charge["outcome"] for charge in charges} == {expected.outcome}
+
+
+@pytest.mark.parametrize("way", ["whole", "stream"])
+@pytest.mark.parametrize("fault", EXPECTED)
+def test_a_fault_of_the_first_of_two_deployments(
+    gateway: Gateway, faults: FaultServer, fault: str, way: str
+) -> None:
+    alone = EXPECTED[fault][way == "stream"]
+    committed = alone.status == 200 and alone.attempts == 1
+    expected = alone if committed or alone.last else answered(attempts=2)
+    before = len(faults.seen)
+    response = ask(gateway, f"{fault}/two/{way}")
+
+    _check_answer(response, expected, way)
+    charges = gateway.charges(response.headers["x-request-id"])
+    _check_charges(charges, faults.attempts()[before:])
+    assert len(charges) == expected.attempts
+    if expected.attempts == 2:
+        assert charges[1]["deployment_id"].endswith("-2")
+        assert (charges[1]["outcome"], charges[1]["source"]) == ("success", "reported")
+        if response.status_code == 200:
+            assert response.headers["x-haechi-attempts"] == "2"
+
+
+def ask(gateway: Gateway, model: str, **more: Any) -> httpx.Response:
+    content = f"도로 점용 허가 절차를 두 문장으로 설명해 주세요. ({model})"
+    body = {
+        "model": model,
+        "messages": [{"role": "user", "content": content}],
+        "stream": model.endswith("stream"),
+    }
+    return gateway.post({**body, **more})
+
+
+def _check_answer(response: httpx.Response, expected: Seen, way: str) -> None:
     assert response.status_code == expected.status, response.text
     assert "SECRET UPSTREAM WORDS" not in response.text
     assert "<html" not in response.text
-    _check_end(response, expected, stream)
-    charges = gateway.charges(response.headers["x-request-id"])
-    assert [c["attempt_id"] for c in charges] == faults.attempts()[before:]
-    assert [(c["outcome"], c["source"]) for c in charges] == [(expected.outcome, expected.source)]
-    if expected.source == "estimated":
-        assert charges[0]["input"] > 0
-        assert charges[0]["amount_nano_krw"] > 0
-    if expected.source == "none":
-        assert charges[0]["amount_nano_krw"] == 0
-
-
-def _check_end(response: httpx.Response, expected: Seen, stream: bool) -> None:
-    if not stream or expected.status != 200:
+    if expected.status != 200 or way == "whole":
         error = response.json().get("error")
         assert (error["code"] if error else None) == expected.code
         if error:
@@ -101,63 +180,33 @@ def _check_end(response: httpx.Response, expected: Seen, stream: bool) -> None:
     assert all(c["finish_reason"] is None for line in data[:-1] for c in json.loads(line)["choices"])
 
 
-def _question(model: str, stream: bool) -> dict[str, Any]:
-    content = "도로 점용 허가 절차를 두 문장으로 설명해 주세요."
-    return {"model": model, "messages": [{"role": "user", "content": content}], "stream": stream}
+def _check_charges(charges: list[dict[str, Any]], seen: list[str]) -> None:
+    """One charge per attempt the provider saw; the rest proven unsent; nothing free that was estimated."""
+    sent = [charge for charge in charges if charge["outcome"] != "not_sent"]
+    # endless headers and the like may be seen by the server after the gateway gave up: order is not promised
+    assert sorted(charge["attempt_id"] for charge in sent) == sorted(seen)
+    for charge in charges:
+        assert charge["kind"] == "charge"
+        assert (charge["amount_nano_krw"] > 0) == (charge["source"] in ("reported", "estimated"))
+        if charge["source"] == "estimated":
+            assert charge["input"] > 0
 
 
-def test_a_provider_that_is_down_is_charged_nothing(gateway: Gateway) -> None:
-    response = gateway.post(_question("down-model", stream=False))
+def test_a_rate_limit_of_the_provider_names_its_retry_after_and_is_kept(
+    gateway: Gateway, faults: FaultServer
+) -> None:
+    """The first request is told by the provider, the second by the gateway, without asking again."""
+    text = {way: ask(gateway, f"rate-limited/one/{way}") for way in ("whole", "stream")}
+    asked = len(faults.seen)
+    again = ask(gateway, "rate-limited/one/whole")
 
-    assert response.status_code == 502
-    assert response.json()["error"]["code"] == "upstream_unavailable"
-    charges = gateway.charges(response.headers["x-request-id"])
-    assert [(c["outcome"], c["source"], c["amount_nano_krw"]) for c in charges] == [("not_sent", "none", 0)]
-
-
-def test_a_rate_limit_of_the_provider_names_its_retry_after(gateway: Gateway) -> None:
-    assert gateway.post(_question("rate-limited", stream=False)).headers["retry-after"] == "7"
-
-
-def test_a_client_that_hangs_up_still_pays_for_what_was_generated(gateway: Gateway) -> None:
-    """The fault server needs 4 s for its stream, the gateway drains for 1 s: the rest is estimated."""
-    request_id = _hang_up_after_first_chunk(gateway, "slow-stream")
-    charge = _one_charge(gateway, request_id)
-
-    assert charge["outcome"] == "client_gone"
-    assert charge["source"] == "estimated"
-    assert charge["output"] > 0
+    assert {int(response.headers["retry-after"]) for response in text.values()} <= set(range(1, 8))
+    assert again.json()["error"]["code"] == "model_resting"
+    assert 1 <= int(again.headers["retry-after"]) <= 7
+    assert len(faults.seen) == asked
 
 
-def test_an_endless_stream_without_a_client_is_closed(gateway: Gateway, faults: FaultServer) -> None:
-    request_id = _hang_up_after_first_chunk(gateway, "endless-stream")
-    charge = _one_charge(gateway, request_id)
-
-    assert charge["outcome"] == "client_gone"
-    for _ in range(50):
-        if charge["attempt_id"] in faults.hung_up:
-            break
-        time.sleep(0.1)
-    assert charge["attempt_id"] in faults.hung_up
-
-
-def _hang_up_after_first_chunk(gateway: Gateway, model: str) -> str:
-    host, port = gateway.url.removeprefix("http://").split(":")
-    body = json.dumps(_question(model, stream=True)).encode()
-    with socket.create_connection((host, int(port)), timeout=10) as connection:
-        connection.sendall(
-            f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {gateway.keys['p1']}\r\n"
-            f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n".encode()
-            + body
-        )
-        received = b""
-        while b'"content":"' not in received.replace(b'"content":""', b""):
-            received += connection.recv(4096)
-    head = received.split(b"\r\n\r\n")[0].decode()
-    return next(line.split(": ")[1] for line in head.split("\r\n") if line.lower().startswith("x-request-id"))
-
-
-def _one_charge(gateway: Gateway, request_id: str) -> dict[str, Any]:
-    charges = gateway.charges(request_id)
-    assert len(charges) == 1
-    return charges[0]
+def test_no_case_is_missing() -> None:
+    cases = list(product(EXPECTED, ("whole", "stream"), ("one", "two")))
+    assert len(EXPECTED) >= 24
+    assert len(cases) == 4 * len(EXPECTED)
