@@ -38,7 +38,7 @@ from gateway.errors import GatewayError, InvalidRequest
 from gateway.estimates import Estimator
 from gateway.failover import Team
 from gateway.health import Fleet, QueueRules
-from gateway.http import chat, errors, filter_preview, models, operations
+from gateway.http import chat, errors, filter_preview, media, models, operations
 from gateway.http.middleware import RequestIdentity
 from gateway.keyring import Purpose
 from gateway.pipeline import Parts, Pipeline
@@ -98,6 +98,7 @@ def create_app(settings: Settings) -> FastAPI:
 def _mount(app: FastAPI, plant: Plant) -> None:
     pipeline, server = plant.pipeline, plant.config.server
     app.include_router(chat.router(pipeline, server.body_limit_mib * 1024**2))
+    app.include_router(media.router(pipeline, server.body_limit_mib * 1024**2))
     app.include_router(filter_preview.router(pipeline, server.body_limit_mib * 1024**2))
     app.include_router(models.router(pipeline, created=int(time.time())))
     app.include_router(operations.router(plant.checks(), plant.fleet.report))

@@ -10,6 +10,7 @@ from billing.periods import billing_month
 from billing.prices import NoPrice
 from gateway.attempt import Attempt
 from gateway.errors import ServiceUnavailable
+from gateway.media.work import MediaRequest
 from gateway.providers import adapter
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ class Dispatcher:
         self, call: Call, request: ChatRequest, deployment: Deployment, number: int, place: Place
     ) -> Attempt:
         """Return the attempt, not sent. Raises UnsupportedFeature, ServiceUnavailable without a price."""
-        speaking = adapter(deployment.wire)
+        media = request if isinstance(request, MediaRequest) else None
+        speaking = media.work if media and media.work else adapter(deployment.wire)
         sent = speaking.request(request, deployment)
         now = self.desk.now()
         quote = self._quote(deployment)
@@ -43,7 +45,9 @@ class Dispatcher:
             billing_period=billing_month(now),
             attribution=attribution(call, request, deployment),
             quote=quote,
-            hold_nano_krw=quote.upper_bound(len(sent.body), most_output, request.n),
+            hold_nano_krw=quote.upper_bound(
+                len(sent.body), most_output, request.n, media.maxima if media else None
+            ),
             input_bytes=len(sent.body),
             max_output_tokens=most_output,
             attempt_no=number,

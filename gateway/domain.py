@@ -255,6 +255,8 @@ class Completion:
     service_tier: str | None = None
     complete: bool = True
     extra: Mapping[str, JSON] = NOTHING
+    content_type: str = "application/json"
+    """Of the answer as the client gets it whole; sound has its own."""
 
 
 @dataclass(frozen=True, slots=True)

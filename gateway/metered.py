@@ -141,7 +141,7 @@ class MeteredAnswer(Response):
         assert opened.attempt.charge is not None, "events() ended, so the attempt is settled"
         headers["x-haechi-cost-krw"] = str(won(opened.attempt.charge.amount_nano_krw))
         headers["content-length"] = str(len(body))
-        await reader.start(200, _raw(headers, "application/json"))
+        await reader.start(200, _raw(headers, restored.content_type))
         await reader.write(body, last=True)
 
     async def _fail(self, reader: Reader, error: GatewayError) -> None:
@@ -213,6 +213,6 @@ def replayed(reply: Reply, way: Way, completion: Completion) -> Response:
     else:
         restored = channels.completion(completion)
         body = reply.surface.encode(restored, way.model.id, reply.call.request_id, reply.created)
-        media_type = "application/json"
+        media_type = restored.content_type
     reply.over("cached")
     return Response(body, media_type=media_type, headers=headers)

@@ -103,7 +103,7 @@ class Pipeline:
         parts = self._parts
         call = self._call(door, caller)
         request = door.surface.parse(body)
-        model = self._open_model(request.model, caller)
+        model = self._open_model(request.model, door.surface.KIND, caller)
         model = parts.side_calls.model(call.label, model, caller, parts.catalogue)
         detection = await self._detect(body, door, caller)
         way = await self._first_way(call, model, detection)
@@ -121,7 +121,7 @@ class Pipeline:
     async def preview(self, door: Door, caller: Caller, body: JSON) -> dict[str, Any]:
         """Return what the filter would do with a request. Nothing is sent, stored or charged."""
         call = self._call(door, caller)
-        model = self._open_model(door.surface.parse(body).model, caller)
+        model = self._open_model(door.surface.parse(body).model, door.surface.KIND, caller)
         detection = await self._detect(body, door, caller)
         way = self._parts.ways.judge(call, model, detection, outermost(model))
         receipt = way.verdict.receipt
@@ -140,7 +140,7 @@ class Pipeline:
         """Estimate the input tokens of a request, which is inspected like any other and not sent."""
         call = self._call(door, caller)
         request = door.surface.parse(body)
-        model = self._open_model(request.model, caller)
+        model = self._open_model(request.model, door.surface.KIND, caller)
         way = await self._first_way(call, model, await self._detect(body, door, caller))
         return await asyncio.to_thread(self._parts.desk.estimator.input_of, way.model.id, request)
 
@@ -151,7 +151,7 @@ class Pipeline:
 
     # --- which model -----------------------------------------------------------------------------
 
-    def _open_model(self, model_id: str, caller: Caller) -> Model:
+    def _open_model(self, model_id: str, kind: str, caller: Caller) -> Model:
         model = self._parts.catalogue.get(model_id)
         if model is None:
             raise unavailable.unknown_model(model_id)
@@ -161,10 +161,10 @@ class Pipeline:
                 f"'{model_id}' is not open to this key. GET /v1/models lists what is.",
                 param="model",
             )
-        if model.kind != "chat":
+        if model.kind != kind:
             raise UnsupportedFeature(
-                f"'{model_id}'은(는) 대화 모델이 아닙니다(종류: {model.kind}). 대화 모델을 고르세요.",
-                f"'{model_id}' is no chat model (kind: {model.kind}). Choose a chat model.",
+                f"'{model_id}'은(는) 이 주소에서 쓸 수 없는 모델입니다(종류: {model.kind}, 필요: {kind}).",
+                f"'{model_id}' does not serve this address (its kind: {model.kind}, needed: {kind}).",
                 param="model",
             )
         return model

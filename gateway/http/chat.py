@@ -28,21 +28,21 @@ def router(pipeline: Pipeline, body_limit_bytes: int) -> APIRouter:
         raw = await read_body(request, body_limit_bytes)
         return await pipeline.answer(door(request, chat, len(raw)), caller, parse_json(raw))
 
-    @routes.post("/v1/responses", openapi_extra=_described("input"), response_model=None)
+    @routes.post("/v1/responses", openapi_extra=described("input"), response_model=None)
     async def create_response(request: Request) -> Response:
         """Answer in OpenAI's Responses dialect. Nothing is kept at a provider."""
         caller = pipeline.identify(request.headers)
         raw = await read_body(request, body_limit_bytes)
         return await pipeline.answer(door(request, responses, len(raw)), caller, parse_json(raw))
 
-    @routes.post("/v1/messages", openapi_extra=_described("messages", "max_tokens"), response_model=None)
+    @routes.post("/v1/messages", openapi_extra=described("messages", "max_tokens"), response_model=None)
     async def create_message(request: Request) -> Response:
         """Answer in Anthropic's Messages dialect."""
         caller = pipeline.identify(request.headers)
         raw = await read_body(request, body_limit_bytes)
         return await pipeline.answer(door(request, messages, len(raw)), caller, parse_json(raw))
 
-    @routes.post("/v1/messages/count_tokens", openapi_extra=_described("messages"))
+    @routes.post("/v1/messages/count_tokens", openapi_extra=described("messages"))
     async def count_message_tokens(request: Request) -> dict[str, int]:
         """Estimate the input tokens of a message; it is inspected like any other and not sent."""
         caller = pipeline.identify(request.headers)
@@ -115,7 +115,7 @@ _RESPONSES: Final[dict[str, Any]] = {
 }
 
 
-def _described(*required: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - members of an OpenAPI schema
+def described(*required: str, form: bool = False, **more: dict[str, Any]) -> dict[str, Any]:
     """Describe an operation whose body is read by a surface, not by FastAPI."""
     schema = {
         "type": "object",
@@ -129,12 +129,15 @@ def _described(*required: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401 -
     }
     return {
         "security": [{"key": []}],
-        "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
+        "requestBody": {
+            "required": True,
+            "content": {"multipart/form-data" if form else "application/json": {"schema": schema}},
+        },
         "responses": _RESPONSES,
     }
 
 
-_CHAT: Final = _described(
+_CHAT: Final = described(
     "messages",
     messages={"type": "array", "minItems": 1, "items": {"type": "object"}},
     stream_options={"type": "object"},

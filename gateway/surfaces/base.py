@@ -36,6 +36,9 @@ class Surface(Protocol):
     def NAME(self) -> str: ...  # noqa: N802 - a constant of the module
 
     @property
+    def KIND(self) -> str: ...  # noqa: N802 - of the models that it asks
+
+    @property
     def CONTENT_TYPE(self) -> str: ...  # noqa: N802 - of its streams
 
     @property

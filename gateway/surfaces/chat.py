@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from gateway.domain import Choice, Completion, Delta, Part, ToolCallDelta
 
 NAME: Final = "chat"
+KIND: Final = "chat"
 MAX_MESSAGES: Final = 10_000
 MAX_CHOICES: Final = 16
 

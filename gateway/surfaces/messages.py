@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from gateway.domain import Choice, Completion, Delta, Part, ToolCallDelta
 
 NAME: Final = "messages"
+KIND: Final = "chat"
 CONTENT_TYPE: Final = "text/event-stream; charset=utf-8"
 
 # --- parsing -------------------------------------------------------------------------------------
@@ -457,6 +458,7 @@ class Counting:
     """This dialect for `count_tokens`, where `max_tokens` is not asked for."""
 
     NAME = "count_tokens"
+    KIND = KIND
     CONTENT_TYPE = CONTENT_TYPE
     StreamEncoder = StreamEncoder
     encode = staticmethod(encode)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from gateway.domain import Completion, Delta, Part, ToolCallDelta
 
 NAME: Final = "responses"
+KIND: Final = "chat"
 CONTENT_TYPE: Final = "text/event-stream; charset=utf-8"
 
 # --- parsing -------------------------------------------------------------------------------------

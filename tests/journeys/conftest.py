@@ -99,6 +99,75 @@ deployments = [{{ provider = "faulty", price_key = "any" }}]
 id = "down-model"
 deployments = [{{ provider = "down", price_key = "any" }}]
 
+[[models]]
+id = "sim-embedding"
+kind = "embedding"
+deployments = [{{ provider = "sim", upstream_model = "text-embedding-3-small", price_key = "any" }}]
+
+[[models]]
+id = "sim-image"
+kind = "image"
+deployments = [
+  {{ provider = "sim", upstream_model = "gpt-image-1", price_key = "image" }}
+]
+
+[[models]]
+id = "house-image"
+kind = "image"
+deployments = [{{ provider = "house", upstream_model = "gpt-image-1", price_key = "image" }}]
+
+[[models]]
+id = "sim-speech"
+kind = "speech"
+deployments = [{{ provider = "sim", upstream_model = "tts-1", price_key = "speech" }}]
+
+[[models]]
+id = "house-transcription"
+kind = "transcription"
+deployments = [{{ provider = "house", upstream_model = "whisper-1", price_key = "transcription" }}]
+
+[[models]]
+id = "sim-transcription"
+kind = "transcription"
+deployments = [{{ provider = "sim", upstream_model = "whisper-1", price_key = "transcription" }}]
+
+[[models]]
+id = "sim-video"
+kind = "video"
+deployments = [{{ provider = "sim", upstream_model = "sora-2", price_key = "video" }}]
+
+[[prices]]
+key = "image"
+from = 2026-01-01
+currency = "USD"
+images = "0.04"
+source = "test"
+checked = 2026-11-22
+
+[[prices]]
+key = "speech"
+from = 2026-01-01
+currency = "USD"
+characters = "15"
+source = "test"
+checked = 2026-11-22
+
+[[prices]]
+key = "transcription"
+from = 2026-01-01
+currency = "USD"
+audio_seconds = "0.0001"
+source = "test"
+checked = 2026-11-22
+
+[[prices]]
+key = "video"
+from = 2026-01-01
+currency = "USD"
+video_seconds = "0.10"
+source = "test"
+checked = 2026-11-22
+
 [[prices]]
 key = "any"
 from = 2026-01-01
