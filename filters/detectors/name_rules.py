@@ -52,6 +52,12 @@ INITIAL: Final = re.compile(
 )
 HANJA: Final = re.compile(r"\(([\u4e00-\u9fff]{2,4})(?=[)\s,·-])")
 
+VIETNAMESE: Final = re.compile(
+    r"(?<![가-힣])(?:응우옌|응웬|쩐|팜|호앙|후인|부이|쯔엉|즈엉|딘|응오|레|판|당|도|보|부|호|황)"
+    r"[ ](?:티|반|꽝|득|응옥|쑤언|티엔|탄|투|홍|민|밍|바오|낌|타인|안)[ ][가-힣]{1,3}?(?:[ ][가-힣]{1,3}?)?"
+    r"(?=(?:은|는|이|가|을|를|의|와|과|도|에게|께서|입니다|님|씨)?(?:[^가-힣]|$))"
+)
+"""성 + 중간 이름 + 이름, as a Vietnamese name is written in Hangul."""
 _WORD = r"[A-Z][a-z]{1,14}(?:-[A-Za-z][a-z]{0,12})?"
 _LATIN_NAME = rf"{_WORD}(?:[ ](?:[A-Z]\.|{_WORD})){{0,2}}(?:,?[ ](?:Jr|Sr)\.)?"
 _FULL_NAME = rf"{_WORD}(?:[ ](?:[A-Z]\.|{_WORD})){{1,2}}"
@@ -132,6 +138,8 @@ def _korean(text: str) -> Iterator[Span]:
     for match in limited(SPREAD.finditer(text), OWNER, MAX_OF_A_KIND):
         if _follows_label(text, _end_before_gap(text, match.start())):
             yield Span(*match.span(), PERSON, 0.9, "person_spread")
+    for match in limited(VIETNAMESE.finditer(text), OWNER):
+        yield Span(*match.span(), PERSON, 0.85, "person_foreign")
     if "씨" in text or "군" in text or "양" in text:
         for match in limited(INITIAL.finditer(text), OWNER):
             yield Span(*match.span(), PERSON, 0.6, "person_initial")

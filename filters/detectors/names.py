@@ -40,8 +40,9 @@ if TYPE_CHECKING:
     from filters.detectors.person_features import Runs
 
 THRESHOLD: Final = 0.0
-"""Log odds; a name elsewhere in the text lowers it to `THRESHOLD_IF_REPEATED`."""
-THRESHOLD_IF_REPEATED: Final = -2.0
+"""Log odds; a sure name of the same letters, or one just before in a list, lowers it."""
+THRESHOLD_IF_REPEATED: Final = -2.5
+LIST_GAPS: Final = frozenset((", ", "·", " · ", "/", " / ", "、", ",", "‧", "ㆍ"))
 SURE: Final = 1.0
 BARELY: Final = 0.1
 WORTH_A_LOOK_AROUND: Final = -1.5
@@ -101,9 +102,22 @@ def _accepted(runs: Runs) -> list[Scored]:
     for candidate in scored:
         if candidate.score > THRESHOLD:
             _choose(candidate, chosen)
-        elif candidate.name in sure:
+        elif candidate.name in sure or _continues_list(candidate, chosen, runs):
             _choose(candidate._replace(score=BARELY), chosen)
     return chosen
+
+
+def _continues_list(candidate: Scored, chosen: list[Scored], runs: Runs) -> bool:
+    """기현우·나혜림·노상구: what stands in a row with names is one, if it has the length of one."""
+    if not chosen or chosen[-1].last != candidate.first - 1 or len(candidate.name) not in (3, 4):
+        return False
+    return runs.gaps[candidate.first] in LIST_GAPS and chosen[-1].end == _end_of_run(
+        runs, candidate.first - 1
+    )
+
+
+def _end_of_run(runs: Runs, index: int) -> int:
+    return runs.starts[index] + len(runs.words[index])
 
 
 def _choose(candidate: Scored, chosen: list[Scored]) -> None:

@@ -202,10 +202,10 @@ def _shape(name: str, word: str) -> int | None:
     if length == 2:
         known = first_is_surname or name in GIVEN or WORDS.get(name, 0) % 1000 >= 100
         return TWO if known or is_known_person(name) else None
+    if length in (3, 4) and name[:2] in COMPOUND_SURNAMES:
+        return COMPOUND
     if length == 3 and first_is_surname:
         return THREE
-    if length == 4 and name[:2] in COMPOUND_SURNAMES:
-        return COMPOUND
     if _looks_foreign(name, word):
         return THREE_OTHER if length == 3 else LONG
     return None
@@ -364,6 +364,8 @@ def given_key(name: str, shape: int) -> int:
         return (
             10_000 + as_given * 10 + SINGLE.get(name[1], -4) + 5 if name[0] in SURNAMES else 20_000 + as_given
         )
+    if shape == COMPOUND and len(name) == 3:
+        return 50_000 + SINGLE.get(name[2], -4)
     if shape in (THREE, COMPOUND, SPACED):
         given = name[-2:]
         known = GIVEN.get(given)

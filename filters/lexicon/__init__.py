@@ -19,7 +19,7 @@ LEXICON_DIR: Final = Path(__file__).parent
 
 SURNAMES: Final = frozenset(
     "김이박최정강조윤장임한오서신권황안송류유홍전고문손양배백허남심노하곽성차주우구나민진지엄채원천방공현함변염여추도"
-    "소석선설마길연위표명기반라왕금옥육인맹제모탁국어은편용예봉사경피감음빈동온호범좌팽승간상갈단견당화창형계시로리"
+    "소석선설마길연위표명기반라왕금옥육인맹제모탁국어은편용예봉사경피감음빈동온호범좌팽승간상갈단견당화창형계시로리두"
 )
 """One-syllable Korean surnames (2015 census, all with about 200 bearers or more), with 로 and 리 (North)."""
 

@@ -20,18 +20,20 @@ from typing import Final, NamedTuple
 
 from filters.detectors.person_features import TEMPLATES, Features, candidates_at, cut, inner, outer
 from filters.evaluate import Document, Gold, is_held_out, read
-from filters.lexicon import LEXICON_DIR, SURNAMES
+from filters.lexicon import COMPOUND_SURNAMES, LEXICON_DIR, SURNAMES
 from filters.scripts.build_lexicon import HANGUL, Sources, read_sources
 from filters.spans import PERSON
 
 EPOCHS: Final = 12
 RATE: Final = 0.15
 L2: Final = 2e-3
-COPIES: Final = 3
-FOREIGN_SHARE: Final = 0.2
+COPIES: Final = 6
+COMPOUND_SHARE: Final = 0.04
+SHORT_SHARE: Final = 0.06
+FOREIGN_SHARE: Final = 0.35
 COPY_WEIGHT: Final = 0.5
-TEMPLATE_COPIES: Final = 6
-WEIGHT_OF_SOURCE: Final = {"administrative": 0.4, "templates": 0.4}
+TEMPLATE_COPIES: Final = 12
+WEIGHT_OF_SOURCE: Final = {"administrative": 0.4, "templates": 0.7}
 """Generated documents repeat themselves."""
 LEXICAL: Final = ("right_head", "tail2", "word")
 LEXICAL_L2: Final = 1e-2
@@ -100,7 +102,7 @@ def _filled(line: str, pools: Pools, order: random.Random) -> Document:
 def _name_for(kind: str, pools: Pools, order: random.Random) -> str:
     match kind:
         case "K":
-            return pools.like("김민준" if order.random() < 0.93 else "허준", order)
+            return pools.full_name(order)
         case "F":
             return pools.like("톰 행크스" if order.random() < 0.7 else "오바마", order)
         case "S":
@@ -146,6 +148,16 @@ class Pools:
             if _ends_alike(name, other):
                 return other
         return name
+
+    def full_name(self, order: random.Random) -> str:
+        """A Korean name, one in fourteen with one syllable given, one in twenty-five with a compound surname."""
+        chance = order.random()
+        if chance < COMPOUND_SHARE:
+            given = order.choice(self.given)
+            return order.choice(sorted(COMPOUND_SURNAMES)) + given[: order.choice((1, 2, 2))]
+        if chance < COMPOUND_SHARE + SHORT_SHARE:
+            return order.choice(self.korean[2])
+        return order.choice(self.surnames) + order.choice(self.given)
 
     def _any_like(self, name: str, order: random.Random) -> str:
         if " " in name:
