@@ -28,6 +28,7 @@ from billing.store import LedgerSink, open_engine
 from filters.engine import Engine
 from filters.inspector import Inspector
 from gateway import logs, metrics
+from gateway.access import Access
 from gateway.attempt import Desk, Unsettled
 from gateway.breaker import BreakerRules
 from gateway.cache import AnswerCache, CacheRules
@@ -150,6 +151,7 @@ class Plant:
         desk = Desk(
             journal=journal,
             upstream=upstream,
+            access=Access(upstream, lambda: datetime.now(UTC)),
             estimator=Estimator(),
             now=lambda: datetime.now(UTC),
             new_id=new_id,

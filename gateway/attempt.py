@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from billing.journal import Journal
     from billing.ledger import Dispatch, Entry
+    from gateway.access import Access
     from gateway.catalogue import Deployment
     from gateway.domain import ChatRequest, Completion, Delta, UpstreamRequest, UsageReport
     from gateway.estimates import Estimator
@@ -81,6 +82,7 @@ class Desk:
 
     journal: Journal
     upstream: Upstream
+    access: Access
     estimator: Estimator
     now: Callable[[], datetime]
     new_id: Callable[[], str]
@@ -137,8 +139,9 @@ class Attempt:
                 async with Deadlines(self.deployment) as self._clock:
                     if self._client_gone:
                         self._clock.at_most(self._desk.drain_s)
+                    request = await self._desk.access.proven(self._request, self.deployment)
                     answer = await self._desk.upstream.open(
-                        self._request, self.deployment, self.dispatch.attempt_id
+                        request, self.deployment, self.dispatch.attempt_id
                     )
                     try:
                         await self._refuse_errors(answer)
