@@ -7,10 +7,16 @@ since 5 October 2020 have none. Rules: 주민등록법 시행규칙, 국세청 �
 from __future__ import annotations
 
 import datetime as dt
+from operator import mul
 from typing import Final
 
 _RRN_WEIGHTS: Final = (2, 3, 4, 5, 6, 7, 8, 9, 2, 3, 4, 5)
 _BRN_WEIGHTS: Final = (1, 3, 7, 1, 3, 7, 1, 3, 5)
+_CORP_WEIGHTS: Final = (1, 2) * 6
+_EAN_WEIGHTS: Final = (1, 3) * 6
+_DOUBLED: Final = dict(zip("0123456789", (0, 2, 4, 6, 8, 1, 3, 5, 7, 9), strict=True))
+"""Luhn: every second digit from the right is doubled and its own digits are added."""
+
 _CENTURY: Final = {"9": 1800, "0": 1800, "1": 1900, "2": 1900, "5": 1900, "6": 1900}
 """The seventh digit of an RRN or FRN says the century; 3, 4, 7 and 8 stand for 2000."""
 
@@ -18,7 +24,7 @@ _MONTH_DAYS: Final = (0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
 def _weighted(digits: str, weights: tuple[int, ...]) -> int:
-    return sum(int(digit) * weight for digit, weight in zip(digits, weights, strict=False))
+    return sum(map(mul, map(int, digits), weights))
 
 
 def rrn_valid(digits: str) -> bool:
@@ -39,23 +45,17 @@ def brn_valid(digits: str) -> bool:
 
 def corp_valid(digits: str) -> bool:
     """Whether 13 digits carry the check digit of a corporate registration number."""
-    total = sum(int(digit) * (1 + index % 2) for index, digit in enumerate(digits[:12]))
-    return (10 - total % 10) % 10 == int(digits[12])
+    return (10 - _weighted(digits[:12], _CORP_WEIGHTS) % 10) % 10 == int(digits[12])
 
 
 def luhn_valid(digits: str) -> bool:
     """Whether a payment card number of any length carries its check digit."""
-    total = 0
-    for index, digit in enumerate(reversed(digits)):
-        value = int(digit) * (1 + index % 2)
-        total += value - 9 if value > 9 else value
-    return total % 10 == 0
+    return (sum(map(int, digits[-1::-2])) + sum(map(_DOUBLED.__getitem__, digits[-2::-2]))) % 10 == 0
 
 
 def ean13_valid(digits: str) -> bool:
     """Whether 13 digits are a well-formed article number (barcode, ISBN-13)."""
-    total = sum(int(digit) * (3 if index % 2 else 1) for index, digit in enumerate(digits[:12]))
-    return (10 - total % 10) % 10 == int(digits[12])
+    return (10 - _weighted(digits[:12], _EAN_WEIGHTS) % 10) % 10 == int(digits[12])
 
 
 def birth_year(digits: str) -> int:

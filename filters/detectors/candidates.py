@@ -20,6 +20,7 @@ _RUN: Final = re.compile(r"(?<![0-9])[0-9]++(?:[^0-9A-Za-z가-힣]{1,5}+[0-9]++)
 _GROUP: Final = re.compile(r"[0-9]++")
 _MIN_DIGITS, _MAX_DIGITS = 8, 19
 _MAX_GROUPS: Final = 19
+_DATE: Final = (4, 2, 2)
 _TIES: Final = frozenset("-._·/")
 """A bare one of these joins two groups so closely that no number ends there."""
 
@@ -102,8 +103,10 @@ def candidates(text: str) -> Iterator[Candidate]:
             groups = [group.span() for group in _GROUP.finditer(text, start, end)]
             if len(groups) == 1:
                 yield from _single(text, groups)
-            else:
-                yield from _windows(text, groups)
+                continue
+            lengths = tuple([last - first for first, last in groups])
+            if sum(lengths) >= _MIN_DIGITS and lengths != _DATE:
+                yield from _windows(text, groups, lengths)
 
 
 def _single(text: str, groups: list[Group]) -> Iterator[Candidate]:
@@ -112,7 +115,7 @@ def _single(text: str, groups: list[Group]) -> Iterator[Candidate]:
         yield Candidate(text, groups, (end - start,), isolated=_free(text, start, end))
 
 
-def _rows(text: str, groups: list[Group], lengths: list[int]) -> Iterator[Candidate]:
+def _rows(text: str, groups: list[Group], lengths: tuple[int, ...]) -> Iterator[Candidate]:
     """Runs of ones and twos: every stretch held together by one separator, if it is as long as a number."""
     separators = [text[left[1] : right[0]] for left, right in pairwise(groups)]
     first = 0
@@ -124,9 +127,7 @@ def _rows(text: str, groups: list[Group], lengths: list[int]) -> Iterator[Candid
             last += 1
         if _MIN_DIGITS <= sum(lengths[first : last + 1]) <= _MAX_DIGITS:
             isolated = _free(text, groups[first][0], groups[last][1])
-            yield Candidate(
-                text, groups[first : last + 1], tuple(lengths[first : last + 1]), isolated=isolated
-            )
+            yield Candidate(text, groups[first : last + 1], lengths[first : last + 1], isolated=isolated)
         first = last if last - first > _MIN_DIGITS else first + 1
 
 
@@ -134,16 +135,13 @@ _MIXED_SEPARATORS: Final = 2
 """`9 0 1 0 1 0 - 1 2 3`: a blank between digits and a hyphen between halves."""
 
 
-def _windows(text: str, groups: list[Group]) -> Iterator[Candidate]:
+def _windows(text: str, groups: list[Group], lengths: tuple[int, ...]) -> Iterator[Candidate]:
     """Stretches by common shape, the whole run, and any stretch of 13 digits that may begin with a date."""
-    lengths = [last - first for first, last in groups]
     if max(lengths) <= 2:
         yield from _rows(text, groups, lengths)
         return
-    if tuple(lengths) in SHAPES and all(
-        text[left[1] : right[0]] in _TIES for left, right in pairwise(groups)
-    ):
-        yield Candidate(text, groups, tuple(lengths), isolated=_free(text, groups[0][0], groups[-1][1]))
+    if lengths in SHAPES and all(text[left[1] : right[0]] in _TIES for left, right in pairwise(groups)):
+        yield Candidate(text, groups, lengths, isolated=_free(text, groups[0][0], groups[-1][1]))
         return
     thousands = _thousands_commas(text, groups, lengths)
     breaks = _breaks(text, groups)
@@ -158,7 +156,7 @@ def _windows(text: str, groups: list[Group]) -> Iterator[Candidate]:
                 break
             if total < _MIN_DIGITS or last + 1 in thousands:
                 continue
-            shape = tuple(lengths[first : last + 1])
+            shape = lengths[first : last + 1]
             whole = breaks[first] != breaks[first - 1] and breaks[last] != breaks[last + 1]
             unbroken = breaks[first] == breaks[last]
             if (
@@ -172,7 +170,7 @@ def _windows(text: str, groups: list[Group]) -> Iterator[Candidate]:
                     yield Candidate(text, window, shape, isolated=isolated)
 
 
-def _thousands_commas(text: str, groups: list[Group], lengths: list[int]) -> set[int]:
+def _thousands_commas(text: str, groups: list[Group], lengths: tuple[int, ...]) -> set[int]:
     """Indices of groups that go on with an amount (1,234,567): no number begins at or ends before one."""
     return {
         index

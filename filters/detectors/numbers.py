@@ -44,10 +44,13 @@ class Numbers:
     def find(self, text: str) -> list[Span]:
         spans: list[Span] = []
         for candidate in limited(candidates(text), self.name):
-            for rule in _RULES.get(len(candidate.digits), _LABELLED):
+            for rule in _BY_FORM[len(candidate.digits)]:
                 span = rule(candidate)
                 if span is not None:
                     spans.append(span)
+            by_label = _BY_LABEL.get(candidate.called)
+            if by_label is not None and (span := by_label(candidate)) is not None:
+                spans.append(span)
         return spans
 
 
@@ -339,7 +342,7 @@ class Halves:
     name = "halves"
     gates = (
         r"뒷|뒤|나머지|끝\s?자리|(?i:last|second|rest)",
-        r"[0-9]{6}[^0-9]{1,14}[1-8][0-9]{6}",
+        r"[0-9]{6}[^0-9\-][^0-9]{0,13}[1-8][0-9]{6}",
     )
 
     def find(self, text: str) -> list[Span]:
@@ -421,17 +424,21 @@ def _partial(text: str, match: re.Match[str]) -> Span | None:
     return Span(*match.span(), kind, 0.8, "kr_rrn_partial", "partial")
 
 
-_LABELLED: Final = (licence, health_insurance, account, phone)
-_RULES: Final = {
-    8: (health_insurance, phone),
-    9: (licence, health_insurance, account, phone),
-    10: (business, *_LABELLED),
-    12: _LABELLED,
-    13: (resident, corporate, card, *_LABELLED),
-    14: (card, licence, health_insurance, account),
-    15: (card, licence, health_insurance, account),
-    16: (card, licence, account),
+_BY_FORM: Final = {
+    8: (phone,),
+    9: (phone,),
+    10: (business, phone),
+    11: (phone,),
+    12: (licence, phone),
+    13: (resident, corporate, card, phone),
+    14: (card, phone),
+    15: (card,),
+    16: (card,),
     17: (card,),
     18: (card,),
     19: (card,),
 }
+"""Rules by the number of digits; what they need of labels they ask for themselves."""
+
+_BY_LABEL: Final = {"licence": licence, "health": health_insurance, "account": account}
+"""Rules for numbers of any length that are nothing without their label."""
