@@ -10,51 +10,87 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, TypeAlias
 
+from filters.errors import DetectorFailed
 from filters.streaming import AnswerFilter
 from gateway.domain import Delta, Reasoning, Text, ToolCall, ToolCallDelta
+from gateway.errors import FilterFailed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from filters.inspector import Detector
-    from filters.verdict import Verdict
+    from filters.verdict import Finding, Verdict
     from gateway.domain import Choice, Completion, Part
 
 Channel: TypeAlias = tuple[int, str, int]
 """(choice, kind, number of the tool call)."""
 
 
+class _refusing:  # noqa: N801 - reads as a statement: `with _refusing():`
+    """What the guard could not inspect is not passed on: the answer ends with an error of ours."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, DetectorFailed):
+            raise FilterFailed(
+                "답변의 민감정보 검사가 끝나지 않아 답변을 멈췄습니다. 다시 시도하세요.",
+                "The inspection of the answer did not finish, so the answer was stopped. Try again.",
+            ) from error
+
+
 class Channels:
     """All channels of one answer."""
 
-    def __init__(self, verdict: Verdict, detector: Detector) -> None:
+    def __init__(
+        self, verdict: Verdict, detector: Detector, hash_key: bytes = b"", *, text_is_json: bool = False
+    ) -> None:
+        """`text_is_json`: the text itself is JSON source, so that a restored value must be escaped."""
         self._verdict = verdict
         self._detector = detector
+        self._hash_key = hash_key
+        self._json_kinds = frozenset({"call", "text"} if text_is_json else {"call"})
         self._filters: dict[Channel, AnswerFilter] = {}
+        self._ended: list[Finding] = []
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What was masked in the answer: identifiers and secrets that the prompt did not hold."""
+        return (*self._ended, *(f for known in self._filters.values() for f in known.findings))
 
     def deltas(self, deltas: Iterable[Delta]) -> list[Delta]:
         """Return what may be sent on now, in the order it came."""
         out: list[Delta] = []
-        for delta in deltas:
-            if delta.finish_reason is not None:
-                out += self._flush(delta.choice)
-            out.append(self._delta(delta))
+        with _refusing():
+            for delta in deltas:
+                if delta.finish_reason is not None:
+                    out += self._flush(delta.choice)
+                out.append(self._delta(delta))
         return out
 
     def flush(self) -> list[Delta]:
         """Return what is still held back, when no finish_reason has released it."""
         choices = {choice for choice, _, _ in self._filters}
-        return [delta for choice in sorted(choices) for delta in self._flush(choice)]
+        with _refusing():
+            return [delta for choice in sorted(choices) for delta in self._flush(choice)]
 
     def completion(self, completion: Completion) -> Completion:
         """Return a whole answer guarded and restored."""
-        return dataclasses.replace(completion, choices=tuple(self._choice(c) for c in completion.choices))
+        with _refusing():
+            choices = tuple(self._choice(choice) for choice in completion.choices)
+        return dataclasses.replace(completion, choices=choices)
 
     def _filter(self, channel: Channel) -> AnswerFilter:
         known = self._filters.get(channel)
         if known is None:
-            in_json = channel[1] == "call"
-            known = self._filters[channel] = AnswerFilter(self._verdict, self._detector, in_json=in_json)
+            known = self._filters[channel] = AnswerFilter(
+                self._verdict,
+                self._detector,
+                path=f"choices[{channel[0]}].{channel[1]}",
+                in_json=channel[1] in self._json_kinds,
+                hash_key=self._hash_key,
+            )
         return known
 
     def _delta(self, delta: Delta) -> Delta:
@@ -77,7 +113,9 @@ class Channels:
     def _flush(self, choice: int) -> list[Delta]:
         out: list[Delta] = []
         for channel in [c for c in self._filters if c[0] == choice]:
-            rest = self._filters.pop(channel).flush()
+            ended = self._filters.pop(channel)
+            rest = ended.flush()
+            self._ended += ended.findings
             if rest:
                 out.append(_delta_of(channel, rest))
         return out

@@ -175,6 +175,7 @@ class Plant:
                 team=Team(fleet, dispatcher, _retry_rules(config.routing), Strategy(config.routing.strategy)),
                 desk=desk,
                 receipt=_receipts(finding_key.key_id),
+                finding_key=finding_key.key,
                 side_calls=_side_calls(config.side_calls),
                 patience=Patience(config.limits.stalled_reader_s, config.limits.keepalive_s),
                 cache=_cache(config.cache),

@@ -10,7 +10,7 @@ with an error, and settles it.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from starlette.responses import Response
@@ -19,16 +19,17 @@ from billing.money import won
 from gateway import metrics, unavailable
 from gateway.answer import Channels
 from gateway.cache import as_deltas
-from gateway.errors import GatewayError, UpstreamError
+from gateway.errors import FilterFailed, GatewayError, UpstreamError
 from gateway.reader import Reader
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from datetime import datetime
 
     from starlette.types import Receive, Scope, Send
 
     from filters.inspector import Detector
+    from filters.verdict import Finding
     from gateway.attempt import Attempt
     from gateway.domain import Call, ChatRequest, Completion
     from gateway.failover import Failover, Leg, Opened
@@ -50,6 +51,9 @@ class Reply:
     now: Callable[[], datetime]
     record: Callable[[], Awaitable[None]]
     """Makes the receipt of a request durable that no provider was asked for."""
+    record_answer: Callable[[Way, Sequence[Finding]], Awaitable[None]]
+    """Makes durable what was masked in an answer."""
+    hash_key: bytes = field(repr=False)
     keep: Callable[[Leg, Attempt, Completion], None] | None = None
     """Offers a whole answer to the cache."""
 
@@ -61,6 +65,16 @@ class Reply:
         return self.surface.StreamEncoder(
             model_id, self.call.request_id, self.created, include_usage=self.request.include_usage
         )
+
+    def channels(self, way: Way) -> Channels:
+        wanted = self.request.response_format
+        text_is_json = wanted is not None and wanted.kind != "text"
+        return Channels(way.verdict, self.detector, self.hash_key, text_is_json=text_is_json)
+
+    async def guarded(self, way: Way, channels: Channels) -> None:
+        """Record what the guard found, before the answer ends."""
+        if channels.findings:
+            await self.record_answer(way, channels.findings)
 
     def over(self, outcome: str) -> None:
         elapsed = self.now() - self.call.received_at
@@ -103,7 +117,9 @@ class MeteredAnswer(Response):
                 await self._stream(reader, opened)
             else:
                 await self._whole(reader, opened)
-        except UpstreamError as error:
+        except (UpstreamError, FilterFailed) as error:
+            if not reader.committed:
+                raise
             encoder = self._reply.encoder(opened.leg.way.model.id)
             await reader.write(encoder.error(self._reply.render_error(error)), last=True)
             return "client_gone" if reader.gone else "broken"
@@ -119,7 +135,7 @@ class MeteredAnswer(Response):
 
     async def _stream(self, reader: Reader, opened: Opened) -> None:
         encoder = self._reply.encoder(opened.leg.way.model.id)
-        channels = Channels(opened.leg.way.verdict, self._reply.detector)
+        channels = self._reply.channels(opened.leg.way)
         headers = answer_headers(opened.leg.way, opened.attempt, opened.attempts, self._reply.call)
         await reader.start(200, _raw(headers, self._reply.surface.CONTENT_TYPE))
         await reader.write(encoder.deltas(channels.deltas(opened.first)))
@@ -129,13 +145,16 @@ class MeteredAnswer(Response):
         completion = _completion(opened)
         usage = completion.report.usage if completion.report else None
         rest = encoder.deltas(channels.flush())
+        await self._reply.guarded(opened.leg.way, channels)
         await reader.write(rest + encoder.end(usage), last=True)
 
     async def _whole(self, reader: Reader, opened: Opened) -> None:
         async for _ in opened.rest:  # nothing: a whole answer is opened by its end
             pass
         reply, way = self._reply, opened.leg.way
-        restored = Channels(way.verdict, reply.detector).completion(_completion(opened))
+        channels = reply.channels(way)
+        restored = channels.completion(_completion(opened))
+        await reply.guarded(way, channels)
         body = reply.surface.encode(restored, way.model.id, reply.call.request_id, reply.created)
         headers = answer_headers(way, opened.attempt, opened.attempts, reply.call)
         assert opened.attempt.charge is not None, "events() ended, so the attempt is settled"
@@ -203,7 +222,7 @@ def _completion(opened: Opened) -> Completion:
 
 def replayed(reply: Reply, way: Way, completion: Completion) -> Response:
     """Return an answer that was given before, restored for this reader; nobody is asked or charged."""
-    channels = Channels(way.verdict, reply.detector)
+    channels = reply.channels(way)
     headers = {**verdict_headers(way, reply.call), "x-haechi-cache": "hit", "x-haechi-cost-krw": "0"}
     if reply.request.stream:
         encoder = reply.encoder(way.model.id)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -16,6 +17,7 @@ from billing.journal import JournalUnavailable
 from billing.ledger import Charge, Kind, Outcome
 from billing.usage import Usage, UsageSource
 from filters.errors import DetectorFailed, Unscannable
+from filters.verdict import Action
 from gateway import metrics, refusals, unavailable
 from gateway.dispatch import attribution
 from gateway.domain import Call
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 
     from billing.ledger import Entry
     from filters.inspector import Detection, Inspector
-    from filters.verdict import Verdict
+    from filters.verdict import Finding, Verdict
     from gateway.attempt import Attempt, Desk
     from gateway.cache import AnswerCache, Cached
     from gateway.catalogue import Catalogue, Model
@@ -83,6 +85,7 @@ class Parts:
     patience: Patience
     cache: AnswerCache | None
     default_max_output_tokens: int
+    finding_key: bytes = dataclasses.field(repr=False)
 
 
 class Pipeline:
@@ -213,6 +216,8 @@ class Pipeline:
             render_error=door.render_error,
             now=self._parts.desk.now,
             record=lambda: self._record(call, way),
+            record_answer=lambda served, findings: self._record_answer(call, served, findings),
+            hash_key=self._parts.finding_key,
         )
 
     def _keeper(
@@ -242,6 +247,23 @@ class Pipeline:
             await self._parts.desk.journal.append((receipt, *beside))
         except JournalUnavailable as error:
             raise unavailable.ledger_unavailable() from error
+
+    async def _record_answer(self, call: Call, way: Way, findings: Sequence[Finding]) -> None:
+        """Make durable what was masked in an answer: a receipt of its own, `…#answer`."""
+        counts = Counter(finding.span.type for finding in findings)
+        for kind, times in counts.items():
+            metrics.count(metrics.findings, kind, "mask_answer", amount=times)
+        seen = dataclasses.replace(
+            way.verdict.receipt,
+            action=Action.MASK,
+            findings=tuple(findings),
+            counts=counts,
+            reasons=("answer",),
+        )
+        named = dataclasses.replace(call, request_id=f"{call.request_id}#answer")
+        await self._record(
+            named, dataclasses.replace(way, verdict=dataclasses.replace(way.verdict, receipt=seen))
+        )
 
     async def _record_hit(self, call: Call, way: Way, request: ChatRequest, cached: Cached) -> None:
         """Write the row that says an answer was given again, for nothing."""
