@@ -30,7 +30,7 @@ from gateway.providers.writing import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from gateway.catalogue import Deployment
     from gateway.domain import JSON, ChatRequest, Message, Part, ResponseFormat, Tool, UpstreamRequest
@@ -55,7 +55,7 @@ def request(chat: ChatRequest, deployment: Deployment) -> UpstreamRequest:
     additional |= own.pop("additionalModelRequestFields", None) or {}
     body = present(
         messages=_merged(dialogue),
-        system=[{"text": m.text} for m in system if m.text] or None,
+        system=[block for m in system for block in _blocks(m.parts)] or None,
         inferenceConfig=_inference(chat, parameters) or None,
         toolConfig=_tool_config(chat),
         outputConfig=_form(chat.response_format),
@@ -100,7 +100,8 @@ def _tool_config(chat: ChatRequest) -> JSON:
         return None
     named = {"tool": {"name": choice.name}} if choice and choice.mode == "named" else {}
     wanted = named or ({"any": {}} if choice and choice.mode == "required" else None)
-    return present(tools=[_tool(tool) for tool in chat.tools], toolChoice=wanted)
+    tools = [block for tool in chat.tools for block in (_tool(tool), *_cache_point(tool.extra))]
+    return present(tools=tools, toolChoice=wanted)
 
 
 def _tool(tool: Tool) -> dict[str, JSON]:
@@ -135,7 +136,19 @@ def _merged(dialogue: Iterable[Message]) -> list[dict[str, JSON]]:
 
 
 def _blocks(parts: Iterable[Part]) -> list[dict[str, JSON]]:
-    return [block for number, part in enumerate(parts) if (block := _block(part, number)) is not None]
+    written: list[dict[str, JSON]] = []
+    for number, part in enumerate(parts):
+        if (block := _block(part, number)) is not None:
+            written += [block, *_cache_point(part.extra)]
+    return written
+
+
+def _cache_point(extra: Mapping[str, JSON]) -> list[dict[str, JSON]]:
+    """Translate Anthropic's mark on a part into the block that follows it here."""
+    mark = extra.get("cache_control")
+    if not isinstance(mark, dict):
+        return []
+    return [{"cachePoint": {"type": "default", **present(ttl=mark.get("ttl"))}}]
 
 
 def _block(part: Part, number: int) -> dict[str, JSON] | None:

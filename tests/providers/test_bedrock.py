@@ -14,7 +14,7 @@ from botocore.validate import ParamValidator
 
 from billing.usage import Usage
 from gateway.catalogue import Credential
-from gateway.domain import Image, Message, Reasoning, ResponseFormat, Text, ToolCall, ToolChoice
+from gateway.domain import Image, Message, Reasoning, ResponseFormat, Text, Tool, ToolCall, ToolChoice
 from gateway.errors import InvalidRequest, UnsupportedFeature, UpstreamProtocolError, UpstreamRateLimited
 from gateway.providers import adapter
 from gateway.providers.bedrock_answers import report_of
@@ -48,6 +48,22 @@ def _with_bytes(value: Any) -> Any:
     if isinstance(value, dict):
         return {k: base64.b64decode(v) if k == "bytes" else _with_bytes(v) for k, v in value.items()}
     return [_with_bytes(v) for v in value] if isinstance(value, list) else value
+
+
+def test_marks_of_the_cache_become_cache_points() -> None:
+    mark = {"cache_control": {"type": "ephemeral", "ttl": "1h"}}
+    point = {"cachePoint": {"type": "default", "ttl": "1h"}}
+    messages = (
+        Message("system", (Text("규칙", mark),)),
+        Message("user", (Text("긴 글", mark), Text("질문"))),
+    )
+    body = sent(ask(messages=messages, tools=(Tool("f", extra=mark),)), HERE)
+    assert body["system"] == [{"text": "규칙"}, point]
+    assert body["messages"][0]["content"] == [{"text": "긴 글"}, point, {"text": "질문"}]
+    assert body["toolConfig"]["tools"][1] == point
+    service = botocore.session.get_session().get_service_model("bedrock-runtime")
+    shape = service.operation_model("Converse").input_shape
+    assert not ParamValidator().validate({"modelId": MODEL, **body}, shape).has_errors()
 
 
 def test_the_request_is_signed_over_the_path_that_is_sent() -> None:
