@@ -10,7 +10,7 @@ import hashlib
 from typing import TYPE_CHECKING, Final
 
 from filters import spans as types
-from filters.detector import Detector, DetectorError
+from filters.detector import MAX_MATCHES, Detector, DetectorError
 from filters.detectors.contacts import Emails, IpAddresses
 from filters.detectors.custom import CustomDetector, CustomRule
 from filters.detectors.documents import BirthDates, CustomsCodes, Passports, Vehicles
@@ -19,14 +19,15 @@ from filters.detectors.language import Addresses, Persons
 from filters.detectors.markings import Markings
 from filters.detectors.numbers import Halves, Numbers, PartialResidents
 from filters.detectors.secrets import Credentials, Passwords, PrivateKeys, VendorKeys
-from filters.fold import fold
+from filters.fold import Folded, fold
 from filters.gate import Gate
 from filters.joined import find_joined
 from filters.resolve import resolve
 from filters.views import VIEWS, Reading, read
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Set as AbstractSet
 
     from filters.spans import Span
 
@@ -48,7 +49,6 @@ class Engine:
         own = [*(CustomDetector(rule) for rule in rules), *extra]
         self.rules_version = _version(rules, own)
         self.types = _BUILT_IN | {rule.type for rule in rules}
-        # What survives a disguise, in every reading of the text; then what is read only as it stands.
         anywhere: list[Detector] = [
             Numbers(),
             Halves(),
@@ -56,11 +56,10 @@ class Engine:
             Passports(),
             CustomsCodes(),
             VendorKeys(),
-            PrivateKeys(),
             Credentials(),
             *english_detectors(),
-            *own,
         ]
+        """What survives a disguise: read in every view of the text."""
         as_written: list[Detector] = [
             PartialResidents(),
             IpAddresses(),
@@ -68,18 +67,21 @@ class Engine:
             BirthDates(),
             Markings(),
             Passwords(),
-            Addresses(),
-            Persons(),
         ]
-        self._detectors = [*anywhere, *as_written]
-        self._everywhere = frozenset(range(len(anywhere)))
+        of_the_whole: list[Detector] = [PrivateKeys(), *own, Addresses(), Persons()]
+        """What may be long, or learns from the whole text: never read in pieces."""
+        self._detectors = [*anywhere, *as_written, *of_the_whole]
+        local = len(anywhere) + len(as_written)
+        self._local = frozenset(range(local))
+        self._whole = frozenset(range(local, len(self._detectors)))
+        self._in_views = frozenset(range(len(anywhere))) | frozenset(range(local, local + 1 + len(own)))
         self._gate = Gate(
             [*(detector.gates for detector in self._detectors), *(view.gates for view in VIEWS)]
         )
 
     def detect(self, text: str) -> list[Span]:
         """Sorted, disjoint spans in code points of `text`. Raises `DetectorError`: refuse the text."""
-        return resolve(self._found(text, every_detector=True))
+        return resolve(self._found(text))
 
     def detect_joined(self, texts: Sequence[str]) -> list[tuple[int, Span]]:
         """Identifiers that run across the borders of consecutive strings.
@@ -87,43 +89,55 @@ class Engine:
         Each comes as one piece per string it touches: (index of the string, span within it). What a
         single string holds alone is left to `detect`.
         """
-        return find_joined(texts, lambda text: self._found(text, every_detector=False))
+        return find_joined(texts, self._identifiers)
 
-    def _found(self, text: str, *, every_detector: bool) -> list[Span]:
+    def _found(self, text: str) -> list[Span]:
+        folded = fold(text)
+        fired: set[int] = set()
+        spans: list[Span] = []
+        for part in folded.pieces():
+            owners = self._gate.owners(part.text)
+            fired |= owners
+            spans += self._read_by(owners & self._local, part)
+            spans += self._in_all_views(owners, part)
+            if len(spans) > MAX_MATCHES:
+                raise DetectorError("engine", "TooMany")
+        return spans + self._read_by(fired & self._whole, folded)
+
+    def _identifiers(self, text: str) -> list[Span]:
+        """What `_found` finds without names, addresses, markings and the like."""
         folded = fold(text)
         owners = self._gate.owners(folded.text)
-        readers = owners if every_detector else owners & self._everywhere
-        spans = [
-            _moved(span, folded.origin(span.start, span.end)) for span in self._read_by(readers, folded.text)
+        return self._read_by(owners & self._in_views, folded) + self._in_all_views(owners, folded)
+
+    def _in_all_views(self, owners: AbstractSet[int], folded: Folded) -> list[Span]:
+        return [
+            span
+            for index, view in enumerate(VIEWS, len(self._detectors))
+            if index in owners and (reading := read(view, folded)) is not None
+            for span in self._in_view(reading)
         ]
-        for index, view in enumerate(VIEWS, len(self._detectors)):
-            if index in owners and (reading := read(view, folded)) is not None:
-                spans += self._in_view(reading)
-        return spans
 
     def _in_view(self, reading: Reading) -> list[Span]:
         """Findings that touch what the view changed; only its surroundings are read again."""
         spans: list[Span] = []
         for start, end in reading.stretches():
-            part = reading.folded.text[start:end]
-            for span in self._read_by(self._gate.owners(part) & self._everywhere, part):
-                first, last = span.start + start, span.end + start
-                if reading.changes(first, last):
-                    spans.append(_moved(span, reading.folded.origin(first, last)))
+            part = reading.folded.part(start, end)
+            owners = self._gate.owners(part.text) & self._in_views
+            spans += self._read_by(owners, part, reading.changes_from(start))
         return spans
 
-    def _read_by(self, owners: Iterable[int], text: str) -> list[Span]:
-        return [
-            span
-            for owner in owners
-            if owner < len(self._detectors)
-            for span in _guarded(self._detectors[owner], text)
-            if span.score >= THRESHOLD
-        ]
-
-
-def _moved(span: Span, place: tuple[int, int]) -> Span:
-    return span._replace(start=place[0], end=place[1])
+    def _read_by(
+        self, owners: Iterable[int], folded: Folded, wanted: Callable[[int, int], bool] | None = None
+    ) -> list[Span]:
+        """Findings of some detectors in the original's coordinates; `wanted` judges them in the folded."""
+        spans: list[Span] = []
+        for owner in owners:
+            for span in _guarded(self._detectors[owner], folded.text):
+                if span.score >= THRESHOLD and (wanted is None or wanted(span.start, span.end)):
+                    start, end = folded.origin(span.start, span.end)
+                    spans.append(span._replace(start=start, end=end))
+        return spans
 
 
 _BUILT_IN: Final = frozenset(

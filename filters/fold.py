@@ -47,6 +47,32 @@ class Folded:
             return start, end
         return self.starts[start], self.ends[end - 1]
 
+    def part(self, start: int, end: int) -> Folded:
+        """A stretch of the folded text that still knows its way back."""
+        starts = self.starts[start:end] if self.starts is not None else _identity(start, end)
+        ends = self.ends[start:end] if self.ends is not None else _identity(start + 1, end + 1)
+        return Folded(self.text[start:end], self.source, starts, ends)
+
+    def pieces(self) -> Iterator[Folded]:
+        """Long texts in overlapping stretches of whole lines, so that few detectors read each of them.
+
+        A text that is short, huge or without lines comes as it is.
+        """
+        text = self.text
+        if not _LONG <= len(text) <= _HUGE:
+            yield self
+            return
+        start = 0
+        cut = text.find("\n", _PIECE)
+        while 0 <= cut < len(text) - _PIECE:
+            overlap = text.rfind("\n", start + 1, cut - _OVERLAP) + 1
+            if overlap:
+                yield self.part(start, cut)
+                start = overlap
+                cut = start + _PIECE
+            cut = text.find("\n", cut + 1)
+        yield self.part(start, len(text))
+
     def rewritten(self, edits: list[Edit]) -> Folded:
         """This text with `edits` made. An edit of equal length maps character by character."""
         if not edits:
@@ -83,6 +109,11 @@ def _identity(start: int, end: int) -> array[int]:
     """start, start + 1, … end - 1; copied from memory for ordinary texts, which beats counting 20 times."""
     return _COUNTING[start:end] if end <= len(_COUNTING) else array("I", range(start, end))
 
+
+_LONG, _HUGE = 4_000, 250_000
+_PIECE: Final = 1_500
+_OVERLAP: Final = 200
+"""Characters that two neighbouring pieces share: the longest identifier in its longest rendering."""
 
 _ROUNDS: Final = 2
 """JSON within JSON, or a percent-encoded entity, and no deeper."""

@@ -52,10 +52,14 @@ class Reading(NamedTuple):
                 merged.append((first, last))
         return merged
 
-    def changes(self, start: int, end: int) -> bool:
-        """Whether the view reads any of `[start, end)` differently."""
-        index = bisect_right(self.changed, (end,))
-        return index > 0 and self.changed[index - 1][1] > start
+    def changes_from(self, offset: int) -> Callable[[int, int], bool]:
+        """Asks whether the view reads any of `[start, end)` differently, counted from `offset`."""
+
+        def changes(start: int, end: int) -> bool:
+            index = bisect_right(self.changed, (end + offset,))
+            return index > 0 and self.changed[index - 1][1] > start + offset
+
+        return changes
 
 
 def read(view: View, folded: Folded) -> Reading | None:

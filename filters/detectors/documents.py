@@ -137,7 +137,7 @@ _BORN_ON: Final = re.compile(
     rf"(?<![0-9])(?:{_DATE})(?![0-9]|-[0-9])"
 )
 _BORN_LATER: Final = re.compile(
-    r"(?=[생dDbB])(?:생\s?년\s?월\s?일|(?i:date\s?of\s?birth|d\.?o\.?b\.?))[^0-9.]{0,60}?"
+    r"(?=[생dDbB])(?:생\s?년\s?월\s?일|(?i:date\s?of\s?birth|d\.?o\.?b\.?))[^0-9.생]{0,50}?"
     rf"(?<![0-9])(?:{_DATE})(?![0-9]|-[0-9])"
 )
 """The heading of a column, or `성명(생년월일): 홍길동(1990.05.01.)`; for years of adults only."""

@@ -87,6 +87,35 @@ def test_of_overlapping_findings_the_best_stays(found):
         assert max(span.score for span in kept) == max(span.score for span in found)
 
 
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                "민원인 홍길동(901010-1234567)은",
+                "회의는 본관 3층에서 열린다.",
+                "[대외비]",
+                "연락처 010-1234-5678",
+                "９０１０１０－１２３４５６７",
+                "OTAxMDEwLTEyMzQ1Njc=",
+                "",
+            ]
+        ),
+        min_size=150,
+        max_size=400,
+    ).map("\n".join)
+)
+def test_a_long_text_holds_what_its_lines_hold(engine, text):
+    """Long texts are read in overlapping pieces; a cut loses nothing and finds nothing twice."""
+    kinds = {spans.KR_RRN, spans.PHONE_NUMBER, spans.SECURITY_MARKING}
+    whole = [(span.start, span.end, span.type) for span in engine.detect(text) if span.type in kinds]
+    offset, lines = 0, []
+    for line in text.split("\n"):
+        lines += [(s.start + offset, s.end + offset, s.type) for s in engine.detect(line) if s.type in kinds]
+        offset += len(line) + 1
+    assert whole == lines
+
+
 # --- split over strings ------------------------------------------------------------------------------
 
 _RRN = "901010-1234567"
