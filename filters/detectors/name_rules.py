@@ -24,15 +24,11 @@ _SURNAME = "[" + "".join(sorted(SURNAMES)) + "]"
 _COMPOUND = "|".join(sorted(COMPOUND_SURNAMES))
 _S = r"[ \t\u00a0]"
 LABEL: Final = re.compile(
-    r"(?:성\s{0,4}명|성\s{0,4}함|이\s{0,4}름|(?:신\s?청|신\s?고|진정"
-    r"|고소|피해|상속|임대|임차|매도|매수|수령|민\s?원|대리|보증|위임"
-    r"|수임)\s?인"
-    r"|(?:대\s?표|담\s?당|보\s?호|작\s?성|책임|소유|신청|수급|대상"
-    r"|참석|발표|계약|가입|관리|배우|지원|제안|기안|검토|결재)\s?자"
-    r"|예\s?금\s?주|환자|고객|회원|학생|직원|사원|아동|세대주|학부모"
-    r"|작성|기안|검토|결재|담당|수신|발신|대표|강사)\s?(?:성?명|성함"
-    r"|이름)?"
-    r"(?:\([^()\n]{1,10}\))?[ \t\u00a0]{0,3}$"
+    r"(?:성\s{0,4}명|성\s{0,4}함|이\s{0,4}름|예\s?금\s?주|환자|고객|회원|학생|직원|사원|아동|세대주|학부모"
+    r"|(?:신\s?청|신\s?고|진정|고소|피해|상속|임대|임차|매도|매수|수령|민\s?원|대리|보증|위임|수임)\s?인"
+    r"|(?:대\s?표|담\s?당|보\s?호|작\s?성|책임|소유|신청|수급|대상|참석|발표|계약|가입)\s?자"
+    r"|(?:관리|배우|지원|제안|기안|검토|결재)\s?자|작성|기안|검토|결재|담당|수신|발신|대표|강사)"
+    r"\s?(?:성?명|성함|이름)?(?:\([^()\n]{1,10}\))?[ \t\u00a0]{0,3}$"
 )
 """What a form writes before a name; looked for to the left of a separator."""
 LABEL_WINDOW: Final = 24
@@ -50,10 +46,21 @@ INITIAL: Final = re.compile(
     r"(?<![A-Za-z0-9])[A-Z](?=\s?(?:\([^()\n]{1,12}\)\s?)?(?:씨|군"
     r"|양)(?:[은는이가을를의와과도만\s,.·)(]|에게|측|께|라|로|$))"
 )
+SURNAME_ONLY: Final = re.compile(
+    rf"(?<![가-힣]){_SURNAME}(?=모(?:\s?\(\s?만?\s?\d{{1,2}}|\s?(?:씨|군|양)(?![가-힣]{{3}})"
+    r"|\s(?:[이일상병]병|병장|하사|중사|상사|[소중대]위|[소중대]령"
+    r"|교사|교수|과장|계장|경[장사위감정])(?![가-힣]{3})))"
+)
+"""김모(33)씨, 윤모 일병: what is left of a name in a press release."""
+WITH_SSI: Final = re.compile(
+    r"(?<![가-힣])(?P<name>[가-힣]{2,4}?)(?P<gap> ?)씨"
+    r"(?=[은는이가을를의와과도께만,.() ]|에게|측|한테|입니|라고|$)"
+)
+"""예지 씨는, 재국씨가: whatever stands before 씨 is somebody, unless it is half of 아저씨."""
 HANJA: Final = re.compile(r"\(([\u4e00-\u9fff]{2,4})(?=[)\s,·-])")
 
 VIETNAMESE: Final = re.compile(
-    r"(?<![가-힣])(?:응우옌|응웬|쩐|팜|호앙|후인|부이|쯔엉|즈엉|딘|응오|레|판|당|도|보|부|호|황)"
+    r"(?<![가-힣])(?:응우옌|응웬|쩐|팜|호앙|후인|부이|쯔엉|즈엉|딘|응오)"
     r"[ ](?:티|반|꽝|득|응옥|쑤언|티엔|탄|투|홍|민|밍|바오|낌|타인|안)[ ][가-힣]{1,3}?(?:[ ][가-힣]{1,3}?)?"
     r"(?=(?:은|는|이|가|을|를|의|와|과|도|에게|께서|입니다|님|씨)?(?:[^가-힣]|$))"
 )
@@ -128,6 +135,22 @@ def find(text: str, found: Iterable[Span]) -> Iterator[Span]:
 
 
 def _korean(text: str) -> Iterator[Span]:
+    yield from _announced(text)
+    for match in limited(SPREAD.finditer(text), OWNER, MAX_OF_A_KIND):
+        if _follows_label(text, _end_before_gap(text, match.start())):
+            yield Span(*match.span(), PERSON, 0.9, "person_spread")
+    for match in limited(VIETNAMESE.finditer(text), OWNER):
+        yield Span(*match.span(), PERSON, 0.85, "person_foreign")
+    if "씨" in text:
+        for match in limited(WITH_SSI.finditer(text), OWNER):
+            if _is_somebody(match["name"], glued=not match["gap"]):
+                yield Span(*match.span("name"), PERSON, 0.75, "person_honorific")
+    if "씨" in text or "군" in text or "양" in text:
+        yield from _half_named(text)
+
+
+def _announced(text: str) -> Iterator[Span]:
+    """성명: 홍길동, 이름은 홍길동입니다."""
     for separator in limited(SEPARATOR.finditer(text), OWNER, MAX_SEPARATORS):
         match = AFTER_SEPARATOR.match(text, separator.end())
         if match and _is_no_form_word(match["name"]) and _follows_label(text, separator.start()):
@@ -135,14 +158,14 @@ def _korean(text: str) -> Iterator[Span]:
     if "이름" in text or "성명" in text or "성함" in text:
         for match in limited(CALLED.finditer(text), OWNER):
             yield Span(*match.span("name"), PERSON, 0.85, "person_label")
-    for match in limited(SPREAD.finditer(text), OWNER, MAX_OF_A_KIND):
-        if _follows_label(text, _end_before_gap(text, match.start())):
-            yield Span(*match.span(), PERSON, 0.9, "person_spread")
-    for match in limited(VIETNAMESE.finditer(text), OWNER):
-        yield Span(*match.span(), PERSON, 0.85, "person_foreign")
-    if "씨" in text or "군" in text or "양" in text:
-        for match in limited(INITIAL.finditer(text), OWNER):
-            yield Span(*match.span(), PERSON, 0.6, "person_initial")
+
+
+def _half_named(text: str) -> Iterator[Span]:
+    """A씨, 김모(33)씨."""
+    for match in limited(SURNAME_ONLY.finditer(text), OWNER):
+        yield Span(*match.span(), PERSON, 0.8, "person_surname")
+    for match in limited(INITIAL.finditer(text), OWNER):
+        yield Span(*match.span(), PERSON, 0.6, "person_initial")
 
 
 def _end_before_gap(text: str, start: int) -> int:
@@ -152,6 +175,12 @@ def _end_before_gap(text: str, start: int) -> int:
 
 def _follows_label(text: str, end: int) -> bool:
     return LABEL.search(text[max(0, end - LABEL_WINDOW) : end]) is not None
+
+
+def _is_somebody(name: str, *, glued: bool) -> bool:
+    if name in TITLES or name[-1] == "모":
+        return False
+    return not glued or (words().get(name + "씨", 0) < 1000 and words().get(name, 0) < 1000)
 
 
 def _is_no_form_word(name: str) -> bool:

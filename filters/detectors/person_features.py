@@ -82,7 +82,8 @@ WORDS: Final = lexicon.words()
 GIVEN: Final = lexicon.given()
 FIRST, SECOND, SINGLE, FOREIGN = (lexicon.syllables(position) for position in range(4))
 PARTICLES: Final = frozenset(form for form, (number, _) in SUFFIXES.items() if 0 < number < 50)
-INFLECTIONS: Final = PARTICLES.union(korean.VERBAL_TAILS)
+VERBAL_TAILS: Final = frozenset(korean.VERBAL_TAILS)
+INFLECTIONS: Final = PARTICLES | VERBAL_TAILS
 USUAL_GIVEN: Final = frozenset(name for name, code in GIVEN.items() if code >= 40)
 
 
@@ -116,9 +117,9 @@ def may_hold_name(word: str) -> bool:
     length = len(word)
     if length < 3:
         return word[0] in SURNAMES or word in WORDS or word in GIVEN
-    if word[1:3] in USUAL_GIVEN and word[0] in SURNAMES and word[3:] in SUFFIXES:
-        return True
     head = word[:2]
+    if word[1:3] in USUAL_GIVEN and word[0] in SURNAMES and word[3:] in SUFFIXES:
+        return length == 3 or head not in DULL or word[2:] not in VERBAL_TAILS  # 조정하는
     if head in DULL and (word[2:] in INFLECTIONS or word[2:4] in DULL):
         return False
     if word[-1] in "은는이가을를의에도만로와과" and word[:-1] in DULL:

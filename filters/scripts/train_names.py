@@ -150,7 +150,7 @@ class Pools:
         return name
 
     def full_name(self, order: random.Random) -> str:
-        """A Korean name, one in fourteen with one syllable given, one in twenty-five with a compound surname."""
+        """A Korean name; some have one syllable given, a few a compound surname."""
         chance = order.random()
         if chance < COMPOUND_SHARE:
             given = order.choice(self.given)

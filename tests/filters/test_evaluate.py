@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -12,23 +12,20 @@ from hypothesis import strategies as st
 from filters.evaluate import Document, Gold, evaluate, f1, is_held_out, ratio, read
 from filters.spans import KR_ADDRESS, PERSON, PHONE_NUMBER, Span
 
-KLUE = """## comment
-## klue-ner-v1_dev_00004-wikitree	<유시진:PS> 대위
-유	B-PS
-시	I-PS
-진	I-PS
- 	O
-대	O
-위	O
+if TYPE_CHECKING:
+    from pathlib import Path
 
-## klue-ner-v1_dev_00006-nsmc	<톰 행크스:PS>
-톰	B-PS
- 	I-PS
-행	I-PS
-크	I-PS
-스	I-PS
-박	B-PS
-"""
+
+def klue(sentence: str, *characters: str) -> str:
+    return f"## klue-ner-v1_dev_{sentence}\n" + "".join(f"{c[0]}\t{c[1:]}\n" for c in characters)
+
+
+KLUE = "## comment\n" + "\n".join(
+    [
+        klue("00004-wikitree\t<유시진:PS> 대위", "유B-PS", "시I-PS", "진I-PS", " O", "대O", "위O"),
+        klue("00006-nsmc\t<톰 행크스:PS>", "톰B-PS", " I-PS", "행I-PS", "크I-PS", "스I-PS", "박B-PS"),
+    ]
+)
 
 
 def detecting(*spans: tuple[int, int, str]):
