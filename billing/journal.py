@@ -19,7 +19,7 @@ import time
 from concurrent.futures import Future as ThreadFuture
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from billing.ledger import Charge, Dispatch, record_of
 
@@ -68,6 +68,12 @@ class Sink(Protocol):
         changes nothing. Raises SinkUnavailable when the database is away: then nothing is known.
         """
 
+    def ship(self, group: Sequence[Sequence[Record]]) -> list[RowRefused | None]:
+        """Write what was acknowledged while the database was away: no budget refuses it any more."""
+
+    def needs_database(self, submission: Sequence[Record]) -> bool:
+        """Whether a hard budget stands over a dispatch, so that it cannot be taken without a look."""
+
     def tick(self) -> None:
         """Keep the slot alive, and adopt what dead writers left open. Raises SinkUnavailable."""
 
@@ -104,6 +110,9 @@ class _Submission:
     waiter: asyncio.Future[None] | ThreadFuture[None]
     loop: asyncio.AbstractEventLoop | None
     must_keep: bool
+
+
+_Write: TypeAlias = "Callable[[Sequence[Sequence[Record]]], list[RowRefused | None]]"
 
 
 @dataclass(slots=True)
@@ -280,7 +289,7 @@ class Journal:
             self._spill(group, records)
             return
         try:
-            results = self._write(records)
+            results = self._write(records, self._sink.write)
         except SinkUnavailable as error:
             self._went_away(error)
             self._spill(group, records)
@@ -301,10 +310,10 @@ class Journal:
                 self._resolve([submission], [RowRefused(type(error).__name__)])
         return readable, records
 
-    def _write(self, records: list[list[Record]]) -> list[RowRefused | None]:
+    def _write(self, records: list[list[Record]], how: _Write) -> list[RowRefused | None]:
         """Write a group; where that fails in a way nobody foresaw, each submission alone."""
         try:
-            results = self._sink.write(records)
+            results = how(records)
         except SinkUnavailable:
             raise
         except Exception as error:
@@ -312,7 +321,7 @@ class Journal:
             if len(records) == 1:
                 results = [RowRefused(type(error).__name__)]
             else:
-                results = [result for submission in records for result in self._write([submission])]
+                results = [result for submission in records for result in self._write([submission], how)]
         for submission, result in zip(records, results, strict=True):
             if result is not None:
                 self.stats.refused += 1
@@ -351,11 +360,15 @@ class Journal:
         kept = [
             index
             for index, submission in enumerate(group)
-            if submission.must_keep or (self._segments is not None and not self._refusing())
+            if submission.must_keep or self._may_spill(records[index])
         ]
         durable = self._spill_records([records[i] for i in kept], [group[i].must_keep for i in kept])
         written = {index for index, is_durable in zip(kept, durable, strict=True) if is_durable}
         self._resolve(group, [None if i in written else _unavailable() for i in range(len(group))])
+
+    def _may_spill(self, submission: list[Record]) -> bool:
+        allowed = self._segments is not None and not self._refusing()
+        return allowed and not self._sink.needs_database(submission)
 
     def _spill_records(self, records: list[list[Record]], must_keep: list[bool]) -> list[bool]:
         """Append to the segment; charges stay in memory even where the disk takes nothing."""
@@ -376,7 +389,7 @@ class Journal:
         try:
             while self._backlog:
                 group = self._backlog[:MAX_GROUP]
-                self._write(group)
+                self._write(group, self._sink.ship)
                 del self._backlog[: len(group)]
                 self.stats.shipped += len(group)
             self._sink.tick()
@@ -395,7 +408,7 @@ class Journal:
         for orphan in segments.orphans():
             submissions = list(orphan.read())
             for start in range(0, len(submissions), MAX_GROUP):
-                self._write(submissions[start : start + MAX_GROUP])
+                self._write(submissions[start : start + MAX_GROUP], self._sink.ship)
             attempts = {r.attempt_id for s in submissions for r in s if r.attempt_id is not None}
             adopted = self._sink.adopt(sorted(attempts))
             if submissions:

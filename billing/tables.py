@@ -186,6 +186,48 @@ seals = Table(
 )
 """Signed heads of all chains, one row an hour in which something was written; see billing.seals."""
 
+budgets = Table(
+    "budget",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("scope_kind", Text, nullable=False),
+    Column("scope_id", Text, nullable=False),
+    Column("every", Text, nullable=False),
+    Column("limit_nano_krw", BigInteger, nullable=False),
+    Column("hard", Integer, nullable=False),
+    Column("created_at_us", BigInteger, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("ended_at_us", BigInteger),
+    Column("ended_by", Text),
+    Column("end_reason", Text),
+    CheckConstraint("scope_kind IN ('key', 'person', 'unit')", name="scope_kind"),
+    CheckConstraint("every IN ('month', 'quarter', 'year', 'once')", name="every"),
+    CheckConstraint("limit_nano_krw >= 0", name="limit"),
+    Index(None, "scope_kind", "scope_id"),
+)
+"""A limit is never changed: it is ended, and another one is set, each with who and why."""
+
+budget_accounts = Table(
+    "budget_account",
+    metadata,
+    Column("scope_kind", Text, primary_key=True),
+    Column("scope_id", Text, primary_key=True),
+    Column("every", Text, primary_key=True),
+    Column("period", Text, primary_key=True),
+    Column("spent_nano_krw", BigInteger, nullable=False),
+    Column("held_nano_krw", BigInteger, nullable=False),
+)
+"""A projection of the ledger: what its charges sum to, and the holds of its open attempts."""
+
+budget_revision = Table(
+    "budget_revision",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, nullable=False),
+)
+"""One row, raised with every change of a budget; writers hold a share lock on it while they write."""
+
 INSERT_ONLY: Final = (dispatches, charges, lines, quotes, seals)
 
 

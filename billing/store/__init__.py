@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from billing.store.budget_admin import BudgetStatus, budget_status, check_accounts, end_budget, set_budget
 from billing.store.engine import Checkpointer, DatabaseUnavailable, open_engine, writing
 from billing.store.reports import (
     Savings,
@@ -18,6 +19,7 @@ from billing.store.sink import LedgerSink
 from billing.store.verification import VerifyReport, verify
 
 __all__ = [
+    "BudgetStatus",
     "Checkpointer",
     "DatabaseUnavailable",
     "LedgerSink",
@@ -25,13 +27,17 @@ __all__ = [
     "Savings",
     "UsageRow",
     "VerifyReport",
+    "budget_status",
     "charges_of",
+    "check_accounts",
+    "end_budget",
     "export_seals",
     "make_seal",
     "months_with_charges",
     "open_dispatches",
     "open_engine",
     "savings",
+    "set_budget",
     "usage_report",
     "verify",
     "writing",

@@ -38,6 +38,7 @@ from billing.ledger import (
 from billing.periods import to_us
 from billing.seals import EVERY_US
 from billing.store import slots
+from billing.store.accounts import Accounts
 from billing.store.adoption import adopt_attempts, adopt_slot
 from billing.store.engine import Checkpointer, writing
 from billing.store.rows import CHARGE_SELECT, DISPATCH_SELECT, charge_of_attempt, correction_of, read_lines
@@ -65,8 +66,17 @@ _MOVE_HEAD: Final = (
 )
 """Written out, since it runs with every group and building it took as long as inserting the dispatches."""
 
+_HOLD: Final = DISPATCH_COLUMNS.index("hold_nano_krw")
+
 _ROWS_FAULT: Final = (DBAPIError, TypeError, ValueError, OverflowError)
 """What a row can cause by what is in it, unless `_is_away` says that the database is the cause."""
+
+
+class _Open(NamedTuple):
+    """An attempt without a charge: its place in the chain and what is held for it."""
+
+    seq: int
+    hold_nano_krw: int
 
 
 class _Plan(NamedTuple):
@@ -76,7 +86,7 @@ class _Plan(NamedTuple):
     columns: dict[str, tuple[str, ...]]
     quotes: dict[str, str]
     head: slots.Head
-    opened: dict[str, int]
+    opened: dict[str, _Open]
     settled: list[str]
 
 
@@ -103,7 +113,8 @@ class LedgerSink:
         self._checkpointer = Checkpointer(engine)
         self._connection: Connection | None = None
         self._head: slots.Head | None = None
-        self._open: dict[str, int] = {}
+        self._open: dict[str, _Open] = {}
+        self._accounts = Accounts()
         self._known_quotes: set[str] = set()
         self._sealed_hour = 0
 
@@ -119,14 +130,16 @@ class LedgerSink:
         self._checkpointer.start()
 
     def write(self, group: Sequence[Sequence[Record]]) -> list[RowRefused | None]:
-        """Write a group; see billing.journal.Sink."""
-        try:
-            return self._guarded(lambda connection: self._write(connection, group))
-        except slots.Fenced:
-            log.error("ledger_writer_fenced", extra={"slot": self.slot})  # noqa: TRY400 - expected, no traceback
-            self._lose_slot()
-            self._guarded(self._take_slot)
-            return self._guarded(lambda connection: self._write(connection, group))
+        """Write a group; what a hard budget does not cover is refused. See billing.journal.Sink."""
+        return self._write_unfenced(group, refusable=True)
+
+    def ship(self, group: Sequence[Sequence[Record]]) -> list[RowRefused | None]:
+        """Write what was acknowledged before: no budget refuses it any more."""
+        return self._write_unfenced(group, refusable=False)
+
+    def needs_database(self, submission: Sequence[Record]) -> bool:
+        """Whether a hard budget, as this sink knows them, stands over a dispatch."""
+        return self._accounts.needs_database(submission)
 
     def tick(self) -> None:
         """Beat, adopt writers that died, seal once an hour. Raises SinkUnavailable."""
@@ -145,7 +158,7 @@ class LedgerSink:
             reason = "its journal segment was recovered"
             with connection.begin():
                 records = adopt_attempts(connection, attempt_ids, self._clock(), reason)
-                self._append(connection, self._planned([records]))
+                self._append_group(connection, [records], refusable=False)
             return len(records)
 
         return self._guarded(adopting)
@@ -179,7 +192,7 @@ class LedgerSink:
             with connection.begin():
                 if slots.raise_epoch(connection, row, slots.FREE, self._watch.process, to_us(now)):
                     records = adopt_slot(connection, row.slot, row.low_seq, now, _died(row.slot, row.epoch))
-                    self._append(connection, self._planned([records]))
+                    self._append_group(connection, [records], refusable=False)
                     connection.execute(
                         update(writers).where(writers.c.slot == row.slot).values(low_seq=writers.c.seq + 1)
                     )
@@ -211,6 +224,7 @@ class LedgerSink:
         self._head = None
 
     def _lose_slot(self) -> None:
+        self._known_quotes.clear()
         self._head = None
         self._open.clear()
 
@@ -221,7 +235,7 @@ class LedgerSink:
 
     def _fence(self, connection: Connection, head: slots.Head) -> None:
         """Move the head of the chain, if the slot is still ours. Raises Fenced."""
-        low_seq = next(iter(self._open.values()), head.seq + 1)
+        low_seq = next((attempt.seq for attempt in self._open.values()), head.seq + 1)
         moved = (head.seq, head.mac.hex(), low_seq, to_us(self._clock()), head.slot, head.epoch)
         statement = _MOVE_HEAD.replace("?", "%s") if connection.dialect.name == "postgresql" else _MOVE_HEAD
         if connection.exec_driver_sql(statement, moved).rowcount != 1:
@@ -229,23 +243,35 @@ class LedgerSink:
 
     # --- writing ---
 
-    def _write(self, connection: Connection, group: Sequence[Sequence[Record]]) -> list[RowRefused | None]:
+    def _write_unfenced(
+        self, group: Sequence[Sequence[Record]], *, refusable: bool
+    ) -> list[RowRefused | None]:
+        try:
+            return self._guarded(lambda connection: self._write(connection, group, refusable=refusable))
+        except slots.Fenced:
+            log.error("ledger_writer_fenced", extra={"slot": self.slot})  # noqa: TRY400 - expected, no traceback
+            self._lose_slot()
+            self._guarded(self._take_slot)
+            return self._guarded(lambda connection: self._write(connection, group, refusable=refusable))
+
+    def _write(
+        self, connection: Connection, group: Sequence[Sequence[Record]], *, refusable: bool
+    ) -> list[RowRefused | None]:
         own = self._own()
         before = dict(self._open)
         try:
-            plan = self._planned(group)
             with connection.begin():
-                self._append(connection, plan)
-            self._known_quotes.update(plan.quotes)
+                results = self._append_group(connection, group, refusable=refusable)
         except (*_ROWS_FAULT, RowRefused) as error:
             self._head, self._open = own, before
             if _is_away(error):
                 raise
-            return self._write_apart(connection, group)
-        return [None] * len(group)
+            self._known_quotes.clear()
+            return self._write_apart(connection, group, refusable=refusable)
+        return results
 
     def _write_apart(
-        self, connection: Connection, group: Sequence[Sequence[Record]]
+        self, connection: Connection, group: Sequence[Sequence[Record]], *, refusable: bool
     ) -> list[RowRefused | None]:
         """Write each submission in a savepoint of its own."""
         results: list[RowRefused | None] = []
@@ -253,28 +279,47 @@ class LedgerSink:
         try:
             with connection.begin():
                 for submission in group:
-                    results.append(self._write_one(connection, submission))  # noqa: PERF401 - each changes the head
+                    results.append(self._write_one(connection, submission, refusable=refusable))  # noqa: PERF401 - each changes the head
         except BaseException:
             self._head, self._open = own, before
+            self._known_quotes.clear()
             raise
         return results
 
-    def _write_one(self, connection: Connection, submission: Sequence[Record]) -> RowRefused | None:
+    def _write_one(
+        self, connection: Connection, submission: Sequence[Record], *, refusable: bool
+    ) -> RowRefused | None:
         own, before = self._own(), dict(self._open)
         try:
             with connection.begin_nested():
                 missing = [_settling(connection, r) for r in submission if not self._is_there(connection, r)]
-                if missing:
-                    self._append(connection, self._planned([missing]))
+                for refusal in self._append_group(connection, [missing], refusable=refusable):
+                    if refusal is not None:
+                        raise refusal
         except (*_ROWS_FAULT, RowRefused) as error:
             self._head, self._open = own, before
+            self._known_quotes.clear()
             if _is_away(error):
                 raise
             return error if isinstance(error, RowRefused) else RowRefused(_without_values(error))
         return None
 
+    def _append_group(
+        self, connection: Connection, group: Sequence[Sequence[Record]], *, refusable: bool
+    ) -> list[RowRefused | None]:
+        """Let budgets decide, and write the rest, inside the caller's transaction. Raises Fenced."""
+        refusals: list[RowRefused | None] = [None] * len(group)
+        if self._accounts.refresh(connection):
+            self._fence(
+                connection, self._own()
+            )  # the slot's lock comes before those of accounts, for everybody
+            holds = {attempt_id: attempt.hold_nano_krw for attempt_id, attempt in self._open.items()}
+            refusals = [*self._accounts.move(connection, group, holds, refusable=refusable)]
+        kept = [s for s, refusal in zip(group, refusals, strict=True) if refusal is None]
+        self._append(connection, self._planned(kept))
+        return refusals
+
     def _append(self, connection: Connection, plan: _Plan) -> None:
-        """Write a plan inside the caller's transaction. Raises Fenced."""
         for attempt_id in plan.settled:
             plan.opened.pop(attempt_id, None)
             self._open.pop(attempt_id, None)
@@ -286,6 +331,7 @@ class LedgerSink:
         insert_rows(connection, quotes, ("quote_id", "document"), new, " ON CONFLICT DO NOTHING")
         for table, rows in plan.rows.items():
             insert_rows(connection, self._tables[table.partition(":")[0]], plan.columns[table], rows)
+        self._known_quotes.update(plan.quotes)
         self._head = plan.head
 
     def _planned(self, group: Iterable[Sequence[Record]]) -> _Plan:
@@ -303,7 +349,7 @@ class LedgerSink:
             plan.columns[record.table] = columns
             plan.rows.setdefault(record.table, []).append(values)
             if record.table == DISPATCH_TABLE:
-                plan.opened[record.values[0]] = seq
+                plan.opened[record.values[0]] = _Open(seq, record.values[_HOLD])
                 if record.quote_id is not None and record.quote_document is not None:
                     plan.quotes[record.quote_id] = record.quote_document
             else:
@@ -375,6 +421,7 @@ class LedgerSink:
             self._head = slots.Head(own.slot, own.epoch, row.seq, row.low_seq, bytes.fromhex(row.mac))
 
     def _disconnect(self) -> None:
+        self._known_quotes.clear()
         connection, self._connection = self._connection, None
         if connection is not None:
             try:

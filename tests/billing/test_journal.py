@@ -32,6 +32,7 @@ class Database:
         self.gate = threading.Event()
         self.gate.set()
         self.adopted: list[str] = []
+        self.budgeted: set[str] = set()
 
     @property
     def written(self) -> list[Record]:
@@ -46,6 +47,12 @@ class Database:
         refused = [any(r.attempt_id in self.refuses for r in submission) for submission in group]
         self.groups.append([s for s, bad in zip(group, refused, strict=True) if not bad])
         return [RowRefused("test") if bad else None for bad in refused]
+
+    def ship(self, group: Sequence[Sequence[Record]]) -> list[RowRefused | None]:
+        return self.write(group)
+
+    def needs_database(self, submission: Sequence[Record]) -> bool:
+        return any(record.attempt_id in self.budgeted for record in submission)
 
     def tick(self) -> None:
         self._check()
@@ -182,6 +189,17 @@ async def test_without_the_database_charges_go_to_the_segment_and_are_shipped_in
     await eventually(lambda: len(database.written) == 4)
     assert [record.table for record in database.written] == [DISPATCH_TABLE, CHARGE_TABLE] * 2
     await eventually(lambda: journal.stats.available)
+
+
+async def test_without_the_database_nothing_under_a_hard_budget_is_taken(
+    journal: Journal, database: Database, make: Maker
+) -> None:
+    database.away = True
+    budgeted, free = make.dispatch(), make.dispatch()
+    database.budgeted.add(budgeted.attempt_id)
+    await journal.append([free])
+    with pytest.raises(JournalUnavailable):
+        await journal.append([budgeted])
 
 
 async def test_new_work_is_refused_when_the_database_stays_away(

@@ -1,0 +1,126 @@
+"""Setting, ending and looking at budgets: what the command line and the console call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import delete, insert, select, update
+
+from billing.budgets import Account, AccountKey, Budget, Every, Scope
+from billing.periods import billing_month, to_us
+from billing.store.accounts import computed, read_budgets
+from billing.store.engine import writing
+from billing.tables import budget_accounts, budget_revision, budgets
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy import Connection, Engine
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetStatus:
+    """A budget in its current period; amounts in nano-won. `budget` None: accounts without a limit."""
+
+    budget: Budget
+    period: str
+    spent_nano_krw: int
+    held_nano_krw: int
+
+    @property
+    def left_nano_krw(self) -> int:
+        return self.budget.limit_nano_krw - self.spent_nano_krw - self.held_nano_krw
+
+
+def set_budget(engine: Engine, budget: Budget, *, now: datetime, by: str, reason: str) -> None:
+    """Put a budget in force from now on; what was spent in its running period counts.
+
+    A budget of the same scope, period and hardness that is in force is ended. Raises ValueError for
+    a negative limit.
+    """
+    if budget.limit_nano_krw < 0:
+        raise ValueError("예산은 음수일 수 없습니다 / a budget cannot be negative")
+    with writing(engine).begin() as connection:
+        _raise_revision(connection)
+        for other in read_budgets(connection):
+            if (other.scope, other.every, other.hard) == (budget.scope, budget.every, budget.hard):
+                _end(connection, other.id, now, by, reason)
+        connection.execute(
+            insert(budgets).values(
+                id=budget.id,
+                scope_kind=budget.scope.kind,
+                scope_id=budget.scope.id,
+                every=str(budget.every),
+                limit_nano_krw=budget.limit_nano_krw,
+                hard=int(budget.hard),
+                created_at_us=to_us(now),
+                created_by=by,
+                reason=reason,
+            )
+        )
+        _forget_accounts(connection, budget.scope, budget.every)
+
+
+def end_budget(engine: Engine, budget_id: str, *, now: datetime, by: str, reason: str) -> bool:
+    """Take a budget out of force; False if there is none of that id in force."""
+    with writing(engine).begin() as connection:
+        _raise_revision(connection)
+        return _end(connection, budget_id, now, by, reason)
+
+
+def budget_status(engine: Engine, now: datetime) -> list[BudgetStatus]:
+    """Every budget in force, with what is spent and held in the period that `now` lies in."""
+    month = billing_month(now)
+    with engine.connect() as connection:
+        stored = {
+            AccountKey(*row[:4]): Account(AccountKey(*row[:4]), row[4], row[5])
+            for row in connection.execute(select(budget_accounts))
+        }
+        statuses = []
+        for budget in sorted(read_budgets(connection), key=lambda b: (b.scope, b.every, b.id)):
+            key = budget.account_key(month)
+            account = stored.get(key) or computed(connection, key)
+            statuses.append(BudgetStatus(budget, key.period, account.spent_nano_krw, account.held_nano_krw))
+    return statuses
+
+
+def check_accounts(engine: Engine) -> list[str]:
+    """Compare every stored account with the ledger; names of those that differ, of which there are none."""
+    with writing(engine).begin() as connection:
+        differing = []
+        for *key, spent, held in connection.execute(select(budget_accounts)).all():
+            truth = computed(connection, AccountKey(*key))
+            in_force = {(b.scope, b.every) for b in read_budgets(connection)}
+            if (Scope(key[0], key[1]), Every(key[2])) not in in_force:
+                continue  # nobody moves it any more; it is made anew when a budget is set again
+            if (truth.spent_nano_krw, truth.held_nano_krw) != (spent, held):
+                differing.append("/".join(key))
+        return differing
+
+
+def _end(connection: Connection, budget_id: str, now: datetime, by: str, reason: str) -> bool:
+    statement = (
+        update(budgets)
+        .where(budgets.c.id == budget_id, budgets.c.ended_at_us.is_(None))
+        .values(ended_at_us=to_us(now), ended_by=by, end_reason=reason)
+    )
+    return connection.execute(statement).rowcount == 1
+
+
+def _raise_revision(connection: Connection) -> None:
+    """Wait for writers that still go by the old budgets, and keep others out until the commit."""
+    raised = connection.execute(update(budget_revision).values(number=budget_revision.c.number + 1))
+    if raised.rowcount == 0:
+        connection.execute(insert(budget_revision).values(id=1, number=1))
+
+
+def _forget_accounts(connection: Connection, scope: Scope, every: Every) -> None:
+    """Accounts that stood still without a budget are wrong by now; the next writer makes them anew."""
+    connection.execute(
+        delete(budget_accounts).where(
+            budget_accounts.c.scope_kind == scope.kind,
+            budget_accounts.c.scope_id == scope.id,
+            budget_accounts.c.every == str(every),
+        )
+    )

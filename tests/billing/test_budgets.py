@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from billing.budgets import (
+    Account,
+    AccountKey,
+    Budget,
+    BudgetExceeded,
+    Budgets,
+    Every,
+    Movement,
+    Scope,
+    apply,
+    months_of,
+    period_of,
+    scopes_of,
+)
+from billing.money import NANO
+
+UNIT = Scope("unit", "총무과")
+PERSON = Scope("person", "p1")
+KEY = AccountKey("unit", "총무과", "month", "2026-11")
+
+
+def account(spent: int = 0, held: int = 0) -> Account:
+    return Account(KEY, spent, held)
+
+
+def hold(amount: int, *scopes: Scope, refusable: bool = True) -> Movement:
+    return Movement(frozenset(scopes or (UNIT,)), "2026-11", amount, 0, refusable)
+
+
+def budgets(limit: int, *, hard: bool = True, scope: Scope = UNIT) -> Budgets:
+    return Budgets.of([Budget("b", scope, Every.MONTH, limit, hard)])
+
+
+def test_a_hold_that_fits_is_taken_to_the_last_nano_won() -> None:
+    at = account(spent=60, held=30)
+    assert apply([hold(10)], budgets(100), {KEY: at}) is None
+    assert (at.held_nano_krw, at.left_nano_krw) == (40, 0)
+
+
+def test_a_hold_that_does_not_fit_takes_nothing_from_any_account() -> None:
+    person = AccountKey("person", "p1", "month", "2026-11")
+    both = Budgets.of([Budget("a", PERSON, Every.MONTH, 1000), Budget("b", UNIT, Every.MONTH, 100)])
+    accounts = {KEY: account(spent=95), person: Account(person, 0, 0)}
+    refusal = apply([hold(10, UNIT, PERSON)], both, accounts)
+    assert isinstance(refusal, BudgetExceeded)
+    assert refusal.account.key == KEY
+    assert (accounts[KEY].held_nano_krw, accounts[person].held_nano_krw) == (0, 0)
+
+
+def test_two_holds_of_one_submission_must_fit_together() -> None:
+    assert apply([hold(60), hold(60)], budgets(100), {KEY: account()}) is not None
+
+
+def test_a_charge_gives_its_hold_back_and_is_never_refused() -> None:
+    at = account(spent=0, held=100)
+    settled = Movement(frozenset([UNIT]), "2026-11", -100, 130, refusable=False)
+    assert apply([settled], budgets(100), {KEY: at}) is None
+    assert (at.spent_nano_krw, at.held_nano_krw, at.left_nano_krw) == (130, 0, -30)
+
+
+def test_a_soft_budget_counts_and_refuses_nothing() -> None:
+    at = account(spent=99)
+    assert apply([hold(50)], budgets(100, hard=False), {KEY: at}) is None
+    assert at.held_nano_krw == 50
+
+
+def test_the_tightest_of_two_hard_limits_counts() -> None:
+    two = Budgets.of([Budget("a", UNIT, Every.MONTH, 100), Budget("b", UNIT, Every.MONTH, 40)])
+    assert two.keys(hold(1)) == {KEY: 40}
+    softened = Budgets.of(
+        [Budget("a", UNIT, Every.MONTH, 10, hard=False), Budget("b", UNIT, Every.MONTH, 40)]
+    )
+    assert softened.keys(hold(1)) == {KEY: 40}
+
+
+def test_a_refusal_says_whose_budget_and_what_is_left_and_what_to_do() -> None:
+    refusal = apply([hold(500 * NANO)], budgets(1_000 * NANO), {KEY: account(spent=700 * NANO)})
+    assert refusal is not None
+    for shown in ("총무과", "1,000원", "300원", "500원", "문의"):
+        assert shown in refusal.korean
+    assert "300원 left" in refusal.english
+
+
+@pytest.mark.parametrize(
+    ("every", "period"), [("month", "2026-11"), ("quarter", "2026-Q4"), ("year", "2026"), ("once", "")]
+)
+def test_a_month_lies_in_its_periods(every: str, period: str) -> None:
+    assert period_of(Every(every), "2026-11") == period
+    months = months_of(period)
+    assert months is None or "2026-11" in months
+
+
+@given(st.integers(1, 12), st.sampled_from(list(Every)))
+def test_the_months_of_a_period_are_those_that_lie_in_it(month: int, every: Every) -> None:
+    period = period_of(every, f"2026-{month:02d}")
+    for other in months_of(period) or ():
+        assert period_of(every, other) == period
+
+
+def test_everybody_in_the_chain_pays() -> None:
+    row = {"key_id": "k1", "person_id": "p1", "unit_path": "서울특별시/행정국/a%2Fb"}
+    assert scopes_of(row) == {
+        Scope("key", "k1"),
+        Scope("person", "p1"),
+        Scope("unit", "서울특별시"),
+        Scope("unit", "행정국"),
+        Scope("unit", "a/b"),
+    }
+
+
+@given(
+    st.integers(0, 1_000),
+    st.lists(st.tuples(st.integers(0, 300), st.integers(0, 100)), max_size=30),
+    st.randoms(use_true_random=False),
+)
+def test_what_is_spent_never_exceeds_the_limit_in_any_order(
+    limit: int, wanted: list[tuple[int, int]], dice: object
+) -> None:
+    """Attempts hold an upper bound and later cost a share of it, in any interleaving."""
+    at = {KEY: account()}
+    rules = budgets(limit)
+    in_flight: list[tuple[int, int]] = []
+    for bound, percent in wanted:
+        if apply([hold(bound)], rules, at) is None:
+            in_flight.append((bound, bound * percent // 100))
+        if in_flight and dice.random() < 0.5:  # type: ignore[attr-defined]
+            held, cost = in_flight.pop(dice.randrange(len(in_flight)))  # type: ignore[attr-defined]
+            apply([Movement(frozenset([UNIT]), "2026-11", -held, cost, refusable=False)], rules, at)
+        assert at[KEY].spent_nano_krw + at[KEY].held_nano_krw <= limit
+        assert at[KEY].held_nano_krw == sum(held for held, _ in in_flight)
