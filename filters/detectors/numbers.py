@@ -44,6 +44,8 @@ class Numbers:
     def find(self, text: str) -> list[Span]:
         spans: list[Span] = []
         for candidate in limited(candidates(text), self.name):
+            if len(set(candidate.digits)) == 1:
+                continue  # 000-000-000000 shows a form
             for rule in _BY_FORM[len(candidate.digits)]:
                 span = rule(candidate)
                 if span is not None:
@@ -104,8 +106,8 @@ def _resident_score(candidate: Candidate, digits: str, *, valid: bool) -> float:
 
 def _written_form_score(candidate: Candidate, *, plausible: bool, trusted: bool) -> float:
     """YYMMDD-SXXXXXX with its hyphen: nothing else is written like this but corporate numbers."""
-    if candidate.digits[6] in "09" and candidate.called != IDENTITY and not plausible:
-        return 0.0 if checksums.corp_valid(candidate.digits) else 0.5
+    if candidate.digits[6] in "09":
+        return 0.0  # born before 1900; a corporate number, or nothing
     if not trusted:
         return 0.0 if not plausible else 0.55
     return 0.9 if plausible and candidate.isolated else 0.6
@@ -136,11 +138,13 @@ def corporate(candidate: Candidate) -> Span | None:
     if candidate.called == "corp":
         return _span(candidate, KR_CORP_NO, 0.96 if valid else 0.88, "kr_corp_no")
     written = candidate.lengths == (6, 7) and candidate.tight and candidate.isolated
-    if not written or not valid or candidate.called in {HARMLESS, "rrn", "frn"}:
+    if not written or candidate.called in {HARMLESS, "rrn", "frn"}:
         return None
     registry = candidate.digits[:2] in _REGISTRIES and candidate.digits[4:6] in _CORPORATE_KINDS
-    if registry or not checksums.is_birth_date(candidate.digits):
-        return _span(candidate, KR_CORP_NO, 0.62 if registry else 0.55, "kr_corp_no")
+    if registry and (valid or candidate.digits[6] == "0"):
+        return _span(candidate, KR_CORP_NO, 0.62, "kr_corp_no")
+    if valid and not checksums.is_birth_date(candidate.digits):
+        return _span(candidate, KR_CORP_NO, 0.55, "kr_corp_no")
     return None
 
 
@@ -265,6 +269,21 @@ def licence(candidate: Candidate) -> Span | None:
         if written and candidate.called not in {HARMLESS, "account"}:
             return _span(candidate, KR_DRIVER_LICENSE, 0.8, "kr_driver_license")
     return _labelled_licence(candidate)
+
+
+_OLD_REGION: Final = re.compile(
+    r"(?:서울|부산|대구|인천|광주|대전|울산|경기|강원|충북|충남|전북|전남|경북|경남|제주)\s?$"
+)
+
+
+def old_licence(candidate: Candidate) -> Span | None:
+    """서울 12-345678-90, as issued before regions had numbers; the span takes the region in."""
+    if candidate.lengths != (2, 6, 2) or not candidate.tight:
+        return None
+    region = _OLD_REGION.search(candidate.text, max(0, candidate.start - 3), candidate.start)
+    if region is None:
+        return None
+    return Span(region.start(), candidate.end, KR_DRIVER_LICENSE, 0.85, "kr_driver_license_old")
 
 
 def _region(digits: str) -> bool:
@@ -427,7 +446,7 @@ def _partial(text: str, match: re.Match[str]) -> Span | None:
 _BY_FORM: Final = {
     8: (phone,),
     9: (phone,),
-    10: (business, phone),
+    10: (business, old_licence, phone),
     11: (phone,),
     12: (licence, phone),
     13: (resident, corporate, card, phone),

@@ -130,8 +130,8 @@ _URL: Final = re.compile(
 _ASSIGNED: Final = re.compile(
     r"(?=[kKsStT키토시])"
     r"(?:(?i:key|secret|token|session_?id)|(?<=[가-힣Ii])키|(?<=[가-힣Ii]\s)키|토큰|시크릿)"
-    r"(?:\s?\((?:[A-Za-z]{4,10})\))?(?:\s?값)?[\"'`]?\s{0,3}(?:[:=]|=>|은|는|이|가)\s{0,3}(?:Bearer\s)?[\"'`]?"
-    r"(?P<value>[A-Za-z0-9+/=_\-.%!@#$^&*~]{12,512})"
+    r"(?:\s?\([A-Za-z]{4,10}\)(?P<kind>))?(?:\s?값)?[\"'`]?\s{0,3}(?:[:=]|=>|은|는|이|가|(?(kind)))\s{0,3}(?:Bearer\s)?[\"'`]?"
+    r"(?P<value>[A-Za-z0-9+/=_\-.%!@$^*~]{12,512})"
 )
 """Whatever a name ends in, `serviceKey`, `client_secret` or `인증키`, its last word is what counts."""
 

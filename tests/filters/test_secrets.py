@@ -31,6 +31,7 @@ SECRETS = {
     "postgresql://app:s3cret@db.internal:5432/prod": "connection",
     "serviceKey=aB3dE5fG7hI9jK1lM3nO5pQ7rS9tU1vW": "key",
     "인증키는 aB3dE5fG7hI9jK1lM3nO5pQ7": "key",
+    "인증키(Encoding) abcDEF123ghiJKL456mno789%2Bpqr": "key",
     "client_secret: 'Zx81qpLm02Kd93Vb'": "key",
     "Authorization: Bearer 0a1b2c3d4e5f6a7b8c9d": "key",
     "비밀번호는 qwer1234!입니다": "password",
@@ -59,6 +60,11 @@ def test_a_secret_is_found_and_named(engine, text):
 @pytest.mark.parametrize("text", HARMLESS)
 def test_talk_about_secrets_is_left_alone(engine, text):
     assert not [span for span in engine.detect(text) if span.type == spans.SECRET]
+
+
+def test_a_key_in_an_address_ends_at_the_next_parameter(engine):
+    text = "http://apis.data.go.kr/a?serviceKey=jQ8%2BkZ3xY7wV1uT5sR9qP2oN6%3D&returnType=json"
+    assert [text[span.start : span.end] for span in engine.detect(text)] == ["jQ8%2BkZ3xY7wV1uT5sR9qP2oN6%3D"]
 
 
 @pytest.mark.parametrize("kind", ["RSA ", "EC ", "OPENSSH ", "", "ENCRYPTED "])
