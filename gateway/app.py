@@ -106,6 +106,9 @@ def _mount(app: FastAPI, plant: Plant) -> None:
     app.add_exception_handler(GatewayError, _gateway_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _invalid_parameters)
+    app.openapi().setdefault("components", {})["securitySchemes"] = {
+        "key": {"type": "http", "scheme": "bearer"}
+    }
     if server.cors_origins:
         app.add_middleware(
             CORSMiddleware,

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request
 
-from gateway.pipeline import Pipeline
 from gateway.unavailable import unknown_model
 
 if TYPE_CHECKING:
     from gateway.catalogue import Model
+    from gateway.pipeline import Pipeline
 
 
 def router(pipeline: Pipeline, created: int) -> APIRouter:

@@ -21,7 +21,7 @@ CHECK_TIMEOUT_S = 2.0
 
 
 def router(checks: Mapping[str, Callable[[], None]], fleet: Callable[[], dict[str, Any]]) -> APIRouter:
-    """`checks` are named and synchronous; each returns, or raises what is wrong. `fleet` reports on models."""
+    """`checks` are named and synchronous; each returns or raises. `fleet` reports on models."""
     routes = APIRouter(tags=["operations"])
 
     @routes.get("/livez")

@@ -224,7 +224,7 @@ def _content(content: JSON, path: str) -> Iterator[Part]:
         raise wrong_type(path, "문자열이나 내용 목록/a string or a list of blocks")
 
 
-def _block(block: JSON, path: str) -> Part:  # noqa: PLR0911 - one return for each kind of block
+def _block(block: JSON, path: str) -> Part:
     match block:
         case {"type": "text", "text": str(text)}:
             return Text(text, rest(block, ("type", "text")))
