@@ -16,6 +16,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from billing.budgets import BudgetExceeded
 from billing.journal import JournalUnavailable
 from gateway import metrics, routing, unavailable
 from gateway.admission import NoRoom
@@ -106,6 +107,9 @@ class Failover:
                     break
         except JournalUnavailable as error:
             raise unavailable.ledger_unavailable() from error
+        except BudgetExceeded as refusal:
+            self._attempts -= 1  # it was refused with its dispatch row: nobody was asked
+            raise unavailable.budget_exhausted(refusal) from refusal
         assert self._last is not None, "a leg that is not opened leaves an error"
         raise self._last
 

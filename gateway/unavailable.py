@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from gateway.errors import LedgerUnavailable, Overloaded, ServiceUnavailable, UnknownModel
+from typing import TYPE_CHECKING
+
+from billing.money import won
+from gateway.errors import BudgetExhausted, LedgerUnavailable, Overloaded, ServiceUnavailable, UnknownModel
+
+if TYPE_CHECKING:
+    from billing.budgets import BudgetExceeded
 
 
 def unknown_model(model_id: str) -> UnknownModel:
@@ -49,6 +55,21 @@ def shutting_down() -> ServiceUnavailable:
         "The gateway is restarting and could not finish this answer. Try again shortly.",
         code="shutting_down",
         retry_after_s=5,
+    )
+
+
+def budget_exhausted(refusal: BudgetExceeded) -> BudgetExhausted:
+    account = refusal.account
+    return BudgetExhausted(
+        refusal.korean,
+        refusal.english,
+        details={
+            "scope": account.key.scope_kind,
+            "scope_id": account.key.scope_id,
+            "period": account.key.period,
+            "left_krw": str(won(max(0, account.left_nano_krw or 0))),
+            "needed_krw": str(won(refusal.hold_nano_krw)),
+        },
     )
 
 
