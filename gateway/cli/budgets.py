@@ -1,0 +1,148 @@
+"""`haechi budgets set|list|end|check`: what a key, a person or a unit may cost in a period."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Annotated
+from uuid import uuid4
+
+import typer
+
+from billing.budgets import Every, ScopeKind
+from gateway.cli.common import (
+    ConfigOption,
+    Exit,
+    JsonOption,
+    actor,
+    database,
+    fail,
+    now,
+    print_json,
+    say,
+    settings_for,
+    show_table,
+)
+
+if TYPE_CHECKING:
+    from billing.store import BudgetStatus
+
+app = typer.Typer(no_args_is_help=True, help="예산 / budgets")
+
+ReasonOption = Annotated[
+    str, typer.Option("--reason", help="사유, 감사 기록에 남습니다 / why, kept for auditors")
+]
+_EVERY = {"month": "월", "quarter": "분기", "year": "연", "once": "소진 시까지"}
+
+
+@app.command("set")
+def set_(
+    scope: Annotated[ScopeKind, typer.Argument(help="key, person 또는 unit")],
+    scope_id: Annotated[str, typer.Argument(help="키 ID, 사번, 부서 코드 / key, employee or unit id")],
+    krw: Annotated[str, typer.Argument(help="한도, 원 / limit in won")],
+    reason: ReasonOption,
+    every: Annotated[Every, typer.Option("--every", help="기간 / period")] = Every.MONTH,
+    soft: Annotated[bool, typer.Option("--soft", help="넘어도 막지 않음 / count, refuse nothing")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """예산을 정합니다. 같은 대상·기간의 앞 예산은 끝납니다 / Set a budget; it replaces the one before."""
+    from billing.budgets import Budget, Scope
+    from billing.store import set_budget
+
+    budget = Budget(uuid4().hex, Scope(scope, scope_id), every, _nano(krw), hard=not soft)
+    with database(settings_for(config)) as engine:
+        set_budget(engine, budget, now=now(), by=actor(), reason=reason)
+    say(f"예산을 정했습니다: {budget.id}", f"The budget is in force: {budget.id}")
+
+
+@app.command("list")
+def list_(json: JsonOption = False, config: ConfigOption = None) -> None:
+    """예산과 이번 기간의 집행액, 잔액을 봅니다 / Show budgets with what is spent, held and left."""
+    from billing.store import budget_status
+
+    with database(settings_for(config)) as engine:
+        statuses = budget_status(engine, now())
+    if json:
+        print_json([_row(status) for status in statuses])
+        return
+    columns = ("ID", "대상", "기간", "구분", "예산현액", "집행액", "보류", "잔액")
+    show_table(columns, [_cells(status) for status in statuses])
+
+
+@app.command()
+def end(budget_id: str, reason: ReasonOption, config: ConfigOption = None) -> None:
+    """예산을 끝냅니다 / Take a budget out of force."""
+    from billing.store import end_budget
+
+    with database(settings_for(config)) as engine:
+        if not end_budget(engine, budget_id, now=now(), by=actor(), reason=reason):
+            fail(
+                f"시행 중인 예산이 아닙니다: {budget_id}",
+                f"no budget in force has the id {budget_id}",
+                Exit.INPUT,
+            )
+    say("예산을 끝냈습니다.", "The budget is no longer in force.")
+
+
+@app.command()
+def check(config: ConfigOption = None) -> None:
+    """예산 계정이 장부와 맞는지 확인합니다 / Compare every account with the ledger."""
+    from billing.store import check_accounts
+
+    with database(settings_for(config)) as engine:
+        differing = check_accounts(engine)
+    if differing:
+        fail(f"장부와 다른 계정: {', '.join(differing)}", f"accounts that differ: {', '.join(differing)}")
+    say("모든 예산 계정이 장부와 일치합니다.", "Every account is what the ledger says.")
+
+
+def _nano(krw: str) -> int:
+    from billing.money import nano
+
+    try:
+        amount = Decimal(krw.replace(",", "").removesuffix("원"))
+    except InvalidOperation:
+        amount = Decimal(-1)
+    if not amount.is_finite() or amount < 0 or amount >= 9 * 10**9:
+        fail(
+            f"한도는 0 이상 90억 원 미만이어야 합니다: {krw}",
+            f"the limit must be a number of won from 0 to below 9 billion, not {krw}",
+            Exit.USAGE,
+        )
+    return nano(amount)
+
+
+def _row(status: BudgetStatus) -> dict[str, object]:
+    budget = status.budget
+    return {
+        "id": budget.id,
+        "scope": budget.scope.kind,
+        "scope_id": budget.scope.id,
+        "every": budget.every,
+        "period": status.period,
+        "hard": budget.hard,
+        "limit_krw": _krw(budget.limit_nano_krw),
+        "spent_krw": _krw(status.spent_nano_krw),
+        "held_krw": _krw(status.held_nano_krw),
+        "left_krw": _krw(status.left_nano_krw),
+    }
+
+
+def _cells(status: BudgetStatus) -> tuple[object, ...]:
+    budget = status.budget
+    return (
+        budget.id,
+        f"{budget.scope.kind}:{budget.scope.id}",
+        f"{_EVERY[budget.every]} {status.period}".strip(),
+        "차단" if budget.hard else "경고",
+        *(
+            f"{amount / 10**9:,.2f}"
+            for amount in map(
+                Decimal,
+                (budget.limit_nano_krw, status.spent_nano_krw, status.held_nano_krw, status.left_nano_krw),
+            )
+        ),
+    )
+
+
+def _krw(nano_krw: int) -> str:
+    return f"{Decimal(nano_krw).scaleb(-9):f}"
