@@ -28,6 +28,10 @@ MESSAGE_OVERHEAD_TOKENS: Final = 4
 """What a chat template adds to each message (OpenAI cookbook, "How to count tokens")."""
 MIN_SAMPLES: Final = 5
 MAX_SAMPLES: Final = 101
+PIECE: Final = 40_000
+"""Characters that are tokenised at once; bpe-openai refuses what makes more than 200,000 tokens."""
+MAX_COUNTED: Final = 1_000_000
+"""Characters of an exchange that are tokenised at all, which takes a fraction of a second."""
 SAMPLE_EVERY: Final = 50
 """One in so many reported exchanges is tokenised to learn the ratio."""
 
@@ -109,8 +113,22 @@ def _texts(part: Part) -> Iterator[str]:
 
 
 def _count(texts: list[str]) -> int:
+    """Count tokens of `texts`; beyond MAX_COUNTED characters by the ratio found so far."""
     encoding = _encoding()
-    return sum(len(encoding.encode_ordinary(text)) for text in texts if text)
+    characters = sum(map(len, texts))
+    tokens = counted = 0
+    for piece in _pieces(texts):
+        tokens += len(encoding.encode_ordinary(piece))
+        counted += len(piece)
+        if counted >= MAX_COUNTED:
+            return round(tokens * characters / counted)
+    return tokens
+
+
+def _pieces(texts: list[str]) -> Iterator[str]:
+    for text in texts:
+        for start in range(0, len(text), PIECE):
+            yield text[start : start + PIECE]
 
 
 @lru_cache(maxsize=1)

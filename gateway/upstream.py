@@ -169,7 +169,7 @@ def _named(error: BaseException, deployment: Deployment) -> UpstreamError:
         )
     if isinstance(error, aiohttp.ClientResponseError):  # headers without end, a status that is none
         return UpstreamProtocolError(
-            f"'{name}' 모델의 제공자가 올바른 HTTP로 답하지 않았습니다. 다시 시도하거나 다른 모델을 고르세요.",
+            f"'{name}' 모델의 제공자가 올바른 HTTP로 답하지 않았습니다. 다른 모델을 고르세요.",
             f"The provider of '{name}' did not answer in proper HTTP. Try again or choose another model.",
         )
     if isinstance(error, httpx.TimeoutException) and isinstance(cause, TimeoutError):

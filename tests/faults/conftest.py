@@ -5,6 +5,7 @@ Model ids read `fault/one/stream`: every case has a model, and so a circuit brea
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import product
 from typing import TYPE_CHECKING
@@ -17,8 +18,12 @@ from tests.journeys.conftest import CONFIG, Gateway, Simulator, install, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 TIMEOUTS = "timeouts = { connect_s = 0.3, first_byte_s = 0.6, idle_s = 0.6, total_s = 3.0 }"
+PATIENT = "timeouts = { connect_s = 1.0, first_byte_s = 5.0, idle_s = 5.0, total_s = 20.0 }"
+OF_THE_CLIENT = {"slow-stream", "slow-start", "slow-failure", "flood", "endless-stream"}
+"""Providers that are well, for what clients do: tests/faults/test_clients.py."""
 DEAR = """
 [[prices]]
 key = "dear"
@@ -31,7 +36,7 @@ checked = 2026-11-22
 """
 LIMITS = """drain_s = 1.0
 drain_tokens = 100
-stalled_reader_s = 1.0
+stalled_reader_s = 2.0
 """
 ROUTING = """
 [routing]
@@ -58,13 +63,27 @@ def addresses(faults: FaultServer, tmp_path_factory: pytest.TempPathFactory) -> 
 def gateway(
     tmp_path_factory: pytest.TempPathFactory, faults: FaultServer, addresses: Addresses
 ) -> Iterator[Gateway]:
-    folder = tmp_path_factory.mktemp("faults")
+    with serving_faults(tmp_path_factory.mktemp("faults"), faults, addresses) as made:
+        yield made
+
+
+@contextmanager
+def serving_faults(
+    folder: Path,
+    faults: FaultServer,
+    addresses: Addresses,
+    *,
+    limits: str = LIMITS,
+    more: str = "",
+    grace_s: int = 3,
+) -> Iterator[Gateway]:
+    """Serve a gateway with the models of all cases; it is stopped on leaving, and its books stay readable."""
     text = CONFIG.format(simulator="http://127.0.0.1:9", filter="", faulty=faults.url)
-    text = text.replace("drain_s = 1.0\n", LIMITS) + DEAR + ROUTING + models(addresses)
+    text = text.replace("drain_s = 1.0\n", limits) + DEAR + ROUTING + models(addresses) + more
     made = Gateway("", folder, install(folder, text), Simulator(""))
     for person in ("p1", "p2"):
         made.issue(person, person_id=person)
-    with serving(made.settings) as made.url:
+    with serving(made.settings, timeout_graceful_shutdown=grace_s) as made.url:
         yield made
 
 
@@ -73,9 +92,10 @@ def models(addresses: Addresses) -> str:
     text = ""
     for name, url in asdict(addresses).items():
         text += f'\n[[providers]]\nname = "{name}"\nbase_url = "{url}/v1"\nzone = "external"\n{TIMEOUTS}\n'
-    places = {fault: "faulty" for fault in FAULTS} | {name: name for name in asdict(addresses)}
+    places = dict.fromkeys(FAULTS, "faulty") | {name: name for name in asdict(addresses)}
     for (fault, provider), alone, way in product(places.items(), (True, False), ("whole", "stream")):
-        first = f'{{ provider = "{provider}", upstream_model = "{fault}", price_key = "any", id = "ID-1", {TIMEOUTS} }}'
+        timeouts = PATIENT if fault in OF_THE_CLIENT else TIMEOUTS
+        first = f'{{ provider = "{provider}", upstream_model = "{fault}", price_key = "any", id = "ID-1", {timeouts} }}'
         second = '{ provider = "faulty", upstream_model = "fine", price_key = "dear", id = "ID-2" }'
         id_ = f"{fault}/{'one' if alone else 'two'}/{way}"
         deployments = first if alone else f"{first}, {second}"

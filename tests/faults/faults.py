@@ -418,9 +418,9 @@ async def slow_failure(request: dict[str, Any]) -> AsyncIterator[Any]:
 
 @fault
 async def flood(_request: dict[str, Any]) -> AsyncIterator[Any]:
-    """40 MB of text as fast as it is taken."""
+    """30 MB of text as fast as it is taken."""
     yield SSE
-    for _ in range(4_000):
+    for _ in range(3_000):
         yield frame(chunk("가" * 3_300))
     for piece in (chunk(finish="stop"), usage_chunk(), DONE):
         yield frame(piece)

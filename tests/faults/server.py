@@ -131,7 +131,7 @@ def _encrypted(folder: Path) -> Iterator[str]:
     with _loop_in_thread() as loop:
         start = asyncio.start_server(never, "127.0.0.1", 0, ssl=context)
         listening = asyncio.run_coroutine_threadsafe(start, loop).result(5)
-        yield "https://127.0.0.1:%d" % listening.sockets[0].getsockname()[1]
+        yield f"https://127.0.0.1:{_port(listening)}"
         loop.call_soon_threadsafe(listening.close)
 
 
@@ -193,6 +193,10 @@ def running() -> Iterator[FaultServer]:
     with _loop_in_thread() as loop:
         start = asyncio.start_server(server.serve, "127.0.0.1", 0, backlog=1024)
         listening = asyncio.run_coroutine_threadsafe(start, loop).result(5)
-        server.url = "http://127.0.0.1:%d" % listening.sockets[0].getsockname()[1]
+        server.url = f"http://127.0.0.1:{_port(listening)}"
         yield server
         loop.call_soon_threadsafe(listening.close)
+
+
+def _port(listening: asyncio.Server) -> int:
+    return listening.sockets[0].getsockname()[1]

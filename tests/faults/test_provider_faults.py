@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
+from tests.faults.conftest import OF_THE_CLIENT
 from tests.faults.faults import FAULTS
 from tests.faults.server import Addresses
 
@@ -104,8 +105,6 @@ EXPECTED: dict[str, tuple[Seen, Seen]] = {
         Seen(502, "upstream_rejected", 1, *REFUSED, last=True),
     ),
 }
-OF_THE_CLIENT = {"slow-stream", "slow-start", "slow-failure", "flood", "endless-stream"}
-"""Providers that are well, for what clients do: tests/faults/test_clients.py."""
 
 
 def test_every_fault_is_expected_to_end_in_some_way() -> None:

@@ -285,8 +285,7 @@ def serving(settings: Any, **options: Any) -> Iterator[str]:
             host="127.0.0.1",
             port=0,
             log_level="error",
-            timeout_graceful_shutdown=3,
-            **options,
+            **{"timeout_graceful_shutdown": 3, **options},
         )
     )
     thread = threading.Thread(target=server.run, daemon=True)
