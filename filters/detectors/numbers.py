@@ -14,7 +14,7 @@ from typing import Final
 from filters import checksums
 from filters.detector import limited
 from filters.detectors.candidates import Candidate, candidates
-from filters.detectors.labels import HARMLESS, IDENTITY, label_of
+from filters.detectors.labels import HARMLESS, label_of
 from filters.detectors.phones import is_phone_form, phone
 from filters.spans import (
     CREDIT_CARD,
@@ -133,16 +133,20 @@ def _turned(candidate: Candidate, digits: str) -> Span | None:
 
 
 def corporate(candidate: Candidate) -> Span | None:
-    """법인등록번호: by its label whatever its check digit, or by form and check digit."""
+    """법인등록번호: by its label whatever its check digit, or by form and check digit.
+
+    Labelled `company` where registry office and kind of corporation exist (법인등기규칙의 분류번호).
+    """
     valid = checksums.corp_valid(candidate.digits)
+    registry = candidate.digits[:2] in _REGISTRIES and candidate.digits[4:6] in _CORPORATE_KINDS
+    label = "company" if registry else ""
     if candidate.called == "corp":
-        return _span(candidate, KR_CORP_NO, 0.96 if valid else 0.88, "kr_corp_no")
+        return _span(candidate, KR_CORP_NO, 0.96 if valid else 0.88, "kr_corp_no", label)
     written = candidate.lengths == (6, 7) and candidate.tight and candidate.isolated
     if not written or candidate.called in {HARMLESS, "rrn", "frn"}:
         return None
-    registry = candidate.digits[:2] in _REGISTRIES and candidate.digits[4:6] in _CORPORATE_KINDS
     if registry and (valid or candidate.digits[6] == "0"):
-        return _span(candidate, KR_CORP_NO, 0.62, "kr_corp_no")
+        return _span(candidate, KR_CORP_NO, 0.62, "kr_corp_no", label)
     if valid and not checksums.is_birth_date(candidate.digits):
         return _span(candidate, KR_CORP_NO, 0.55, "kr_corp_no")
     return None
