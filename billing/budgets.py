@@ -10,7 +10,7 @@ more than the hold, the excess is charged and the account shows it.
 
 Holds are taken in the transaction of the dispatch row and given back in that of the charge row, so
 that held is at any time the sum of the holds of open attempts; see
-docs/decisions/0040-holds-in-the-dispatch-transaction.md.
+docs/decisions/0050-holds-in-the-dispatch-transaction.md.
 """
 
 from __future__ import annotations
