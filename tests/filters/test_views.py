@@ -1,0 +1,104 @@
+"""Views read numerals, look-alikes and encodings, and leave ordinary text alone."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from filters import spans
+from filters.fold import fold
+from filters.views import VIEWS, read
+
+NUMERALS = {
+    "0": "영공령빵〇零",
+    "1": "일一壹壱㊀㈠〡Ⅰⅰ",
+    "2": "이二貳弐㊁㈡〢Ⅱⅱ",
+    "3": "삼三參参㊂㈢〣Ⅲⅲ",
+    "4": "사四肆㊃㈣〤Ⅳⅳ",
+    "5": "오五伍㊄㈤〥Ⅴⅴ",
+    "6": "육륙六陸㊅㈥〦Ⅵⅵ",
+    "7": "칠七柒㊆㈦〧Ⅶⅶ",
+    "8": "팔八捌㊇㈧〨Ⅷⅷ",
+    "9": "구九玖㊈㈨〩Ⅸⅸ",
+}
+WORDS = {
+    "1": "하나",
+    "2": "둘",
+    "3": "셋",
+    "4": "넷",
+    "5": "다섯",
+    "6": "여섯",
+    "7": "일곱",
+    "8": "여덟",
+    "9": "아홉",
+    "0": "제로",
+}
+LOOKALIKES = {
+    "0": "OoQDㅇ○◯◦º°øØㅁ",
+    "1": "Il|i!Lㅣ",
+    "2": "Zz",
+    "5": "Ss",
+    "6": "bG",
+    "7": "T",
+    "8": "B",
+    "9": "gq",
+}
+
+
+def reading(name, text):
+    view = next(view for view in VIEWS if view.name == name)
+    found = read(view, fold(text))
+    return found.folded.text if found else None
+
+
+@pytest.mark.parametrize(
+    ("digit", "sign"), [(digit, sign) for digit, row in NUMERALS.items() for sign in row]
+)
+def test_every_numeral_is_read_as_its_digit(digit, sign):
+    """Dropping a numeral makes one of these fail."""
+    assert reading("spoken", f"공일공{sign}오육칠팔") == f"010{digit}5678"
+
+
+@pytest.mark.parametrize(("digit", "word"), WORDS.items())
+def test_every_native_numeral_is_read_as_its_digit(digit, word):
+    assert reading("spoken", f"공일공{word}오육칠팔") == f"010{digit}5678"
+
+
+@pytest.mark.parametrize(("digit", "letter"), [(digit, c) for digit, row in LOOKALIKES.items() for c in row])
+def test_every_look_alike_is_read_as_its_digit(engine, digit, letter):
+    assert reading("lookalikes", f"3471{letter}829-55") == f"3471{digit}829-55"
+    number = f"010-347{digit}-8829"
+    disguised = f"010-347{letter}-8829"
+    assert [(s.start, s.end) for s in engine.detect(disguised) if s.type == spans.PHONE_NUMBER] == [
+        (0, len(number))
+    ]
+
+
+@pytest.mark.parametrize(
+    "word", ["다시", "대시", "대쉬", "하이픈", "하이푼", "빼기", "dash", "hyphen", "minus"]
+)
+def test_every_spoken_hyphen_joins_two_halves(engine, word):
+    text = f"901010 {word} 1234567"
+    assert [(s.start, s.end, s.type) for s in engine.detect(text)] == [(0, len(text), spans.KR_RRN)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["이 일이 사실이면 삼사일 뒤에", "구이 삼겹살", "오이 이천 원", "일이삼사 순서", "one or two", "SOLID LIBS", "안녕하세요", "AbCdEfGhIjKlMnOp", "deadbeefcafe"],
+)  # fmt: skip
+def test_ordinary_words_are_read_as_they_stand(text):
+    assert [reading(view.name, text) for view in VIEWS if view.name != "reversed"] == [None] * (
+        len(VIEWS) - 1
+    )
+
+
+@given(st.text(alphabet="0123456789가나다 -@.", min_size=12, max_size=40))
+def test_base64_of_a_text_with_a_number_is_decoded_or_was_none(text):
+    encoded = base64.b64encode(text.encode()).decode()
+    decoded = reading("base64", f"값 {encoded} 끝")
+    assert decoded in {f"값 {text} 끝", None}
+    if any(text[i : i + 2].isdigit() for i in range(len(text) - 1)):
+        assert decoded == f"값 {text} 끝"
