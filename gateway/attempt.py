@@ -26,6 +26,7 @@ from gateway.errors import (
     UpstreamRejected,
     UpstreamTimeout,
 )
+from gateway.media.work import MediaRequest
 from gateway.providers import failures
 from gateway.providers.base import MAX_BODY_BYTES
 from gateway.upstream import Deadlines, UpstreamNotSent
@@ -115,6 +116,7 @@ class Attempt:
         self._chat = chat
         self._request = request
         self._adapter = adapter
+        self._media = chat if isinstance(chat, MediaRequest) else None
         self._decoder: Decoder | None = None
         self._clock: Deadlines | None = None
         self._place = place
@@ -159,6 +161,9 @@ class Attempt:
                 raise
             except asyncio.CancelledError:
                 self.cut()
+                raise
+            except Exception:  # a defect of ours: what was sent is charged all the same
+                self._outcome = Outcome.ERROR
                 raise
             finally:
                 await self._settle(self._outcome)
@@ -270,18 +275,24 @@ class Attempt:
             self.deployment.model_id,
             self._chat,
             completion,
-            report.usage if report else None,
+            report.usage if report else self._media.expected if self._media else None,
         )
         source = UsageSource.PARTIAL if report else UsageSource.ESTIMATED
         await self._write(self._charge(outcome, source, usage, completion))
 
     async def _write(self, charge: Charge) -> None:
         self.charge = charge
-        written = self._desk.journal.append((charge,))
+        written = self._desk.journal.append((charge, *self._beside(charge)))
         self._desk.unsettled.settled(charge.attempt_id)  # handed over: the journal writes it before it stops
         metrics.count(metrics.attempts, self.deployment.id, str(charge.outcome))
         metrics.count_usage(self.deployment.model_id, charge.usage)
         await asyncio.shield(written)
+
+    def _beside(self, charge: Charge) -> Sequence[Entry]:
+        """Return what outlives this answer and must be durable together with its charge: a video job."""
+        if self._media is None or self._media.work is None:
+            return ()
+        return self._media.work.rows(charge, self.completion)
 
     def _charge(
         self, outcome: Outcome, source: UsageSource, usage: Usage, completion: Completion | None
