@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from filters import spans as types
 from filters.detector import MAX_MATCHES, Detector, DetectorError
 from filters.detectors.contacts import Emails, IpAddresses
-from filters.detectors.custom import CustomDetector, CustomRule
+from filters.detectors.custom import MIN_SCORE, CustomDetector, CustomRule
 from filters.detectors.documents import BirthDates, CustomsCodes, Passports, Vehicles
 from filters.detectors.english import english_detectors
 from filters.detectors.language import Addresses, Persons
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 RULES_VERSION: Final = "2026.11.1"
 """Raised with every change of what is found; docs/filter.md keeps the changelog."""
 
-THRESHOLD: Final = 0.5
+THRESHOLD: Final = MIN_SCORE
 """A finding below it is a guess and stays in the engine; policies may ask for more."""
 
 

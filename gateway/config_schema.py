@@ -108,6 +108,7 @@ class RuleTable(TomlTable):
     score: float = Field(default=0.9, gt=0, le=1)
     label: str = ""
     gates: list[str] = []
+    recognizer: str = ""
 
 
 class FilterTable(TomlTable):

@@ -9,14 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+import re2
 import regex
 
-from filters.detector import DetectorError, limited
+from filters.detector import Detector, DetectorError, limited
 from filters.fold import fold
+from filters.gate import Gate
 from filters.spans import Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+MIN_SCORE: Final = 0.5
+"""The engine leaves out what is less sure than this."""
 
 TIMEOUT_S: Final = 0.1
 """For one pattern over one text. An agency's pattern may backtrack; a time-out refuses the request."""
@@ -31,7 +36,8 @@ class CustomRule:
     """`type` is the entity type to report: one of filters/spans.py or a new one (`EMPLOYEE_NUMBER`).
 
     `patterns` are regular expressions in the `regex` module's syntax; `words` are found as they are,
-    whatever their case. `examples` must be found, `counterexamples` must not.
+    whatever their case; `recognizer` names a Presidio recogniser, `package.module:Class`, whose findings
+    count as this type. `examples` must be found, `counterexamples` must not.
     """
 
     name: str
@@ -44,6 +50,8 @@ class CustomRule:
     label: str = ""
     gates: Sequence[str] = field(default=())
     """RE2 patterns for the gate; without them every text is searched."""
+
+    recognizer: str = ""
 
     @classmethod
     def from_mapping(cls, table: Mapping[str, object]) -> CustomRule:
@@ -64,15 +72,22 @@ class CustomDetector:
         self.gates = tuple(rule.gates)
         self._rule = rule
         self._patterns = [_compiled(rule, pattern) for pattern in (*rule.patterns, *_alternation(rule.words))]
-        if not self._patterns:
-            raise CustomRuleError(f"'{rule.name}': 패턴도 낱말도 없습니다 / has neither patterns nor words")
+        self._recognizer = _recognizer(rule) if rule.recognizer else None
+        if not self._patterns and self._recognizer is None:
+            raise CustomRuleError(
+                f"'{rule.name}': 패턴도 낱말도 인식기도 없습니다 / has neither patterns, words nor a recogniser"
+            )
         self._prove()
 
     def find(self, text: str) -> list[Span]:
         rule = self._rule
+        ranges = [*self._matches(text), *self._recognized(text)]
+        return [Span(start, end, rule.type, rule.score, self.name, rule.label) for start, end in ranges]
+
+    def _matches(self, text: str) -> list[tuple[int, int]]:
         try:
             return [
-                Span(match.start(), match.end(), rule.type, rule.score, self.name, rule.label)
+                (match.start(), match.end())
                 for pattern in self._patterns
                 for match in limited(pattern.finditer(text, timeout=TIMEOUT_S), self.name)
                 if match.end() > match.start()
@@ -80,22 +95,49 @@ class CustomDetector:
         except TimeoutError:
             raise DetectorError(self.name, "TimeoutError") from None
 
+    def _recognized(self, text: str) -> list[tuple[int, int]]:
+        if self._recognizer is None:
+            return []
+        return [(span.start, span.end) for span in self._recognizer.find(text)]
+
     def _prove(self) -> None:
-        for example in self._rule.examples:
-            if not self.find(fold(example).text):
-                raise CustomRuleError(
-                    f"'{self._rule.name}': 예시를 찾지 못합니다 / misses its example: {example}"
-                )
-        for example in self._rule.counterexamples:
+        """Every example is found through the gate, as in service; no counterexample is."""
+        rule = self._rule
+        if rule.score < MIN_SCORE:
+            raise CustomRuleError(
+                f"'{rule.name}': score는 {MIN_SCORE} 이상이어야 합니다 / must be at least {MIN_SCORE}"
+            )
+        gate = _gate(rule)
+        for example in rule.examples:
+            text = fold(example).text
+            if not gate.owners(text) or not self.find(text):
+                raise CustomRuleError(f"'{rule.name}': 예시를 찾지 못합니다 / misses its example: {example}")
+        for example in rule.counterexamples:
             if self.find(fold(example).text):
-                raise CustomRuleError(
-                    f"'{self._rule.name}': 반례를 찾습니다 / hits its counterexample: {example}"
-                )
+                raise CustomRuleError(f"'{rule.name}': 반례를 찾습니다 / hits its counterexample: {example}")
 
 
 def custom_detectors(rules: Iterable[CustomRule]) -> list[CustomDetector]:
     """Detectors for all rules, each proven against its examples."""
     return [CustomDetector(rule) for rule in rules]
+
+
+def _gate(rule: CustomRule) -> Gate:
+    try:
+        return Gate([rule.gates])
+    except re2.error:
+        raise CustomRuleError(
+            f"'{rule.name}': RE2가 모르는 gates입니다 / gates that RE2 does not know"
+        ) from None
+
+
+def _recognizer(rule: CustomRule) -> Detector:
+    from filters.presidio import PresidioDetector, recognizer_named
+
+    try:
+        return PresidioDetector(recognizer_named(rule.recognizer))
+    except (ValueError, TypeError) as error:
+        raise CustomRuleError(f"'{rule.name}': {error}") from error
 
 
 def _compiled(rule: CustomRule, pattern: str) -> regex.Pattern[str]:

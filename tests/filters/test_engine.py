@@ -197,12 +197,24 @@ def test_an_agency_rule_finds_its_examples_in_any_disguise(rule):
         (CustomRule("a", "T", ["x"], examples=["y"]), "misses its example"),
         (CustomRule("a", "T", ["x"], counterexamples=["x"]), "hits its counterexample"),
         (CustomRule("a", "T", ["("]), "bad pattern"),
-        (CustomRule("a", "T"), "neither patterns nor words"),
+        (CustomRule("a", "T"), "neither patterns, words"),
+        (CustomRule("a", "T", ["x"], examples=["x"], gates=["y"]), "misses its example"),
+        (CustomRule("a", "T", ["x"], gates=["(?=y)"]), "RE2"),
+        (CustomRule("a", "T", ["x"], score=0.4), "at least 0.5"),
+        (CustomRule("a", "T", recognizer="nowhere:Nothing"), "nowhere"),
     ],
 )
 def test_a_rule_that_breaks_its_own_examples_is_refused_at_the_start(rule, message):
     with pytest.raises(CustomRuleError, match=message):
         Engine([rule])
+
+
+def test_a_rule_may_name_a_presidio_recogniser():
+    path = "presidio_analyzer.predefined_recognizers:CryptoRecognizer"
+    rule = CustomRule(
+        "wallet", "WALLET", recognizer=path, examples=["지갑 16Yeky6GMjeNkAiNcBY7ZhrLoMSgg1BoyZ로"]
+    )
+    assert [span.type for span in Engine([rule]).detect(rule.examples[0])] == ["WALLET"]
 
 
 def test_an_unknown_key_of_a_rule_is_named():

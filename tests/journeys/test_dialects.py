@@ -78,14 +78,19 @@ def test_claudes_tools_are_called_and_answered(claude: anthropic.Anthropic, stre
     assert message.stop_reason == "tool_use"
     result = {"type": "tool_result", "tool_use_id": call.id, "content": "제61조(도로의 점용 허가) …"}
     asked["messages"] += [
-        {"role": "assistant", "content": [{"type": "tool_use", "id": call.id, "name": call.name, "input": call.input}]},
+        {
+            "role": "assistant",
+            "content": [{"type": "tool_use", "id": call.id, "name": call.name, "input": call.input}],
+        },
         {"role": "user", "content": [result, {"type": "text", "text": "요약해 주세요."}]},
     ]
     del asked["tool_choice"]
     assert claude.messages.create(**asked).content[0].text
 
 
-def test_a_resident_number_is_refused_in_claudes_envelope(gateway: Gateway, claude: anthropic.Anthropic) -> None:
+def test_a_resident_number_is_refused_in_claudes_envelope(
+    gateway: Gateway, claude: anthropic.Anthropic
+) -> None:
     before = len(gateway.simulator.ledger())
     with pytest.raises(anthropic.BadRequestError) as refused:
         claude.messages.create(
@@ -102,9 +107,13 @@ def test_a_resident_number_is_refused_in_claudes_envelope(gateway: Gateway, clau
     assert len(gateway.simulator.ledger()) == before
 
 
-def test_counting_tokens_sends_nothing_and_is_inspected(gateway: Gateway, claude: anthropic.Anthropic) -> None:
+def test_counting_tokens_sends_nothing_and_is_inspected(
+    gateway: Gateway, claude: anthropic.Anthropic
+) -> None:
     before = len(gateway.simulator.ledger())
-    counted = claude.messages.count_tokens(model="sim-large", messages=[{"role": "user", "content": QUESTION}])
+    counted = claude.messages.count_tokens(
+        model="sim-large", messages=[{"role": "user", "content": QUESTION}]
+    )
     assert 5 < counted.input_tokens < 100
     with pytest.raises(anthropic.BadRequestError):
         claude.messages.count_tokens(
@@ -122,14 +131,24 @@ def test_counting_tokens_sends_nothing_and_is_inspected(gateway: Gateway, claude
     ],
 )
 def test_what_would_live_at_the_provider_is_refused(gateway: Gateway, field: str, value: Any) -> None:
-    body = {"model": "sim-large", "max_tokens": 10, "messages": [{"role": "user", "content": "."}], field: value}
+    body = {
+        "model": "sim-large",
+        "max_tokens": 10,
+        "messages": [{"role": "user", "content": "."}],
+        field: value,
+    }
     response = gateway.post(body, path="/v1/messages")
     assert (response.status_code, response.json()["error"]["code"]) == (400, "unsupported_feature")
 
 
 def test_claudes_streams_break_with_an_error_event(gateway: Gateway) -> None:
     response = gateway.post(
-        {"model": "down-model", "max_tokens": 10, "messages": [{"role": "user", "content": "."}], "stream": True},
+        {
+            "model": "down-model",
+            "max_tokens": 10,
+            "messages": [{"role": "user", "content": "."}],
+            "stream": True,
+        },
         path="/v1/messages",
     )
     assert response.status_code == 502
