@@ -111,7 +111,7 @@ class Pipeline:
         detection = await self._detect(body, door, caller)
         way = await self._first_way(call, model, detection)
         reply = self._reply(door, call, request, way)
-        if parts.cache is not None and "no-cache" not in door.headers.get("cache-control", ""):
+        if parts.cache is not None and door.surface.KIND == "chat" and _may_repeat(door):
             key = parts.cache.key(call, way, body)
             cached = parts.cache.get(key)
             if cached is not None:
@@ -285,6 +285,10 @@ class Pipeline:
             reason=f"answered from the cache; attempt {cached.dispatch.attempt_id} was charged",
         )
         await self._record(call, way, row)
+
+
+def _may_repeat(door: Door) -> bool:
+    return "no-cache" not in door.headers.get("cache-control", "")
 
 
 def _masked(door: Door, request: ChatRequest, way: Way, detection: Detection) -> ChatRequest:
