@@ -13,6 +13,7 @@ from billing.store.reports import (
     savings,
     usage_report,
 )
+from billing.store.rerating import Rerating, rerate
 from billing.store.seal_checks import Problem
 from billing.store.sealing import export_seals, make_seal
 from billing.store.sink import LedgerSink
@@ -24,6 +25,7 @@ __all__ = [
     "DatabaseUnavailable",
     "LedgerSink",
     "Problem",
+    "Rerating",
     "Savings",
     "UsageRow",
     "VerifyReport",
@@ -36,6 +38,7 @@ __all__ = [
     "months_with_charges",
     "open_dispatches",
     "open_engine",
+    "rerate",
     "savings",
     "set_budget",
     "usage_report",
