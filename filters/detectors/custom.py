@@ -105,7 +105,7 @@ class CustomDetector:
         rule = self._rule
         if rule.score < MIN_SCORE:
             raise CustomRuleError(
-                f"'{rule.name}': score는 {MIN_SCORE} 이상이어야 합니다 / must be at least {MIN_SCORE}"
+                f"'{rule.name}': score {MIN_SCORE} 미만 / score must be at least {MIN_SCORE}"
             )
         gate = _gate(rule)
         for example in rule.examples:
