@@ -39,9 +39,10 @@ if TYPE_CHECKING:
 
     from filters.detectors.person_features import Runs
 
-THRESHOLD: Final = 0.0
-"""Log odds; a sure name of the same letters, or one just before in a list, lowers it."""
+THRESHOLD: Final = -0.3
+"""Log odds; below even, because a name missed costs more than a word masked, and a name never blocks."""
 THRESHOLD_IF_REPEATED: Final = -2.5
+"""A sure name of the same letters, or a name just before in a list, lowers it."""
 LIST_GAPS: Final = frozenset((", ", "·", " · ", "/", " / ", "、", ",", "‧", "ㆍ"))
 SURE: Final = 1.0
 BARELY: Final = 0.1
@@ -79,7 +80,7 @@ class Names:
 def find(text: str) -> list[Span]:
     """Names of people in `text`, in order, without overlaps; offsets are code points of `text`."""
     spans = [
-        Span(start, end, PERSON, 1 / (1 + exp(-score)), "person")
+        Span(start, end, PERSON, 1 / (1 + exp(THRESHOLD - score)), "person")
         for score, start, end, *_ in _accepted(cut(text))
     ]
     return _merged(spans, name_rules.find(text, spans))

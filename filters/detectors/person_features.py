@@ -90,6 +90,8 @@ USUAL_GIVEN: Final = frozenset(name for name, code in GIVEN.items() if code >= 4
 def _names_nobody(word: str, code: int) -> bool:
     """A usual word or a place, as far as the lexicon knows, and not shaped like a usual full name."""
     common, foreign, thing, known = code // 1000, code // 100 % 10, code // 10 % 10, code % 10
+    if thing and not known and word[-1] in "시군구읍면":
+        return True
     if known or (len(word) == 3 and word[0] in SURNAMES and word[1:] in USUAL_GIVEN):
         return False
     return common == 1 or (common == 2 and foreign < 2) or (not foreign and (common == 3 or thing == 1))
@@ -159,7 +161,8 @@ def forms_of(word: str) -> list[Form]:
     if len(word) > MAX_RUN:
         word = word[:MAX_RUN]
     head = word[:2]
-    longest = MAX_NAME if head in FOREIGN_STARTS or head in COMPOUND_SURNAMES else 3
+    foreign = head in FOREIGN_STARTS or FOREIGN.get(head[0], 0) > 1
+    longest = MAX_NAME if foreign or head in COMPOUND_SURNAMES else 3
     forms: list[Form] = []
     for length in range(2, min(len(word), longest) + 1):
         suffix = SUFFIXES.get(word[length:])
@@ -303,10 +306,10 @@ def _hides_particle(word: str) -> bool:
     return any(word[-n:] in SUFFIXES and WORDS.get(word[:-n], 0) for n in (1, 2))
 
 
-def _foreign_part(word: str) -> bool:
+def _foreign_part(word: str, *, first: bool = True) -> bool:
     code = WORDS.get(word, 0)
-    if code // 10 % 10 and code % 1000 < 300:
-        return False  # a place before all, such as 프랑스
+    if first and code // 10 % 10 and code % 1000 < 300:
+        return False  # a place before all, such as 프랑스; 휘트니 휴스턴 may end with one
     if code % 1000 >= 100:
         return True
     return code < 1000 and len(word) > 1 and foreign_score(word) >= 1

@@ -29,22 +29,22 @@ COMPOUND_SURNAMES: Final = frozenset("남궁 독고 선우 황보 제갈 사공 
 @cache
 def words() -> dict[str, int]:
     """Word -> class `cfpk` as a number: thousands common, hundreds foreign, tens thing, ones known person."""
-    return {word: int(code) for code, line in _classes("words.txt") for word in line}
+    return _table("words.txt")
 
 
 @cache
 def given() -> dict[str, int]:
     """Two-syllable given name -> class `bc`: tens how usual it is, ones how many words end so."""
-    return {name: int(code) for code, line in _classes("given.txt") for name in line}
+    return _table("given.txt")
 
 
 @cache
 def syllables(position: int) -> dict[str, int]:
     """Syllable -> log odds in [-4, 4]: 0 and 1 in a given name of two, 2 of one, 3 in a foreign name."""
     prefix = f"{position}:"
-    return {
-        s: int(code[2:]) for code, line in _classes("syllables.txt") if code.startswith(prefix) for s in line
-    }
+    lines = (LEXICON_DIR / "syllables.txt").read_text("utf-8").splitlines()
+    classes = (line.split(" ") for line in lines if line.startswith(prefix))
+    return {syllable: int(code[2:]) for code, *members in classes for syllable in members}
 
 
 def is_known_person(name: str) -> bool:
@@ -62,6 +62,11 @@ def _fingerprints() -> array[int]:
     return values
 
 
-def _classes(name: str) -> list[tuple[str, list[str]]]:
-    lines = (LEXICON_DIR / name).read_text("utf-8").splitlines()
-    return [(code, line.split(" ")) for code, _, line in (each.partition(" ") for each in lines)]
+def _table(name: str) -> dict[str, int]:
+    """Line by line: the file's text and all its words are never in memory twice."""
+    table: dict[str, int] = {}
+    with (LEXICON_DIR / name).open(encoding="utf-8") as lines:
+        for line in lines:
+            code, _, members = line.rstrip("\n").partition(" ")
+            table.update(dict.fromkeys(members.split(" "), int(code)))
+    return table

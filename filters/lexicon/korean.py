@@ -67,12 +67,28 @@ HONORIFIC_CLASS, TITLE_CLASS, SURNAME_CLASS = 50, 51, 52
 AFTER_TITLES: Final = (
     "",
     *"""
-    은 는 이 가 을 를 의 와 과 도 만 께 께서 께서는 에게 에게서 한테 로 으로 입니다 이다 이며 이고
-    이라고 이라며 라고 이라는 인 이나 이었다 등 들 들이 들은 들의 들과 측 측은 하고 까지 부터 보다
-    처럼 이랑 에 이자 에서 이요 이에요 예요 였다 이었고
+    은 는 이 가 을 를 의 와 과 도 만 께서 에게 한테 로 으로 입니다 이다 이며 이고 이라고 라고 인 이나
+    등 들 들은 들의 측 측은 하고 까지 부터
     """.split(),
 )
 """What follows a glued title or honorific: the usual particles only."""
+
+AFTER_NIM: Final = (
+    "",
+    "은",
+    "이",
+    "을",
+    "의",
+    "과",
+    "도",
+    "께",
+    "께서",
+    "께서는",
+    "에게",
+    "입니다",
+    "이",
+    "하고",
+)
 
 HONORIFICS: Final = tuple(
     """
@@ -207,6 +223,7 @@ def _suffixes() -> dict[str, tuple[int, str]]:
         for word in words:
             for form in AFTER_TITLES:
                 table.setdefault(word + form, (number, "-"))
+            for form in AFTER_NIM:
                 table.setdefault(word + "님" + form, (number, "-"))
     table["모"] = SURNAME_CLASS, "-"
     return table | _particles()

@@ -78,7 +78,7 @@ def evaluate(
         Path, typer.Argument(exists=True, dir_okay=False, help="administrative.jsonl 또는 KLUE .tsv")
     ],
     held_out: Annotated[
-        bool, typer.Option("--held-out", help="조정에 쓰지 않은 절반만 / only the half not used for tuning")
+        bool, typer.Option("--held-out", help="조정에 쓰지 않은 부분만 / only the part not used for tuning")
     ] = False,
     json: JsonOption = False,
 ) -> None:
