@@ -27,7 +27,7 @@ from billing.segments import Segments
 from billing.store import LedgerSink, open_engine
 from filters.engine import Engine
 from filters.inspector import Inspector
-from gateway import logs, metrics
+from gateway import heap, logs, metrics
 from gateway.access import Access
 from gateway.attempt import Desk, Unsettled
 from gateway.breaker import BreakerRules
@@ -40,6 +40,7 @@ from gateway.estimates import Estimator
 from gateway.failover import Team
 from gateway.health import Fleet, QueueRules
 from gateway.http import chat, errors, filter_preview, media, models, operations
+from gateway.http.direct import DirectEndpoints, chats_of
 from gateway.http.middleware import RequestIdentity
 from gateway.keyring import Purpose
 from gateway.pipeline import Parts, Pipeline
@@ -98,7 +99,8 @@ def create_app(settings: Settings) -> FastAPI:
 
 def _mount(app: FastAPI, plant: Plant) -> None:
     pipeline, server = plant.pipeline, plant.config.server
-    app.include_router(chat.router(pipeline, server.body_limit_mib * 1024**2))
+    chats = chat.router(pipeline, server.body_limit_mib * 1024**2)
+    app.include_router(chats)
     app.include_router(media.router(pipeline, server.body_limit_mib * 1024**2))
     app.include_router(filter_preview.router(pipeline, server.body_limit_mib * 1024**2))
     app.include_router(models.router(pipeline, created=int(time.time())))
@@ -109,6 +111,7 @@ def _mount(app: FastAPI, plant: Plant) -> None:
     app.openapi().setdefault("components", {})["securitySchemes"] = {
         "key": {"type": "http", "scheme": "bearer"}
     }
+    app.add_middleware(DirectEndpoints, endpoints=chats_of(chats))
     if server.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -198,7 +201,8 @@ class Plant:
         self.journal.start()
         log.info("started", models=len(self.config.catalogue.models))
         try:
-            yield
+            with heap.settled():
+                yield
         finally:
             left = await self.unsettled.none_left(SETTLING_S)
             if left:
