@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-_MAX_BYTES: Final = 64 << 20
+_MAX_BYTES: Final = 16 << 20
 """A ceiling for the automaton, which grows with the kinds of text it meets; it is not allocated at once."""
 
 

@@ -74,9 +74,7 @@ class CustomDetector:
         self._patterns = [_compiled(rule, pattern) for pattern in (*rule.patterns, *_alternation(rule.words))]
         self._recognizer = _recognizer(rule) if rule.recognizer else None
         if not self._patterns and self._recognizer is None:
-            raise CustomRuleError(
-                f"'{rule.name}': 패턴도 낱말도 인식기도 없습니다 / has neither patterns, words nor a recogniser"
-            )
+            raise CustomRuleError(f"'{rule.name}': 찾을 것이 없습니다 / has no patterns, words or recognizer")
         self._prove()
 
     def find(self, text: str) -> list[Span]:

@@ -197,7 +197,7 @@ def test_an_agency_rule_finds_its_examples_in_any_disguise(rule):
         (CustomRule("a", "T", ["x"], examples=["y"]), "misses its example"),
         (CustomRule("a", "T", ["x"], counterexamples=["x"]), "hits its counterexample"),
         (CustomRule("a", "T", ["("]), "bad pattern"),
-        (CustomRule("a", "T"), "neither patterns, words"),
+        (CustomRule("a", "T"), "no patterns, words or recognizer"),
         (CustomRule("a", "T", ["x"], examples=["x"], gates=["y"]), "misses its example"),
         (CustomRule("a", "T", ["x"], gates=["(?=y)"]), "RE2"),
         (CustomRule("a", "T", ["x"], score=0.4), "at least 0.5"),
