@@ -6,6 +6,7 @@ the lifespan does. uvicorn calls `create` in each worker.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from contextlib import asynccontextmanager
@@ -40,6 +41,7 @@ from gateway.estimates import Estimator
 from gateway.failover import Team
 from gateway.health import Fleet, QueueRules
 from gateway.http import chat, errors, filter_preview, media, models, operations
+from gateway.http import videos as videos_http
 from gateway.http.direct import DirectEndpoints, chats_of
 from gateway.http.middleware import RequestIdentity
 from gateway.keyring import Purpose
@@ -50,7 +52,9 @@ from gateway.settings import Settings
 from gateway.sidecalls import OPEN_WEBUI_TASKS, SideCalls
 from gateway.store.database import Database, check_migrated
 from gateway.store.receipts import RECEIPT_TABLE, receipt_row
+from gateway.store.videos import VIDEO_TABLE
 from gateway.upstream import Upstream
+from gateway.videojobs import VideoJobs
 from gateway.ways import Ways
 
 if TYPE_CHECKING:
@@ -102,6 +106,7 @@ def _mount(app: FastAPI, plant: Plant) -> None:
     chats = chat.router(pipeline, server.body_limit_mib * 1024**2)
     app.include_router(chats)
     app.include_router(media.router(pipeline, server.body_limit_mib * 1024**2))
+    app.include_router(videos_http.router(pipeline, plant.videos, server.body_limit_mib * 1024**2))
     app.include_router(filter_preview.router(pipeline, server.body_limit_mib * 1024**2))
     app.include_router(models.router(pipeline, created=int(time.time())))
     app.include_router(operations.router(plant.checks(), plant.fleet.report))
@@ -136,6 +141,7 @@ class Plant:
     unsettled: Unsettled
     inspector: Inspector
     pipeline: Pipeline
+    videos: VideoJobs
     new_id: Callable[[], str]
 
     @classmethod
@@ -145,7 +151,8 @@ class Plant:
             database, keyring, jwt_secrets=config.jwt_secrets, max_stale_s=config.max_stale_s
         )
         chain_key = keyring.current(Purpose.LEDGER_CHAIN).key
-        sink = LedgerSink(database, chain_key, key_version=len(keyring.masters), tables=(RECEIPT_TABLE,))
+        tables = (RECEIPT_TABLE, VIDEO_TABLE)
+        sink = LedgerSink(database, chain_key, key_version=len(keyring.masters), tables=tables)
         journal = Journal(sink, Segments(config.journal_dir))
         inspector = Inspector(Engine(config.custom_rules))
         upstream = Upstream()
@@ -189,7 +196,17 @@ class Plant:
             )
         )
         return cls(
-            config, database, directory, journal, upstream, fleet, desk.unsettled, inspector, pipeline, new_id
+            config=config,
+            database=database,
+            directory=directory,
+            journal=journal,
+            upstream=upstream,
+            fleet=fleet,
+            unsettled=desk.unsettled,
+            inspector=inspector,
+            pipeline=pipeline,
+            videos=_videos(config, database, desk),
+            new_id=new_id,
         )
 
     @asynccontextmanager
@@ -200,10 +217,13 @@ class Plant:
         self.directory.start()
         self.journal.start()
         log.info("started", models=len(self.config.catalogue.models))
+        polling = asyncio.create_task(self.videos.run())
         try:
             with heap.settled():
                 yield
         finally:
+            polling.cancel()  # what it leaves is polled by the next process
+            await asyncio.wait((polling,))
             left = await self.unsettled.none_left(SETTLING_S)
             if left:
                 log.error("attempts_unsettled", attempts=left)  # the next start adopts them
@@ -233,6 +253,18 @@ class Plant:
     def _check_filter(self) -> None:
         if not self.inspector.detect("900101-1234568").found:
             raise RuntimeError("the filter finds nothing")
+
+
+def _videos(config: Config, database: Database, desk: Desk) -> VideoJobs:
+    return VideoJobs(
+        database=database,
+        catalogue=config.catalogue,
+        journal=desk.journal,
+        upstream=desk.upstream,
+        access=desk.access,
+        now=desk.now,
+        poll_s=config.limits.video_poll_s,
+    )
 
 
 # --- the tables of haechi.toml as the values the parts take -----------------------------------------

@@ -68,6 +68,7 @@ class LimitsTable(TomlTable):
     queue_length: int = Field(default=64, ge=0, le=10_000)
     queue_s: float = Field(default=5.0, ge=0, le=600)
     shutdown_s: int = Field(default=30, ge=1, le=3600)
+    video_poll_s: float = Field(default=2.0, ge=0.05, le=60)
 
 
 class RoutingTable(TomlTable):

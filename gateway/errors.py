@@ -9,6 +9,7 @@
     │   │   ├── BodyTooLarge
     │   │   └── UnsupportedFeature  understood, but this gateway or model does not offer it
     │   ├── UnknownModel            no such model
+    │   ├── UnknownVideo            no such video job, or somebody else's
     │   ├── ModelNotAllowed         the model exists and is not open to this caller
     │   ├── SensitiveDataBlocked    the filter's verdict is block
     │   ├── InHouseOnly             the filter's verdict is route, and the model asked for is elsewhere
@@ -87,6 +88,9 @@ class UnsupportedFeature(InvalidRequest): ...
 
 
 class UnknownModel(CallerError): ...
+
+
+class UnknownVideo(CallerError): ...
 
 
 class ModelNotAllowed(CallerError): ...

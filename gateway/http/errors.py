@@ -41,6 +41,7 @@ TABLE: Final[dict[type[e.GatewayError], Answer]] = {
     e.BodyTooLarge: Answer(413, "invalid_request_error", "body_too_large", retry=False),
     e.UnsupportedFeature: Answer(400, "invalid_request_error", "unsupported_feature", retry=False),
     e.UnknownModel: Answer(404, "invalid_request_error", "model_not_found", retry=False),
+    e.UnknownVideo: Answer(404, "invalid_request_error", "video_not_found", retry=False),
     e.ModelNotAllowed: Answer(403, "permission_error", "model_not_allowed", retry=False),
     e.SensitiveDataBlocked: Answer(400, "sensitive_data_blocked", "sensitive_data_blocked", retry=False),
     e.InHouseOnly: Answer(400, "sensitive_data_blocked", "in_house_only", retry=False),

@@ -58,7 +58,7 @@ def router(pipeline: Pipeline, body_limit_bytes: int) -> APIRouter:
         pictures = tuple(file for file in form.files if file.name in ("image", "image[]", "mask"))
         if not pictures:
             raise _missing_file("image")
-        shown = [_unread("input_image", file) for file in pictures]
+        shown = [unread("input_image", file) for file in pictures]
         body = {**form.fields, "input": shown}
         return await pipeline.answer(door(request, Images("image_edits", pictures), form.size), caller, body)
 
@@ -70,13 +70,13 @@ def router(pipeline: Pipeline, body_limit_bytes: int) -> APIRouter:
         recording = next((file for file in form.files if file.name == "file"), None)
         if recording is None:
             raise _missing_file("file")
-        body = {**form.fields, "input": [_unread("input_audio", recording)]}
+        body = {**form.fields, "input": [unread("input_audio", recording)]}
         return await pipeline.answer(door(request, Transcription(recording), form.size), caller, body)
 
     return routes
 
 
-def _unread(kind: str, file: FilePart) -> dict[str, Any]:
+def unread(kind: str, file: FilePart) -> dict[str, Any]:
     """Show the filter that there is something it cannot read, and the file's name, which it can."""
     if kind == "input_audio":
         return {

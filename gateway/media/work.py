@@ -17,6 +17,7 @@ from gateway.surfaces import chat
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from billing.ledger import Charge, Entry
     from billing.usage import Usage
     from gateway.catalogue import Deployment
     from gateway.domain import JSON, Delta, UpstreamRequest, UsageReport
@@ -36,10 +37,20 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """An adapter for one request: `write` for a deployment, `read` of the whole body."""
+    """An adapter for one request: `write` for a deployment, `read` of the whole body.
+
+    `beside` gives rows that must be durable together with the charge of an answer that was read.
+    """
 
     write: Callable[[Deployment], UpstreamRequest]
     read: Callable[[bytes], Done]
+    beside: Callable[[Charge, Done], Sequence[Entry]] | None = None
+
+    def rows(self, charge: Charge, completion: Completion | None) -> Sequence[Entry]:
+        """Return what must be durable together with the charge."""
+        if self.beside is None or completion is None:
+            return ()
+        return self.beside(charge, done(completion))
 
     def request(self, chat: ChatRequest, deployment: Deployment) -> UpstreamRequest:
         del chat  # `write` knows the request in its own words
@@ -83,11 +94,13 @@ class _Whole:
 class MediaRequest(ChatRequest):
     """Work asked for; `messages` hold its texts, for the estimate where no usage is reported.
 
-    `maxima` declares what may be counted beside text, for the bound of its cost.
+    `maxima` declares what may be counted beside text, for the bound of its cost; `expected` is the
+    estimate where the provider was asked and nothing was heard.
     """
 
     work: Work | None = None
     maxima: Usage | None = None
+    expected: Usage | None = None
 
 
 def asked(model: str, texts: Iterable[str], work: Work, maxima: Usage | None = None) -> MediaRequest:

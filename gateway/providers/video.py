@@ -6,7 +6,7 @@ fetched, so each answer is read into one Job, whoever asked; a job that failed h
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
@@ -26,7 +26,16 @@ if TYPE_CHECKING:
     from gateway.providers.multipart import FilePart
 
 DEFAULT_SECONDS: Final = 4
+VARIANTS: Final = ("video", "thumbnail", "spritesheet")
 _WIRES: Final = frozenset({"openai", "responses"})
+_STATUS: Final = {
+    "succeeded": "completed",
+    "cancelled": "failed",
+    "canceled": "failed",
+    "expired": "failed",
+    "rejected": "failed",
+}
+"""Words of compatible servers for the four; one that nobody knows is not the end of a job."""
 error = failures.from_response
 
 
@@ -92,8 +101,17 @@ def poll(job_id: str, deployment: Deployment) -> UpstreamRequest:
     return _about(job_id, deployment, "", "application/json")
 
 
-def fetch(job_id: str, deployment: Deployment) -> UpstreamRequest:
-    return _about(job_id, deployment, "/content", "*/*")
+def fetch(job_id: str, deployment: Deployment, variant: str = "video") -> UpstreamRequest:
+    """Write the question for the film, or for one of its other VARIANTS."""
+    request = _about(job_id, deployment, "/content", "*/*")
+    if variant == "video":
+        return request
+    return replace(request, url=f"{request.url}{'&' if '?' in request.url else '?'}variant={variant}")
+
+
+def with_seconds(job: Job, seconds: int) -> Job:
+    """Return a job whose provider did not repeat how long the film shall be."""
+    return replace(job, seconds=seconds)
 
 
 def _about(job_id: str, deployment: Deployment, rest: str, accept: str) -> UpstreamRequest:
@@ -110,7 +128,7 @@ def read(body: bytes) -> Job:
         seconds = answer.get("seconds")
         return Job(
             str(answer["id"]),
-            str(answer["status"]),
+            _status(str(answer["status"])),
             int(answer.get("progress") or 0),
             None if seconds is None else int(seconds),
             answer.get("size"),
@@ -118,3 +136,8 @@ def read(body: bytes) -> Job:
         )
     except (ValueError, TypeError, KeyError, AttributeError) as e:
         raise failures.broken("not a video job") from e
+
+
+def _status(word: str) -> str:
+    known = _STATUS.get(word, word)
+    return known if known in {"queued", "in_progress", "completed", "failed"} else "in_progress"

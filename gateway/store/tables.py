@@ -1,4 +1,4 @@
-"""The gateway's own tables: units, people, keys, the revision of these, and filter receipts.
+"""The gateway's own tables: units, people, keys, the revision of these, filter receipts, video jobs.
 
 Days are DATE (a day in Asia/Seoul); instants are BIGINT microseconds since 1970 UTC, named `…_us`, because
 SQLite drops time zones and both databases compare integers alike. No table holds prompt text.
@@ -135,6 +135,37 @@ receipt = Table(
 
 `findings` is a list of {type, label, score, rule, path, action, hash}: `hash` is keyed (Purpose.FINDING_HASH
 of `finding_key_id`), so equal values can be counted and never read.
+"""
+
+video_job = Table(
+    "video_job",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("request_id", Text, nullable=False),
+    Column("attempt_id", Text, nullable=False, unique=True),
+    Column("charge_id", Text, nullable=False),
+    Column("person_id", Text, nullable=False),
+    Column("model_id", Text, nullable=False),
+    Column("deployment_id", Text, nullable=False),
+    Column("upstream_id", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("progress", Integer, nullable=False),
+    Column("seconds", Integer, nullable=False),
+    Column("size", Text),
+    Column("failure", Text),
+    Column("misses", Integer, nullable=False, server_default=text("0")),
+    Column("created_at_us", BigInteger, nullable=False),
+    Column("next_poll_us", BigInteger),
+    Column("settled_at_us", BigInteger),
+    CheckConstraint("status IN ('queued', 'in_progress', 'completed', 'failed')", name="status"),
+    CheckConstraint("(next_poll_us IS NULL) = (settled_at_us IS NOT NULL)", name="polled_until_settled"),
+    Index(None, "person_id", "created_at_us"),
+    Index(None, "next_poll_us"),
+)
+"""A film that a provider draws, from its submission on: whose it is, where it is drawn, how far it is.
+
+Written together with the charge of its submission, polled until it is over, then settled. Neither the
+prompt nor the film is kept.
 """
 
 organisation_tables = (org_unit, person, api_key, revision, admin_event)
