@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from gateway.organisation import Key, Organisation, Person
+    from gateway.settings import Settings
+    from gateway.store.database import Database
 
 app = typer.Typer(no_args_is_help=True, help="API 키 발급·목록·폐기 / issue, list and revoke API keys")
 
@@ -138,15 +140,19 @@ def list_(
 
 @app.command()
 def revoke(
-    key: Annotated[str, typer.Argument(help="키의 id 또는 앞부분 / id or shown prefix of the key")],
+    key: Annotated[
+        str, typer.Argument(help="키의 id, 앞부분 또는 키 자체 / id, shown prefix, or the key itself")
+    ],
     config: ConfigOption = None,
 ) -> None:
     """키를 폐기합니다. 1초 안에 모든 서버에서 막힙니다 / Revoke a key, everywhere within a second."""
     from gateway.store.organisation import NoSuchKey, revoke_key
 
-    with database(settings_for(config)) as engine:
+    settings = settings_for(config)
+    with database(settings) as engine:
+        wanted = _id_of_secret(engine, settings, key) or key.rstrip("…")
         try:
-            revoked = revoke_key(engine, key.rstrip("…"), at=now(), actor=actor())
+            revoked = revoke_key(engine, wanted, at=now(), actor=actor())
         except NoSuchKey:
             fail(
                 "그런 키가 없거나 앞부분이 같은 키가 여럿입니다."
@@ -157,6 +163,20 @@ def revoke(
         say(f"{revoked.id}은(는) 이미 폐기되어 있습니다.", f"{revoked.id} was revoked already.")
     else:
         say(f"{revoked.id}을(를) 폐기했습니다.", f"{revoked.id} is revoked.")
+
+
+def _id_of_secret(engine: Database, settings: Settings, text: str) -> str | None:
+    """Return the id of a whole key that somebody found in a text; None if `text` is no key or unknown."""
+    from gateway import apikeys
+    from gateway.keyring import Purpose
+    from gateway.store.organisation import list_keys
+
+    if not apikeys.well_formed(text):
+        return None
+    digests = {
+        apikeys.digest(text, hash_key.key) for hash_key in settings.keyring().all(Purpose.API_KEY_HASH)
+    }
+    return next((key.id for key in list_keys(engine) if key.digest in digests), None)
 
 
 _STATES = {"active": "사용 중", "expired": "만료", "revoked": "폐기"}

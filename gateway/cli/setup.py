@@ -59,12 +59,18 @@ def init(
     )
 
 
-def check_config(config: ConfigOption = None, json: JsonOption = False) -> None:
+def check_config(
+    file: Annotated[
+        Path | None, typer.Argument(help="haechi.toml (--config와 같음 / same as --config)")
+    ] = None,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
     """haechi.toml의 잘못을 모두 줄 번호와 함께 알려 줍니다 / Name every mistake with its line."""
     from gateway.config import unpriced
     from gateway.config_mistakes import ConfigError
 
-    settings = settings_for(config)
+    settings = settings_for(file or config)
     try:
         read = config_of(settings)
         settings.keyring()

@@ -71,6 +71,9 @@ def test_a_revoked_key_is_listed_only_on_request(staffed, haechi):
     (row,) = haechi("keys", "list", "--all", "--json").json
     assert row["state"] == "revoked"
     assert "이미" in haechi("keys", "revoke", made["id"]).ok().out
+    leaked = haechi("keys", "create", "--person", "S1").ok().out.strip()
+    haechi("keys", "revoke", leaked).ok()
+    assert haechi("keys", "list", "--json").json == []
     unknown = haechi("keys", "revoke", "key_none")
     assert unknown.code == 1
     assert "haechi keys list --all" in unknown.err

@@ -22,6 +22,7 @@ def test_init_lays_down_a_config_a_private_secret_and_an_up_to_date_database(hae
     site = Path("site")
     assert stat.S_IMODE((site / "haechi.secret").stat().st_mode) == 0o600
     assert haechi("check-config", "--config", site / "haechi.toml").ok()
+    assert haechi("check-config", site / "haechi.toml").ok()
     assert "최신" in haechi("migrate", "--config", site / "haechi.toml").ok().out
 
 
