@@ -59,9 +59,10 @@ WITH_SSI: Final = re.compile(
 """예지 씨는, 재국씨가: whatever stands before 씨 is somebody, unless it is half of 아저씨."""
 HANJA: Final = re.compile(r"\(([\u4e00-\u9fff]{2,4})(?=[)\s,·-])")
 
+VIETNAMESE_SURNAMES: Final = frozenset("응우옌 응웬 쩐 팜 호앙 후인 부이 쯔엉 즈엉 딘 응오".split())
 VIETNAMESE: Final = re.compile(
-    r"(?<![가-힣])(?:응우옌|응웬|쩐|팜|호앙|후인|부이|쯔엉|즈엉|딘|응오)"
-    r"[ ](?:티|반|꽝|득|응옥|쑤언|티엔|탄|투|홍|민|밍|바오|낌|타인|안)[ ][가-힣]{1,3}?(?:[ ](?!씨|님)[가-힣]{1,3}?)?"
+    r"(?P<surname>[응쩐팜호후부쯔즈딘](?:우옌|[웬앙인이엉오])?)[ ]"
+    r"(?:티|반|꽝|득|응옥|쑤언|티엔|탄|투|홍|민|밍|바오|낌|타인|안)[ ][가-힣]{1,3}?(?:[ ](?!씨|님)[가-힣]{1,3}?)?"
     r"(?=(?:은|는|이|가|을|를|의|와|과|도|에게|께서|입니다|님|씨)?(?:[^가-힣]|$))"
 )
 """성 + 중간 이름 + 이름, as a Vietnamese name is written in Hangul."""
@@ -117,7 +118,7 @@ NOT_LATIN_NAMES: Final = frozenset(
     Social Security Human Resources Visual Studio Machine Learning Deep Power Point Best Kind
     """.split()
 )
-LIKELY_LATIN: Final = re.compile(r"[A-Z][a-z]|[A-Z]{2,} [A-Z]{2}")
+LIKELY_LATIN: Final = re.compile(r"[A-Z](?:[a-z]|[A-Z]{1,15} [A-Z]{2})")
 
 
 def find(text: str, found: Iterable[Span]) -> Iterator[Span]:
@@ -140,13 +141,20 @@ def _korean(text: str) -> Iterator[Span]:
         if _follows_label(text, _end_before_gap(text, match.start())):
             yield Span(*match.span(), PERSON, 0.9, "person_spread")
     for match in limited(VIETNAMESE.finditer(text), OWNER):
-        yield Span(*match.span(), PERSON, 0.85, "person_foreign")
+        if match["surname"] in VIETNAMESE_SURNAMES and not _is_hangul(
+            text[match.start() - 1 : match.start()]
+        ):
+            yield Span(*match.span(), PERSON, 0.85, "person_foreign")
     if "씨" in text:
         for match in limited(WITH_SSI.finditer(text), OWNER):
             if _is_somebody(match["name"], glued=not match["gap"]):
                 yield Span(*match.span("name"), PERSON, 0.75, "person_honorific")
     if "씨" in text or "군" in text or "양" in text:
         yield from _half_named(text)
+
+
+def _is_hangul(character: str) -> bool:
+    return "가" <= character <= "힣"
 
 
 def _announced(text: str) -> Iterator[Span]:

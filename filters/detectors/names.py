@@ -136,11 +136,13 @@ def _scored(runs: Runs) -> Iterator[Scored]:
     weights = _weights()
     seen: dict[str, Promise] = {}
     for index, word in enumerate(runs.words):
-        if word in DULL or is_part_of_a_number(runs, index):
+        if word in DULL:
             continue
         promise = seen.get(word)
         if promise is None:
             promise = seen[word] = _promise(weights, word)
+        if promise is NO_PROMISE or is_part_of_a_number(runs, index):
+            continue
         forms, several = promise
         for own, (name, shape, suffix) in forms:
             if shape == SURNAME_ALONE and not title_follows(runs, index, suffix[0]):
@@ -167,7 +169,8 @@ def _promise(weights: Weights, word: str) -> Promise:
             kept.append((score, form))
     if alone := surname_alone(word):
         kept.append((weights.of_one_run(alone[0], cut_word, alone[1], alone[2]), alone))
-    return kept, starts_several(word)
+    several = starts_several(word)
+    return (kept, several) if kept or several else NO_PROMISE
 
 
 def _scored_over_several(weights: Weights, runs: Runs, index: int) -> Iterator[Scored]:
