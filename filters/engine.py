@@ -81,7 +81,8 @@ class Engine:
 
     def detect(self, text: str) -> list[Span]:
         """Sorted, disjoint spans in code points of `text`. Raises `DetectorError`: refuse the text."""
-        return resolve(self._found(text))
+        with _sealed("engine"):
+            return resolve(self._found(text))
 
     def detect_joined(self, texts: Sequence[str]) -> list[tuple[int, Span]]:
         """Identifiers that run across the borders of consecutive strings.
@@ -89,7 +90,8 @@ class Engine:
         Each comes as one piece per string it touches: (index of the string, span within it). What a
         single string holds alone is left to `detect`.
         """
-        return find_joined(texts, self._identifiers)
+        with _sealed("joined"):
+            return find_joined(texts, self._identifiers)
 
     def _found(self, text: str) -> list[Span]:
         folded = fold(text)
@@ -133,7 +135,10 @@ class Engine:
         """Findings of some detectors in the original's coordinates; `wanted` judges them in the folded."""
         spans: list[Span] = []
         for owner in owners:
-            for span in _guarded(self._detectors[owner], folded.text):
+            detector = self._detectors[owner]
+            with _sealed(detector.name):
+                found = detector.find(folded.text)
+            for span in found:
                 if span.score >= THRESHOLD and (wanted is None or wanted(span.start, span.end)):
                     start, end = folded.origin(span.start, span.end)
                     spans.append(span._replace(start=start, end=end))
@@ -154,11 +159,16 @@ def _version(rules: Sequence[CustomRule], own: Sequence[Detector]) -> str:
     return f"{RULES_VERSION}+{hashlib.blake2b(described, digest_size=4).hexdigest()}"
 
 
-def _guarded(detector: Detector, text: str) -> list[Span]:
-    """A detector's findings; its failure loses message and cause, which might quote the text."""
-    try:
-        return detector.find(text)
-    except DetectorError:
-        raise
-    except Exception as failure:  # noqa: BLE001 - whatever fails, the text counts as unscanned
-        raise DetectorError(detector.name, type(failure).__name__) from None
+class _sealed:  # noqa: N801 - reads as a statement
+    """Turns any failure within into a `DetectorError` without its message, which might quote the text."""
+
+    __slots__ = ("_owner",)
+
+    def __init__(self, owner: str) -> None:
+        self._owner = owner
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: type[BaseException] | None, failure: BaseException | None, _: object) -> None:
+        if isinstance(failure, Exception) and not isinstance(failure, DetectorError):
+            raise DetectorError(self._owner, type(failure).__name__) from None

@@ -296,6 +296,8 @@ _PIECES: Final = re.compile("[\u1100-\u11ff\uffa1-\uffdc\U000e0000-\U000e007f]")
 def _plain_characters(folded: Folded) -> Folded:
     if not _UNUSUAL.search(folded.text):
         return folded
+    if _OVERRIDE in folded.text:
+        folded = folded.rewritten(list(_turned_around(folded.text)))
     if _PIECES.search(folded.text):
         folded = folded.rewritten(list(_composed_hangul(folded.text)))
         folded = folded.rewritten(list(_untagged(folded.text)))
@@ -320,6 +322,16 @@ def _compose(pieces: str) -> str:
     if len(plain) == 3 and "ᄀ" <= plain[2] <= "ᄒ":
         plain[2] = unicodedata.lookup(unicodedata.name(plain[2]).replace("CHOSEONG", "JONGSEONG"))
     return unicodedata.normalize("NFC", "".join(plain))
+
+
+_OVERRIDE: Final = "\u202e"
+_OVERRIDDEN: Final = re.compile("\u202e([^\u202c\u2069\n]{1,200}+)[\u202c\u2069]?")
+
+
+def _turned_around(text: str) -> Iterator[Edit]:
+    """What a right-to-left override shows a reader: the characters in reverse."""
+    for match in _OVERRIDDEN.finditer(text):
+        yield match.start(), match.end(), match[1][::-1]
 
 
 def _untagged(text: str) -> Iterator[Edit]:

@@ -113,6 +113,7 @@ RENDERINGS: dict[str, Callable[[list[str], str], str]] = {
     "soft hyphen": _each("\u00ad"),
     "left-to-right mark": _each("\u200e"),
     "bidirectional embedding": lambda groups, tie: "\u202a" + tie.join(groups) + "\u202c",
+    "right-to-left override": lambda groups, tie: "\u202e" + tie.join(groups)[::-1] + "\u202c",
     "Hangul filler": _each("\u3164"),
     "variation selectors": _each("\ufe0f"),
     "supplementary variation selectors": _each("\U000e0101"),

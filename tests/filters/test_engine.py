@@ -264,3 +264,14 @@ def test_a_hostile_text_is_read_or_refused_in_linear_time(engine, unit):
     except DetectorError as refused:
         assert refused.reason in {"TooMany", "TimeoutError"}
     assert time.perf_counter() - began < 2.5  # 200 KB; measured 0.02-0.3 s, the margin is for a busy machine
+
+
+def test_a_failure_outside_any_detector_refuses_the_text_too(engine, monkeypatch):
+    def broken(_text):
+        raise ValueError("quotes 901010-1234567")
+
+    monkeypatch.setattr("filters.engine.fold", broken)
+    with pytest.raises(DetectorError, match=r"^engine: ValueError$"):
+        engine.detect("x")
+    with pytest.raises(DetectorError, match=r"^joined: ValueError$"):
+        engine.detect_joined(["1", "2"])
