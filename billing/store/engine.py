@@ -68,7 +68,8 @@ def _sqlite(url: URL) -> Engine:
             f"데이터베이스 폴더가 없습니다: {folder}. 폴더를 만들거나 주소를 고치세요.",
             f"the database's directory does not exist: {folder}; create it or mend the URL",
         )
-    return durable(create_engine(url, connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_S}))
+    arguments = {"check_same_thread": False, "timeout": BUSY_TIMEOUT_S, "cached_statements": 512}
+    return durable(create_engine(url, connect_args=arguments))
 
 
 def durable(engine: Engine) -> Engine:

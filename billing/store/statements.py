@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _MOST_PARAMETERS: Final = 16_384
 """SQLite takes 32,766."""
 _MOST_ROWS: Final = 64
+"""So that a few hundred statements exist at all; the connection keeps them prepared."""
 
 
 def insert_rows(
@@ -40,16 +41,10 @@ def insert_rows(
         return
     start = 0
     while start < len(rows):
-        size = _step(len(rows) - start, len(columns))
+        size = min(len(rows) - start, _MOST_ROWS, max(1, _MOST_PARAMETERS // len(columns)))
         values = tuple(chain.from_iterable(rows[start : start + size]))
         connection.exec_driver_sql(_of_rows(table.name, columns, size, suffix), values)
         start += size
-
-
-def _step(left: int, width: int) -> int:
-    """Return the largest power of two of rows that are left and fit: few statements are ever prepared."""
-    most = min(left, _MOST_ROWS, max(1, _MOST_PARAMETERS // width))
-    return int(1 << (most.bit_length() - 1))
 
 
 @cache

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hmac
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -110,6 +111,17 @@ def test_what_a_provider_sends_cannot_make_its_charge_unwritable(make: Maker, ho
     assert b"\\u0000" not in written
     assert len(written) < 100_000
     orjson.loads(written)
+
+
+@given(
+    st.binary(max_size=200),
+    st.binary(min_size=32, max_size=32),
+    st.integers(1, 2**60),
+    st.binary(max_size=50),
+)
+def test_the_chain_is_hmac_sha_256(key: bytes, previous: bytes, seq: int, row: bytes) -> None:
+    message = previous + str(seq).encode() + b":" + row
+    assert chain(previous, seq, row, key) == hmac.digest(key, message, "sha256")
 
 
 def test_the_chain_binds_content_place_and_predecessor(make: Maker) -> None:
