@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 TIMEOUTS = "timeouts = { connect_s = 0.3, first_byte_s = 0.6, idle_s = 0.6, total_s = 3.0 }"
 PATIENT = "timeouts = { connect_s = 1.0, first_byte_s = 5.0, idle_s = 5.0, total_s = 20.0 }"
-OF_THE_CLIENT = {"slow-stream", "slow-start", "slow-failure", "flood", "endless-stream"}
-"""Providers that are well, for what clients do: tests/faults/test_clients.py."""
+OF_THE_CLIENT = {"slow-stream", "slow-start", "slow-failure", "flood", "endless-stream", "roulette"}
+"""Not faults of their own: for tests/faults/test_clients.py and test_soak.py."""
 DEAR = """
 [[prices]]
 key = "dear"

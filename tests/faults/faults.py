@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from functools import lru_cache
+from random import Random
 from typing import Any
 
 USAGE = {"prompt_tokens": 20, "completion_tokens": 6, "total_tokens": 26}
@@ -71,6 +72,7 @@ DONE = b"data: [DONE]\n\n"
 RESET: Any = object()
 Fault = Callable[[dict[str, Any]], AsyncIterator[Any]]
 FAULTS: dict[str, Fault] = {}
+END_BY_CLOSING = {"truncated-chunked", "end-after-done", "content-length-too-long"}
 
 
 def fault(function: Fault) -> Fault:
@@ -433,3 +435,34 @@ async def endless_stream(_request: dict[str, Any]) -> AsyncIterator[Any]:
     while True:
         yield frame(chunk("말 "))
         await asyncio.sleep(0.02)
+
+
+ROULETTE = Random(4)
+AT_RANDOM = (
+    "reset-before-headers",
+    "reset-after-headers",
+    "reset-mid-stream",
+    "hang-before-first-byte",
+    "hang-mid-stream",
+    "html-502",
+    "html-200",
+    "internal",
+    "error-in-200",
+    "error-event-mid-stream",
+    "truncated-json",
+    "truncated-chunked",
+    "invalid-utf8",
+    "endless-headers",
+    "usage-missing",
+    "cut-after-text",
+    "bad-request",
+)
+
+
+@fault
+async def roulette(request: dict[str, Any]) -> AsyncIterator[Any]:
+    """Four times out of five a good answer, else any fault."""
+    name = "fine" if ROULETTE.random() < 0.8 else ROULETTE.choice(AT_RANDOM)
+    request["served"] = name
+    async for piece in FAULTS[name](request):
+        yield piece
