@@ -135,13 +135,22 @@ _MIXED_SEPARATORS: Final = 2
 """`9 0 1 0 1 0 - 1 2 3`: a blank between digits and a hyphen between halves."""
 
 
+def _chain(text: str, groups: list[Group], lengths: tuple[int, ...]) -> Iterator[Candidate]:
+    """A run tied throughout is one number, except that a resident number may hang in a longer chain."""
+    if 8 < sum(lengths) <= _MAX_DIGITS or lengths in SHAPES:
+        yield Candidate(text, groups, lengths, isolated=_free(text, groups[0][0], groups[-1][1]))
+    for first in range(len(groups) - 1):
+        if lengths[first : first + 2] == (6, 7) and len(groups) > 2:
+            yield Candidate(text, groups[first : first + 2], (6, 7), isolated=False)
+
+
 def _windows(text: str, groups: list[Group], lengths: tuple[int, ...]) -> Iterator[Candidate]:
     """Stretches by common shape, the whole run, and any stretch of 13 digits that may begin with a date."""
     if max(lengths) <= 2:
         yield from _rows(text, groups, lengths)
         return
-    if lengths in SHAPES and all(text[left[1] : right[0]] in _TIES for left, right in pairwise(groups)):
-        yield Candidate(text, groups, lengths, isolated=_free(text, groups[0][0], groups[-1][1]))
+    if all(text[left[1] : right[0]] in _TIES for left, right in pairwise(groups)):
+        yield from _chain(text, groups, lengths)
         return
     thousands = _thousands_commas(text, groups, lengths)
     breaks = _breaks(text, groups)

@@ -137,13 +137,14 @@ def corporate(candidate: Candidate) -> Span | None:
 
     Labelled `company` where registry office and kind of corporation exist (법인등기규칙의 분류번호).
     """
+    if candidate.called != "corp" and candidate.lengths != (6, 7):
+        return None
     valid = checksums.corp_valid(candidate.digits)
     registry = candidate.digits[:2] in _REGISTRIES and candidate.digits[4:6] in _CORPORATE_KINDS
     label = "company" if registry else ""
     if candidate.called == "corp":
         return _span(candidate, KR_CORP_NO, 0.96 if valid else 0.88, "kr_corp_no", label)
-    written = candidate.lengths == (6, 7) and candidate.tight and candidate.isolated
-    if not written or candidate.called in {HARMLESS, "rrn", "frn"}:
+    if not (candidate.tight and candidate.isolated) or candidate.called in {HARMLESS, "rrn", "frn"}:
         return None
     if registry and (valid or candidate.digits[6] == "0"):
         return _span(candidate, KR_CORP_NO, 0.62, "kr_corp_no", label)
@@ -163,11 +164,15 @@ _CARD_FORMS: Final = frozenset(
 )
 
 
+_NO_CARD: Final = frozenset({"phone", "customs", "licence", "brn", "rrn", "frn", "corp"})
+
+
 def card(candidate: Candidate) -> Span | None:
     """Payment cards: Luhn by form, or the label `카드` with any check digit."""
     digits = candidate.digits
     called = candidate.called == "card"
-    if candidate.counted or candidate.called in {"phone", "customs", "licence", "brn"}:
+    old_visa = len(digits) == 13 and digits[0] == "4"
+    if candidate.called in _NO_CARD or candidate.counted or not (called or old_visa or len(digits) > 13):
         return None
     if candidate.thousands and not (called and checksums.luhn_valid(digits)):
         return None
