@@ -11,7 +11,7 @@ from functools import cache
 from math import exp
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from filters.detector import limited
+from filters.detector import DetectorError, limited
 from filters.detectors import name_rules
 from filters.detectors.person_features import (
     DULL,
@@ -50,6 +50,9 @@ WORTH_A_LOOK_AROUND: Final = -1.5
 """In the tuning data no candidate that scores less by itself is a name, whatever stands around it."""
 HONORIFIC_BONUS: Final = 1.5
 """홍길동님: in the prompts of an office 님 after a full name's shape says more than in the news."""
+
+MAX_LOOKS: Final = 40_000
+"""Runs worth a look around in one text; a megabyte of prose has 12,000."""
 
 Promise = tuple[list[tuple[float, Form]], bool]
 NO_PROMISE: Final[Promise] = ([], False)
@@ -135,6 +138,7 @@ def _scored(runs: Runs) -> Iterator[Scored]:
     """
     weights = _weights()
     seen: dict[str, Promise] = {}
+    looks = 0
     for index, word in enumerate(runs.words):
         if word in DULL:
             continue
@@ -143,18 +147,26 @@ def _scored(runs: Runs) -> Iterator[Scored]:
             promise = seen[word] = _promise(weights, word)
         if promise is NO_PROMISE or is_part_of_a_number(runs, index):
             continue
+        if (looks := looks + 1) > MAX_LOOKS:
+            raise DetectorError(Names.name, "TooMany")
         forms, several = promise
-        for own, (name, shape, suffix) in forms:
-            if shape == SURNAME_ALONE and not title_follows(runs, index, suffix[0]):
-                continue
-            score = own + weights.around(runs, index, index, shape, suffix[0])
-            if shape == THREE and suffix[0] == HONORIFIC_SUFFIX and score > -HONORIFIC_BONUS:
-                score += HONORIFIC_BONUS
-            if score > THRESHOLD_IF_REPEATED:
-                start = runs.starts[index]
-                yield Scored(score, start, start + len(name), index, index, name)
+        yield from _scored_here(weights, runs, index, forms)
         if several and runs.gaps[index + 1] in JOINTS:
             yield from _scored_over_several(weights, runs, index)
+
+
+def _scored_here(
+    weights: Weights, runs: Runs, index: int, forms: list[tuple[float, Form]]
+) -> Iterator[Scored]:
+    for own, (name, shape, suffix) in forms:
+        if shape == SURNAME_ALONE and not title_follows(runs, index, suffix[0]):
+            continue
+        score = own + weights.around(runs, index, index, shape, suffix[0])
+        if shape == THREE and suffix[0] == HONORIFIC_SUFFIX and score > -HONORIFIC_BONUS:
+            score += HONORIFIC_BONUS
+        if score > THRESHOLD_IF_REPEATED:
+            start = runs.starts[index]
+            yield Scored(score, start, start + len(name), index, index, name)
 
 
 def _promise(weights: Weights, word: str) -> Promise:
