@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-full check bench bench-peers format lock clean
+.PHONY: help venv demo test test-full prove check bench bench-peers format lock clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -33,6 +33,12 @@ test-full: venv ## adds what needs Debian or npm packages (clients in JavaScript
 	@./.ci/install-full
 	@$(BIN)/python -m pytest -q -m "full" $(ARGS)
 	@echo "== full tests passed"
+
+prove: venv ## the ledger's proofs at full size, about an hour (QUICK=1: small, minutes): docs/reliability.md
+	@$(BIN)/python -m pytest -q -s -m $(if $(QUICK),"not slow","slow") \
+		tests/faults/test_kill_loop.py tests/faults/test_power_cut.py tests/faults/test_database_outage.py \
+		$(if $(QUICK),tests/billing/store/test_accounts.py)
+	@$(BIN)/python -m benchmarks.ledger
 
 check: venv ## ruff, mypy --strict, import rules, migrations
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from billing.journal import JournalUnavailable
 from billing.ledger import Charge, Kind, Outcome
+from billing.periods import billing_month
 from billing.usage import Usage, UsageSource
 from filters.errors import DetectorFailed, Unscannable
 from filters.verdict import Action
@@ -274,6 +275,7 @@ class Pipeline:
                 attempt_id=self._parts.desk.new_id(),
                 request_id=call.request_id,
                 started_at=now,
+                billing_period=billing_month(now),
                 attribution=attribution(call, request, cached.deployment),
             ),
             charge_id=self._parts.desk.new_id(),

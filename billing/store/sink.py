@@ -66,6 +66,10 @@ _MOVE_HEAD: Final = (
 )
 """Written out, since it runs with every group and building it took as long as inserting the dispatches."""
 
+_WAIT_FOR_THE_DISK: Final = (
+    "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+)
+
 _HOLD: Final = DISPATCH_COLUMNS.index("hold_nano_krw")
 
 _ROWS_FAULT: Final = (DBAPIError, TypeError, ValueError, OverflowError)
@@ -406,7 +410,9 @@ class LedgerSink:
             connection = self._engine.connect()
             if connection.dialect.name == "sqlite":
                 connection.exec_driver_sql("PRAGMA wal_autocheckpoint = 0")
-                connection.commit()
+            else:  # a commit that is acknowledged is on the disk, whatever the server's default is
+                connection.exec_driver_sql(_WAIT_FOR_THE_DISK)
+            connection.commit()
             self._connection = connection
             if self._head is not None:
                 self._reload_head(connection)

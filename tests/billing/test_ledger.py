@@ -79,6 +79,17 @@ def test_nothing_stated_stays_apart_from_zero(make: Maker) -> None:
     assert (values["input"], values["cache_read"], values["output"]) == (0, None, 5)
 
 
+def test_a_charge_lies_in_the_month_its_attempt_began_in(make: Maker) -> None:
+    """Begun in the last second of October in Seoul, over in November, on a clock that was set back."""
+    dispatch = make.dispatch(started_at=datetime(2026, 10, 31, 14, 59, 59, tzinfo=UTC))
+    for settled_at in (
+        datetime(2026, 10, 31, 15, 0, 30, tzinfo=UTC),
+        datetime(2026, 10, 31, 14, 50, tzinfo=UTC),
+    ):
+        assert make.charge(dispatch, settled_at=settled_at).billing_period == "2026-10"
+    assert make.dispatch(started_at=datetime(2026, 10, 31, 15, tzinfo=UTC)).billing_period == "2026-11"
+
+
 def test_a_cost_stated_in_dollars_is_charged_as_stated(make: Maker) -> None:
     charge = make.charge(make.dispatch(), stated_cost_usd=Decimal("0.001"))
     assert charge.cost_basis is CostBasis.STATED

@@ -10,9 +10,9 @@ from sqlalchemy.exc import DBAPIError
 from billing.journal import Journal, RowRefused, SinkUnavailable
 from billing.ledger import CHARGE_COLUMNS, Row, record_of
 from billing.segments import Segments
-from billing.store import LedgerSink, charges_of, open_dispatches, verify
+from billing.store import LedgerSink, charges_of, open_dispatches, open_engine, verify
 from billing.store.rows import line_of, read_lines, read_quote
-from billing.tables import INSERT_ONLY, charges, dispatches, quotes, writers
+from billing.tables import INSERT_ONLY, charges, dispatches, metadata, quotes, writers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -212,6 +212,23 @@ def test_a_read_only_database_is_away(sqlite: Engine, make: Maker, key: bytes) -
         sink.write(exchange(make))
     assert sink.write(exchange(make)) == [None, None]
     sink.close()
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_server_that_acknowledges_before_the_disk_is_told_to_wait(
+    database_url: str, make: Maker, key: bytes
+) -> None:
+    engine = open_engine(f"{database_url}%20-csynchronous_commit%3Doff")
+    metadata.create_all(engine)
+    sink = LedgerSink(engine, key)
+    sink.open()
+    sink.write(exchange(make))
+    assert sink._connection is not None
+    setting = sink._connection.exec_driver_sql("SHOW synchronous_commit").scalar()
+    sink._connection.commit()
+    sink.close()
+    engine.dispose()
+    assert setting == "on"
 
 
 async def test_two_writers_share_one_database(
