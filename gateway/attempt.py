@@ -26,7 +26,7 @@ from gateway.errors import (
     UpstreamRejected,
     UpstreamTimeout,
 )
-from gateway.media.work import MediaRequest
+from gateway.media.work import MediaRequest, Whole
 from gateway.providers import failures
 from gateway.providers.base import MAX_BODY_BYTES
 from gateway.upstream import Deadlines, UpstreamNotSent
@@ -190,6 +190,8 @@ class Attempt:
 
     async def _decoded(self, answer: UpstreamAnswer, clock: Deadlines) -> AsyncGenerator[list[Delta], None]:
         decoder = self._decoder = self._adapter.Decoder(self.deployment, stream=self._chat.stream)
+        if isinstance(decoder, Whole):
+            decoder.headers = answer.headers
         heard = 0
         try:
             async for chunk in answer.chunks():

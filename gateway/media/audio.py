@@ -13,10 +13,12 @@ from billing.usage import Usage
 from gateway.domain import Text
 from gateway.errors import InvalidRequest, UnsupportedFeature
 from gateway.media import work
-from gateway.providers import audio
+from gateway.providers import audio, failures
 from gateway.surfaces.reading import model_of, object_of, optional, refuse, wrong_type
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from gateway.domain import JSON, Completion
     from gateway.providers.multipart import FilePart
 
@@ -56,7 +58,9 @@ class Speech(work.MediaSurface):
         request = audio.SpeechRequest(model_of(body), text, body.get("voice") or "alloy", form, extra)
         report = audio.speech_report(request)
 
-        def read(sound: bytes) -> work.Done:
+        def read(sound: bytes, headers: Mapping[str, str]) -> work.Done:
+            if not sound or headers.get("content-type", "").startswith(("text/", "application/json")):
+                raise failures.broken("no sound")
             return work.Done(sound, report, content_type=SOUND_TYPES[form])
 
         made = work.Work(lambda deployment: audio.speech(request, deployment), read)
@@ -99,7 +103,7 @@ class Transcription(work.MediaSurface):
         (recording,) = work.as_inspected((self._recording,), body)
         request = audio.TranscriptionRequest(model_of(body), recording, extra)
 
-        def read(answer: bytes) -> work.Done:
+        def read(answer: bytes, _headers: Mapping[str, str]) -> work.Done:
             written = audio.read(answer)
             return work.Done(form, written.report, text=written.text, content_type=_CONTENT_TYPES[form])
 

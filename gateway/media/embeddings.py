@@ -43,8 +43,8 @@ class Surface(work.MediaSurface):
             extra=work.rest(body, ("input", "dimensions", "encoding_format", "user")),
         )
 
-        def read(answer: bytes) -> work.Done:
-            found = embeddings.read(answer, {})
+        def read(answer: bytes, headers: Mapping[str, str]) -> work.Done:
+            found = embeddings.read(answer, headers)
             vectors = [_as_asked(vector, form) for vector in found.vectors]
             return work.Done(vectors, found.report)
 

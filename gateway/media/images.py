@@ -49,7 +49,7 @@ class Surface(work.MediaSurface):
             extra=work.rest(body, _TAKEN),
         )
 
-        def read(answer: bytes) -> work.Done:
+        def read(answer: bytes, _headers: Mapping[str, str]) -> work.Done:
             drawn = images.read(answer)
             return work.Done(drawn, drawn.report)
 

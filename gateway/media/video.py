@@ -67,7 +67,7 @@ class Surface(work.MediaSurface):
         most = Usage(video_ms=1000 * seconds)
         made = work.Work(
             lambda deployment: video.submit(request, deployment),
-            lambda answer: _taken(answer, seconds),
+            lambda answer, _headers: _taken(answer, seconds),
             beside=self._rows,
         )
         return work.MediaRequest(request.model, (), work=made, maxima=most, expected=most)

@@ -37,13 +37,13 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """An adapter for one request: `write` for a deployment, `read` of the whole body.
+    """An adapter for one request: `write` for a deployment, `read` of the whole body and its headers.
 
     `beside` gives rows that must be durable together with the charge of an answer that was read.
     """
 
     write: Callable[[Deployment], UpstreamRequest]
-    read: Callable[[bytes], Done]
+    read: Callable[[bytes, Mapping[str, str]], Done]
     beside: Callable[[Charge, Done], Sequence[Entry]] | None = None
 
     def rows(self, charge: Charge, completion: Completion | None) -> Sequence[Entry]:
@@ -56,21 +56,23 @@ class Work:
         del chat  # `write` knows the request in its own words
         return self.write(deployment)
 
-    def Decoder(self, deployment: Deployment, *, stream: bool) -> _Whole:  # noqa: N802 - see base.Adapter
+    def Decoder(self, deployment: Deployment, *, stream: bool) -> Whole:  # noqa: N802 - see base.Adapter
         del stream
-        return _Whole(self.read, deployment.upstream_model)
+        return Whole(self.read, deployment.upstream_model)
 
     def error(self, status: int, body: bytes, headers: Mapping[str, str]) -> UpstreamError:
         return failures.from_response(status, body, headers)
 
 
-class _Whole:
+class Whole:
     """Collects a body and reads it once; what broke off is nothing."""
 
-    def __init__(self, read: Callable[[bytes], Done], model: str) -> None:
+    def __init__(self, read: Callable[[bytes, Mapping[str, str]], Done], model: str) -> None:
         self._read = read
         self._model = model
         self._body = bytearray()
+        self.headers: Mapping[str, str] = NOTHING
+        """Of the answer, set by whoever feeds: some providers state their count there alone."""
 
     done = False
     failure: UpstreamError | None = None
@@ -83,7 +85,7 @@ class _Whole:
 
     def finish(self) -> Completion:
         """Read the body. Raises UpstreamError."""
-        done = self._read(bytes(self._body))
+        done = self._read(bytes(self._body), self.headers)
         choices = (Choice(0, (Text(done.text),), "stop"),) if done.text else ()
         return Completion(
             "", self._model, choices, done.report, extra={"done": done}, content_type=done.content_type

@@ -37,11 +37,20 @@ def parse(body: JSON, model: str, *, stream: bool) -> Prompt:
         tools=tuple(Tool(s["name"], (s.get("inputSchema") or {}).get("json")) for s in specs),
         tool_results=tuple(_results(messages)),
         must_call="any" in choice or "tool" in choice,
+        json_schema=_schema(body.get("outputConfig") or {}),
         max_tokens=(body.get("inferenceConfig") or {}).get("maxTokens"),
         messages=len(messages) + (1 if body.get("system") else 0),
         images=sum("image" in block for m in messages for block in m["content"]),
         stream=stream,
     )
+
+
+def _schema(output_config: JSON) -> JSON:
+    """Return the schema of a structured answer, which Converse takes as JSON text."""
+    form = output_config.get("textFormat") or {}
+    if form.get("type") != "json_schema":
+        return None
+    return json.loads(form["structure"]["jsonSchema"]["schema"])
 
 
 def _texts(blocks: list[JSON]) -> str:
