@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from billing.journal import RowRefused
+from billing.errors import RowRefused
 from billing.money import format_won
 from billing.periods import next_month
 
@@ -98,6 +98,8 @@ class BudgetExceeded(RowRefused):
 
     `account` says whose; amounts are in nano-won.
     """
+
+    is_defect = False
 
     def __init__(self, account: Account, hold_nano_krw: int) -> None:
         self.account = account

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
+from billing.errors import JournalUnavailable, RowRefused, SinkUnavailable
 from billing.ledger import Charge, Dispatch, record_of
 
 if TYPE_CHECKING:
@@ -29,6 +30,16 @@ if TYPE_CHECKING:
     from billing.ledger import Entry, Record
     from billing.segments import Segments
 
+__all__ = [
+    "Journal",
+    "JournalStats",
+    "JournalUnavailable",
+    "RowRefused",
+    "Sink",
+    "SinkUnavailable",
+    "Waiting",
+]
+
 log = logging.getLogger(__name__)
 
 MAX_GROUP: Final = 256
@@ -36,23 +47,6 @@ MAX_GROUP: Final = 256
 
 FIRST_RETRY_S: Final = 0.05
 LAST_RETRY_S: Final = 2.0
-
-
-class JournalUnavailable(Exception):
-    """Nothing can be made durable now, so nothing may be sent. `korean` and `english` say what to do."""
-
-    def __init__(self, korean: str, english: str) -> None:
-        super().__init__(english)
-        self.korean = korean
-        self.english = english
-
-
-class SinkUnavailable(Exception):
-    """The database did not take a group, and nothing is wrong with the group; try again later."""
-
-
-class RowRefused(Exception):
-    """The database refused one submission for what is in it; its group was written without it."""
 
 
 class Sink(Protocol):
@@ -323,7 +317,7 @@ class Journal:
             else:
                 results = [result for submission in records for result in self._write([submission], how)]
         for submission, result in zip(records, results, strict=True):
-            if result is not None:
+            if result is not None and result.is_defect:
                 self.stats.refused += 1
                 attempts = [record.attempt_id for record in submission if record.attempt_id]
                 log.error("journal_row_refused", extra={"reason": str(result), "attempts": attempts})

@@ -22,7 +22,7 @@ from sqlalchemy.exc import (
     SQLAlchemyError,
 )
 
-from billing.journal import RowRefused, SinkUnavailable
+from billing.errors import RowRefused, SinkUnavailable
 from billing.ledger import (
     CHARGE_COLUMNS,
     CHARGE_TABLE,
