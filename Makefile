@@ -37,6 +37,7 @@ test-full: venv ## adds what needs Debian or npm packages (clients in JavaScript
 prove: venv ## the ledger's proofs at full size, about an hour (QUICK=1: small, minutes): docs/reliability.md
 	@$(BIN)/python -m pytest -q -s -m $(if $(QUICK),"not slow","slow") \
 		tests/faults/test_kill_loop.py tests/faults/test_power_cut.py tests/faults/test_database_outage.py \
+		tests/faults/test_overspend.py \
 		$(if $(QUICK),tests/billing/store/test_accounts.py)
 	@$(BIN)/python -m benchmarks.ledger
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Engine
 
-By = Literal["department", "person", "model", "key", "provider", "deployment"]
+By = Literal["department", "person", "model", "key", "provider", "deployment", "task"]
 DIMENSIONS = {
     "department": charges.c.department_id,
     "person": charges.c.person_id,
@@ -33,7 +33,9 @@ DIMENSIONS = {
     "key": charges.c.key_id,
     "provider": charges.c.provider,
     "deployment": charges.c.deployment_id,
+    "task": charges.c.label,
 }
+"""`task`: what chat clients asked by themselves (`title_generation`); people's requests have none."""
 
 
 @dataclass(frozen=True, slots=True)

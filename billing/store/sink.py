@@ -314,9 +314,7 @@ class LedgerSink:
         """Let budgets decide, and write the rest, inside the caller's transaction. Raises Fenced."""
         refusals: list[RowRefused | None] = [None] * len(group)
         if self._accounts.refresh(connection):
-            self._fence(
-                connection, self._own()
-            )  # the slot's lock comes before those of accounts, for everybody
+            self._fence(connection, self._own())  # everybody locks slots before accounts
             holds = {attempt_id: attempt.hold_nano_krw for attempt_id, attempt in self._open.items()}
             refusals = [*self._accounts.move(connection, group, holds, refusable=refusable)]
         kept = [s for s, refusal in zip(group, refusals, strict=True) if refusal is None]
