@@ -39,6 +39,7 @@ class By(StrEnum):
     KEY = "key"
     PROVIDER = "provider"
     DEPLOYMENT = "deployment"
+    TASK = "task"
 
 
 _TITLES = {
@@ -48,6 +49,7 @@ _TITLES = {
     By.KEY: "키",
     By.PROVIDER: "제공자",
     By.DEPLOYMENT: "배포",
+    By.TASK: "작업",
 }
 
 
@@ -198,6 +200,8 @@ def _names(engine: Database, by: By) -> dict[str, str]:
             return unit_names(engine)
         case By.PERSON:
             return person_names(engine)
+        case By.TASK:
+            return {"": "직원의 질문 / asked by people"}
         case _:
             return {}
 

@@ -256,6 +256,21 @@ def test_a_side_call_goes_to_the_cheap_model_and_is_labelled(gateway: Gateway) -
     assert (charge["label"], charge["model_id"]) == ("title_generation", "cheap")
 
 
+def test_side_calls_are_a_line_of_their_own_in_reports(gateway: Gateway) -> None:
+    from billing.store import open_engine
+    from billing.store.reports import usage_report
+
+    ask(gateway, "plain", headers={"X-OpenWebUI-Task": "tags_generation"})
+    month = gateway.rows("SELECT max(billing_period) AS month FROM ledger_charge")[0]["month"]
+    engine = open_engine(gateway.settings.load_config().database_url)
+    rows = {row.key: row for row in usage_report(engine, "task", month=month)}
+    engine.dispose()
+
+    assert rows["tags_generation"].requests == 1
+    assert rows["tags_generation"].cost_nano_krw > 0
+    assert "" in rows
+
+
 @pytest.mark.parametrize("task", ["", "{{TASK}}", "주민번호", "x" * 500])
 def test_what_is_no_task_is_a_persons_request(gateway: Gateway, task: str) -> None:
     response = ask(gateway, "plain", headers={"X-OpenWebUI-Task": task.encode()})
