@@ -1,8 +1,8 @@
 """PERSON where a form or a custom says so: no score, a plain rule each.
 
 What stands after `성명:` is a name whether the lexicon knows it or not; `홍 길 동` is spread over a
-form's boxes; `A씨` and `홍길동(洪吉童)` follow press custom; Latin names need a title, a label or a
-letter's greeting. Everything bounded; pure.
+form's boxes; `A씨` and `홍길동(洪吉童)` follow press custom.
+Latin names live in latin_names.py. Everything bounded; pure.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from filters.detector import limited
+from filters.detectors import latin_names
 from filters.lexicon import COMPOUND_SURNAMES, SURNAMES, korean, words
 from filters.spans import PERSON, Span
 
@@ -67,59 +68,6 @@ VIETNAMESE: Final = re.compile(
     r"(?=(?:은|는|이|가|을|를|의|와|과|도|에게|께서|입니다|님|씨)?(?:[^가-힣]|$))"
 )
 """성 + 중간 이름 + 이름, as a Vietnamese name is written in Hangul."""
-_WORD = r"[A-Z][a-z]{1,14}(?:-[A-Za-z][a-z]{0,12})?"
-_LATIN_NAME = rf"{_WORD}(?:[ ](?:[A-Z]\.|{_WORD})){{0,2}}(?:,?[ ](?:Jr|Sr)\.)?"
-_FULL_NAME = rf"{_WORD}(?:[ ](?:[A-Z]\.|{_WORD})){{1,2}}"
-LATIN: Final = tuple(
-    re.compile(pattern)
-    for pattern in (
-        (
-            rf"(?<![A-Za-z])(?:Mr|Mrs|Ms|Miss|Dr|Prof|Professor|Sir|Madam"
-            rf"|President|Minister|Ambassador|Director)\.?[ ](?P<name>{_LATIN_NAME})"
-        ),
-        (
-            rf"(?i:name|applicant|patient|contact(?: person)?|customer|employee"
-            rf"|student|attendees?|signed by|prepared by|author|guardian)[ ]?[:=][ ]{{0,3}}"
-            rf"(?P<name>{_FULL_NAME})"
-        ),
-        (
-            rf"(?:성명|이름|영문명|영문 ?성명|신청인|담당자|대표자|예금주"
-            rf"|보호자|고객명?|환자|연락처)(?:\([^()\n]{{1,10}}\))?[ ]{{0,2}}[:：|][ ]{{0,3}}"
-            rf"(?P<name>{_FULL_NAME}|[A-Z]{{2,15}}(?:,?[ ][A-Z]{{2,15}}){{1,2}}"
-            rf"(?![a-z]))"
-        ),
-        rf"(?:Dear|Hi|Hello|Attn:?)[ ](?P<name>{_LATIN_NAME})(?=[,:!\n])",
-        (
-            rf"(?:[Ss]incerely|[Rr]egards|[Tt]hanks|[Rr]espectfully|[Yy]ours truly"
-            rf"|[Cc]heers),?[ ]{{0,3}}\n{{1,2}}[ ]{{0,3}}(?P<name>{_FULL_NAME})"
-        ),
-        (
-            rf"(?<![A-Za-z])(?P<name>{_FULL_NAME})(?=[ ]?(?:씨|님|교수|박사"
-            rf"|대표|대사|선생|매니저|연구원|과장|부장|팀장|감독|의원|장관"
-            rf"|총리)(?![가-힣]{{3}}))"
-        ),
-        rf"(?i:my name is|i am|i'm|this is)[ ](?P<name>(?-i:{_FULL_NAME}))(?=[,. \n]|$)",
-        (
-            rf"(?<![A-Za-z])(?P<name>{_FULL_NAME})(?=(?:[ ](?:requested|submitted"
-            rf"|complained|called|emailed|wrote|applied|signed|lives|was born)"
-            rf"|'s[ ](?:passport|address|phone|email|record|application|resident)))"
-        ),
-    )
-)
-LATIN_READING: Final = re.compile(
-    rf"[ ]?\((?P<name>{_FULL_NAME}|[A-Z]{{2,15}}(?:,?[ ][A-Z]{{2,15}}){{1,2}})[,)]"
-)
-"""홍길동(Hong Gil-dong)"""
-NOT_LATIN_NAMES: Final = frozenset(
-    """
-    The This That New North South West East Korea Korean Seoul Busan United States Republic Google
-    Microsoft Amazon Dear Team Sir Madam All Everyone Customer Support Service Services University
-    Department Ministry Office Center Centre Bank Company Limited Senior Junior Manager Engineer
-    Researcher Plan Project System Report Policy Data Open Cloud City Government Public Health National
-    Social Security Human Resources Visual Studio Machine Learning Deep Power Point Best Kind
-    """.split()
-)
-LIKELY_LATIN: Final = re.compile(r"[A-Z](?:[a-z]|[A-Z]{1,15} [A-Z]{2})")
 
 
 def find(text: str, found: Iterable[Span]) -> Iterator[Span]:
@@ -130,10 +78,9 @@ def find(text: str, found: Iterable[Span]) -> Iterator[Span]:
             for span in found:
                 if hanja := HANJA.match(text, span.end):
                     yield Span(*hanja.span(1), PERSON, 0.9, "person_hanja")
-                if latin := LATIN_READING.match(text, span.end):
+                if latin := latin_names.READING.match(text, span.end):
                     yield Span(*latin.span("name"), PERSON, 0.9, "person_latin")
-    if LIKELY_LATIN.search(text):
-        yield from _latin(text)
+    yield from latin_names.find(text)
 
 
 def _korean(text: str) -> Iterator[Span]:
@@ -200,10 +147,3 @@ def _is_no_form_word(name: str) -> bool:
 
 
 TITLES: Final = frozenset((*korean.TITLES, *korean.LABELS, *korean.RELATIONS))
-
-
-def _latin(text: str) -> Iterator[Span]:
-    for pattern in LATIN:
-        for match in limited(pattern.finditer(text), OWNER, MAX_OF_A_KIND):
-            if not NOT_LATIN_NAMES.intersection(match["name"].split()):
-                yield Span(*match.span("name"), PERSON, 0.8, "person_latin")
