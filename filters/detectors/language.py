@@ -16,6 +16,9 @@ class Persons:
     name = "persons"
     gates = ()
 
+    def __init__(self) -> None:
+        names.find("김민준")  # reads the lexicon now, not in the first request
+
     def find(self, text: str) -> list[Span]:
         return names.find(text)
 
