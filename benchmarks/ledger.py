@@ -141,9 +141,8 @@ def main() -> None:
         journal.stop()
         print(f"{engine.dialect.name}, {options.connections} connections, {options.requests} requests")
         costs = sorted(cpu - min(controls) for cpu, _ in runs)
-        print(
-            f"  the ledger costs  {costs[0]:5.1f} µs CPU per request (median {median(costs):.1f}, worst {costs[-1]:.1f})"
-        )
+        spread = f"(median {median(costs):.1f}, worst {costs[-1]:.1f})"
+        print(f"  the ledger costs  {costs[0]:5.1f} µs CPU per request {spread}")
         print(f"  the same entries  {min(controls):5.1f} µs CPU per request, written nowhere")
         print(f"  requests/s        {max(rate for _, rate in runs):,.0f}")
         print(f"  submissions per commit {2 * requests * ROUNDS / groups:.0f}")
