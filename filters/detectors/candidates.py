@@ -8,13 +8,15 @@ tables are long runs, so everything here rejects early and allocates late.
 from __future__ import annotations
 
 import re
-from itertools import pairwise
-from typing import TYPE_CHECKING, Final
+from functools import lru_cache
+from itertools import chain, pairwise
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from filters.detectors.labels import label_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from collections.abc import Set as AbstractSet
 
 _RUN: Final = re.compile(r"(?<![0-9])[0-9]++(?:[^0-9A-Za-z가-힣]{1,5}+[0-9]++)*+")
 _GROUP: Final = re.compile(r"[0-9]++")
@@ -116,7 +118,17 @@ def _single(text: str, groups: list[Group]) -> Iterator[Candidate]:
 
 
 def _rows(text: str, groups: list[Group], lengths: tuple[int, ...]) -> Iterator[Candidate]:
-    """Runs of ones and twos: every stretch held together by one separator, if it is as long as a number."""
+    """Digits written one by one or in pairs: rows of short groups, as long as a number."""
+    first = 0
+    for last in range(1, len(groups) + 1):
+        if last == len(groups) or lengths[last] > _SHORT:
+            if last - first >= _MIN_DIGITS // _SHORT:
+                yield from _row(text, groups[first:last], lengths[first:last])
+            first = last + 1
+
+
+def _row(text: str, groups: list[Group], lengths: tuple[int, ...]) -> Iterator[Candidate]:
+    """Stretches of short groups that are held together by one separator, or by one and a second."""
     separators = [text[left[1] : right[0]] for left, right in pairwise(groups)]
     first = 0
     while first < len(groups) - 1:
@@ -125,12 +137,15 @@ def _rows(text: str, groups: list[Group], lengths: tuple[int, ...]) -> Iterator[
         while last < len(groups) - 1 and (separators[last] in inner or len(inner) < _MIXED_SEPARATORS):
             inner.add(separators[last])
             last += 1
-        if _MIN_DIGITS <= sum(lengths[first : last + 1]) <= _MAX_DIGITS:
+        if _MIN_DIGITS <= sum(lengths[first : last + 1]) <= _MAX_DIGITS and last - first + 1 >= _ROW_GROUPS:
             isolated = _free(text, groups[first][0], groups[last][1])
             yield Candidate(text, groups[first : last + 1], lengths[first : last + 1], isolated=isolated)
         first = last if last - first > _MIN_DIGITS else first + 1
 
 
+_SHORT: Final = 2
+_ROW_GROUPS: Final = 7
+"""Fewer groups of one or two digits are a date: '24. 1. 1. ~ '24. 12. 31."""
 _MIXED_SEPARATORS: Final = 2
 """`9 0 1 0 1 0 - 1 2 3`: a blank between digits and a hyphen between halves."""
 
@@ -146,79 +161,97 @@ def _chain(text: str, groups: list[Group], lengths: tuple[int, ...]) -> Iterator
 
 def _windows(text: str, groups: list[Group], lengths: tuple[int, ...]) -> Iterator[Candidate]:
     """Stretches by common shape, the whole run, and any stretch of 13 digits that may begin with a date."""
-    if max(lengths) <= 2:
-        yield from _rows(text, groups, lengths)
-        return
     if all(text[left[1] : right[0]] in _TIES for left, right in pairwise(groups)):
         yield from _chain(text, groups, lengths)
         return
-    thousands = _thousands_commas(text, groups, lengths)
-    breaks = _breaks(text, groups)
-    count = len(groups)
-    for first in range(count):
+    yield from _rows(text, groups, lengths)
+    if max(lengths) <= _SHORT:
+        return
+    separators = [text[left[1] : right[0]] for left, right in pairwise(groups)]
+    thousands = _thousands_commas(lengths, separators)
+    plan = _plan(lengths) if len(lengths) <= _CACHED_GROUPS else _planned(lengths, thousands)
+    for window in chain(plan, _stretches(lengths, separators)):
+        first, last = window.first, window.last
+        if first in thousands or last + 1 in thousands or not _fits(text, groups, separators, window):
+            continue
+        start, end = groups[first][0], groups[last][1]
+        isolated = _free(text, start, end) and not _tied(separators, first, last)
+        if isolated or window.total == _RESIDENT or window.kind == "stretch":
+            yield Candidate(text, groups[first : last + 1], lengths[first : last + 1], isolated=isolated)
+
+
+class _Window(NamedTuple):
+    """Groups `first` to `last` of a run, `total` digits; `kind` says why they are looked at."""
+
+    first: int
+    last: int
+    total: int
+    kind: str
+
+
+_CACHED_GROUPS: Final = 24
+_RESIDENT: Final = 13
+"""Digits of a resident number."""
+
+
+def _planned(lengths: tuple[int, ...], thousands: AbstractSet[int] = frozenset()) -> Iterator[_Window]:
+    """The windows that group lengths alone suggest: common shapes and 13 digits."""
+    for first in range(len(lengths)):
         if first in thousands:
             continue
         total = 0
-        for last in range(first, min(count, first + _MAX_GROUPS)):
+        for last in range(first, min(len(lengths), first + _MAX_GROUPS)):
             total += lengths[last]
             if total > _MAX_DIGITS:
                 break
-            if total < _MIN_DIGITS or last + 1 in thousands:
-                continue
             shape = lengths[first : last + 1]
-            whole = breaks[first] != breaks[first - 1] and breaks[last] != breaks[last + 1]
-            unbroken = breaks[first] == breaks[last]
-            if (
-                shape in SHAPES
-                or (whole and unbroken and total > 8)
-                or _is_loose(text, groups, shape, total, first, last, unbroken=unbroken)
-            ):
-                window = groups[first : last + 1]
-                isolated = _free(text, window[0][0], window[-1][1]) and not _tied(text, groups, first, last)
-                if isolated or total == 13 or (whole and unbroken):
-                    yield Candidate(text, window, shape, isolated=isolated)
+            if shape in SHAPES:
+                yield _Window(first, last, total, "shape")
+            elif total == _RESIDENT and len(shape) > 2:
+                yield _Window(first, last, total, "loose")
 
 
-def _thousands_commas(text: str, groups: list[Group], lengths: tuple[int, ...]) -> set[int]:
+@lru_cache(maxsize=4096)
+def _plan(lengths: tuple[int, ...]) -> tuple[_Window, ...]:
+    return tuple(_planned(lengths))
+
+
+def _stretches(lengths: tuple[int, ...], separators: list[str]) -> Iterator[_Window]:
+    """Groups between two breaks, whatever their shape: a label may make a number of them."""
+    first = 0
+    for last in range(len(lengths)):
+        if last == len(separators) or _is_break(separators[last]):
+            total = sum(lengths[first : last + 1])
+            if _MIN_DIGITS < total <= _MAX_DIGITS and lengths[first : last + 1] not in SHAPES:
+                yield _Window(first, last, total, "stretch")
+            first = last + 1
+
+
+def _fits(text: str, groups: list[Group], separators: list[str], window: _Window) -> bool:
+    """Whether the text bears out what the lengths suggest."""
+    first, last, total, kind = window
+    if kind == "loose":
+        unbroken = not any(map(_is_break, separators[first:last]))
+        return unbroken and _may_begin_with_date(text, groups, first)
+    if total == _MIN_DIGITS:
+        return text[groups[first][0]] == "1" or separators[first].strip() == "-"  # 15xx, or a local number
+    return True
+
+
+def _thousands_commas(lengths: tuple[int, ...], separators: list[str]) -> set[int]:
     """Indices of groups that go on with an amount (1,234,567): no number begins at or ends before one."""
-    return {
-        index
-        for index in range(1, len(groups))
-        if lengths[index] == 3 and text[groups[index - 1][1] : groups[index][0]] == ","
-    }
+    if "," not in separators:
+        return set()
+    return {index + 1 for index, mark in enumerate(separators) if mark == "," and lengths[index + 1] == 3}
 
 
 _BREAK: Final = re.compile(r"\n|[.)\],;:]\s|\s[(\[]|\s[-/]\s|[~;|]")
 
 
-def _breaks(text: str, groups: list[Group]) -> list[int]:
-    """For each group the stretch it belongs to; a new line, a list number or a bracket begins a new one.
-
-    One more entry at the end differs from all, and so does index -1 from index 0.
-    """
-    stretch = 0
-    stretches = [0]
-    for left, right in pairwise(groups):
-        if _BREAK.search(text, left[1], right[0]):
-            stretch += 1
-        stretches.append(stretch)
-    return [*stretches, -1]
-
-
-def _is_loose(
-    text: str,
-    groups: list[Group],
-    shape: tuple[int, ...],
-    total: int,
-    first: int,
-    last: int,
-    *,
-    unbroken: bool,
-) -> bool:
-    """An uncommon shape that is still worth a look."""
-    if total == 13 and len(shape) > 2 and unbroken:
-        return _may_begin_with_date(text, groups, first)
-    return len(shape) >= 8 and max(shape) <= 2 and _is_own_row(text, groups, first, last)
+@lru_cache(maxsize=4096)
+def _is_break(separator: str) -> bool:
+    """A new line, a list number, a bracket or a blank around a mark: a new stretch begins."""
+    return _BREAK.search(separator) is not None
 
 
 def _may_begin_with_date(text: str, groups: list[Group], first: int) -> bool:
@@ -230,17 +263,6 @@ def _may_begin_with_date(text: str, groups: list[Group], first: int) -> bool:
     return digits[2] in "01" and digits[4] in "0123"
 
 
-def _is_own_row(text: str, groups: list[Group], first: int, last: int) -> bool:
-    """Whether single digits go on neither before nor behind with the same separators."""
-    inner = {text[groups[index][1] : groups[index + 1][0]] for index in range(first, last)}
-    short = first > 0 and groups[first - 1][1] - groups[first - 1][0] <= 2
-    if short and text[groups[first - 1][1] : groups[first][0]] in inner:
-        return False
-    if last + 1 < len(groups) and groups[last + 1][1] - groups[last + 1][0] <= 2:
-        return text[groups[last][1] : groups[last + 1][0]] not in inner
-    return True
-
-
 def _free(text: str, start: int, end: int) -> bool:
     """No ASCII letter touches it, alone or with a hyphen (POL-2021…); Hangul may: a particle, a label."""
     return not _LETTER_BEFORE.search(text, max(0, start - 2), start) and not _LETTER_BEHIND.match(text, end)
@@ -250,11 +272,11 @@ _LETTER_BEFORE: Final = re.compile(r"[A-Za-z][-_]?$")
 _LETTER_BEHIND: Final = re.compile(r"[-_]?[A-Za-z]")
 
 
-def _tied(text: str, groups: list[Group], first: int, last: int) -> bool:
+def _tied(separators: list[str], first: int, last: int) -> bool:
     """Whether a bare hyphen or the like goes on to a further group."""
-    if first and text[groups[first - 1][1] : groups[first][0]] in _TIES:
-        return True
-    return last + 1 < len(groups) and text[groups[last][1] : groups[last + 1][0]] in _TIES
+    return (first > 0 and separators[first - 1] in _TIES) or (
+        last < len(separators) and separators[last] in _TIES
+    )
 
 
 SHAPES: Final = frozenset(
