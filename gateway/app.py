@@ -283,6 +283,7 @@ def _retry_rules(table: RoutingTable) -> RetryRules:
     return RetryRules(
         attempts=table.attempts,
         retry_for_s=table.retry_for_s,
+        pause_most_s=table.pause_most_s,
         backoff_s=table.backoff_s,
         backoff_most_s=table.backoff_most_s,
         retry_cost_nano_krw=table.retry_cost_krw * NANO,

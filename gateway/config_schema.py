@@ -74,7 +74,8 @@ class LimitsTable(TomlTable):
 class RoutingTable(TomlTable):
     strategy: StrategyWord = "weighted"
     attempts: int = Field(default=3, ge=1, le=20)
-    retry_for_s: float = Field(default=20.0, ge=0, le=600)
+    retry_for_s: float = Field(default=90.0, ge=0, le=3600)
+    pause_most_s: float = Field(default=10.0, ge=0, le=600)
     retry_cost_krw: int = Field(default=500, ge=0, le=1_000_000)
     backoff_s: float = Field(default=0.2, ge=0, le=60)
     backoff_most_s: float = Field(default=4.0, ge=0, le=600)

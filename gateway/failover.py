@@ -234,7 +234,8 @@ class Failover:
         loop = asyncio.get_running_loop()
         asked_for = self._last.retry_after_s if self._last is not None else None
         seconds = pause_s(self._team.rules, failures, asked_for, self._pick)
-        if loop.time() - self._started + seconds >= self._team.rules.retry_for_s:
+        too_late = loop.time() - self._started + seconds >= self._team.rules.retry_for_s
+        if too_late or seconds > self._team.rules.pause_most_s:
             return False
         self._gone = loop.create_future()
         await asyncio.wait((self._gone,), timeout=seconds)

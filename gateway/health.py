@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Final
 from gateway import metrics
 from gateway.admission import Room
 from gateway.breaker import Breaker, BreakerRules, State
-from gateway.errors import UpstreamError, UpstreamRateLimited
 from gateway.retry import is_its_fault
 from gateway.routing import Standing
 
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from gateway.catalogue import Catalogue, Deployment, Model
+    from gateway.errors import UpstreamError
 
 LATENCY_HALF_LIFE_S: Final = 30.0
 """After so long without an answer, half of what is known of a deployment's latency is forgotten."""
@@ -116,8 +116,7 @@ class Place:
         if station is None or not is_its_fault(error):
             return
         station.last_failure = type(error).__name__
-        rest_s = error.retry_after_s if isinstance(error, UpstreamRateLimited) else None
-        if station.breaker.failed(self._now(), rest_s):
+        if station.breaker.failed(self._now(), error.retry_after_s):
             metrics.deployment_state(station.deployment.id, State.OPEN)
         self._probe = False
 

@@ -38,11 +38,13 @@ class RetryRules:
     """Bounds of all attempts of one request.
 
     `attempts` counts those at one model. No attempt begins later than `retry_for_s` after the first
-    one, nor once the failed ones were charged `retry_cost_nano_krw` together.
+    one, nor once the failed ones were charged `retry_cost_nano_krw` together. A provider that asks for a
+    longer pause than `pause_most_s` is not waited for.
     """
 
     attempts: int = 3
-    retry_for_s: float = 20.0
+    retry_for_s: float = 90.0
+    pause_most_s: float = 10.0
     backoff_s: float = 0.2
     backoff_most_s: float = 4.0
     retry_cost_nano_krw: int = 500 * 10**9

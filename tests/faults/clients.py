@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import socket
+from itertools import count
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from tests.journeys.conftest import Gateway
+
+
+NUMBERS = count(1)
 
 
 class RawClient:
@@ -30,7 +34,7 @@ class RawClient:
         self.leave()
 
     def ask(self, model: str, *, stream: bool = True, **headers: str) -> None:
-        content = "도로 점용 허가 절차를 두 문장으로 설명해 주세요."
+        content = f"도로 점용 허가 절차를 두 문장으로 설명해 주세요. ({next(NUMBERS)}번째 질문)"
         body = json.dumps(
             {"model": model, "messages": [{"role": "user", "content": content}], "stream": stream}
         ).encode()

@@ -254,6 +254,36 @@ def test_a_server_that_stops_cuts_what_does_not_end_and_settles_it(
     )
 
 
+def test_a_server_that_stops_says_so_to_who_waits_for_a_whole_answer(
+    tmp_path: Any, faults: FaultServer, addresses: Addresses
+) -> None:
+    before = len(faults.seen)
+    with serving_faults(tmp_path, faults, addresses, grace_s=1) as stopping:
+        client = RawClient(stopping)
+        client.ask("endless-stream/one/whole", stream=False)
+        attempt = newest_attempt(faults, before)
+    client.read_until(b'"shutting_down"')
+    client.leave()
+
+    assert client.status == 503
+    assert charge_of(stopping, attempt)["outcome"] == "broken"
+
+
+def test_who_leaves_between_two_attempts_disturbs_nothing(gateway: Gateway, faults: FaultServer) -> None:
+    """The first attempt is over, the second not begun: its deadline must not ring in somebody else's work."""
+    before = len(faults.seen)
+    with RawClient(gateway) as client:
+        client.ask("rate-limited-briefly/one/whole", stream=False)
+        attempt = newest_attempt(faults, before)
+        assert charge_of(gateway, attempt)["outcome"] == "refused_by_provider"
+        time.sleep(0.4)
+    time.sleep(1.3)  # longer than drain_s and than the Retry-After
+    response = gateway.post({"model": "fine/one/whole", "messages": [{"role": "user", "content": "안녕"}]})
+
+    assert response.status_code == 200
+    assert [entry["fault"] for entry in faults.seen[before:]] == ["rate-limited-briefly", "fine"]
+
+
 def _read_all(client: RawClient) -> None:
     while data := client.socket.recv(65536):
         client.received += data
