@@ -57,7 +57,9 @@ class Accounts:
         self._revision: int | None = None
 
     def needs_database(self, submission: Sequence[Record]) -> bool:
-        """Whether a hard budget stands over a dispatch of this submission."""
+        """Whether a hard budget stands over a dispatch of this submission, or nobody knows."""
+        if self._revision is None:
+            return True
         movements = _movements(submission, {}, refusable=True)
         return any(
             movement.held > 0 and self._budgets.refuses_without_database(movement) for movement in movements

@@ -13,52 +13,57 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, select
 
 from billing.ledger import Charge, Kind, Outcome, derived_id
+from billing.quotes import negated
 from billing.store.rows import CHARGE_SELECT, DISPATCH_SELECT, dispatch_of, line_of, read_lines, read_quote
 from billing.tables import charges, dispatches
 from billing.usage import CLASSES, Usage, UsageSource
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from billing.ledger import Dispatch
-    from billing.quotes import Line
 
 
 def correction(
     connection: Connection, charge_id: str, usage: Usage, *, now: datetime, reason: str, raw_usage: str | None
 ) -> Charge | None:
-    """Return what makes a charge right by the usage that was stated later; None if it is right already.
+    """Return what makes an attempt's rows right by the usage that was stated later; None if they are.
 
-    Raises LookupError if the charge, its dispatch or its quote is not in the ledger (yet).
+    `charge_id` is the row that the correction names; an adopted estimate may stand before it, so the
+    difference is to all rows of the attempt. Raises LookupError if the charge, its dispatch or its
+    quote is not in the ledger (yet).
     """
-    charged = _one(connection, charge_id)
-    if all((charged[name] or 0) == (getattr(usage, name) or 0) for name in CLASSES):
+    rows = _rows_of_its_attempt(connection, charge_id)
+    difference = _difference(rows, usage)
+    if not any(difference.values()):
         return None
     actual = Charge.settle(
-        _dispatch(connection, charged["attempt_id"]),
+        _dispatch(connection, rows[0]["attempt_id"]),
         charge_id=derived_id("correction", charge_id),
         settled_at=now,
         outcome=Outcome.CORRECTED,
         source=UsageSource.REPORTED,
         usage=usage,
-        service_tier=charged["service_tier"],
+        service_tier=rows[0]["service_tier"],
         kind=Kind.CORRECTION,
         corrects=charge_id,
         raw_usage=raw_usage,
         reason=reason,
     )
-    taken_back = tuple(_negated(line_of(row)) for row in read_lines(connection, charge_id))
-    return replace(actual, lines=taken_back + actual.lines, usage_delta=_difference(charged, usage))
+    charged = [line_of(line) for row in rows for line in read_lines(connection, row["charge_id"])]
+    return replace(actual, lines=(*negated(charged), *actual.lines), usage_delta=difference)
 
 
-def _one(connection: Connection, charge_id: str) -> Mapping[str, Any]:
-    row = (
-        connection.execute(select(*CHARGE_SELECT).where(charges.c.charge_id == charge_id)).mappings().first()
+def _rows_of_its_attempt(connection: Connection, charge_id: str) -> list[dict[str, Any]]:
+    attempt = select(charges.c.attempt_id).where(charges.c.charge_id == charge_id).scalar_subquery()
+    statement = select(*CHARGE_SELECT).where(
+        charges.c.attempt_id == attempt, charges.c.kind.in_((Kind.CHARGE, Kind.CORRECTION))
     )
-    if row is None:
+    rows = [dict(row) for row in connection.execute(statement.order_by(charges.c.settled_at_us)).mappings()]
+    if not rows:
         raise LookupError(f"charge {charge_id} is not in the ledger")
-    return dict(row)
+    return rows
 
 
 def _dispatch(connection: Connection, attempt_id: str) -> Dispatch:
@@ -69,13 +74,10 @@ def _dispatch(connection: Connection, attempt_id: str) -> Dispatch:
     return dispatch_of(dict(row), read_quote(connection, row["quote_id"]))
 
 
-def _difference(charged: Mapping[str, Any], usage: Usage) -> dict[str, int]:
+def _difference(rows: Sequence[Mapping[str, Any]], usage: Usage) -> dict[str, int]:
+    """Return, by class that anybody has stated, what the stated usage is above what was charged."""
     return {
-        name: (getattr(usage, name) or 0) - (charged[name] or 0)
+        name: (getattr(usage, name) or 0) - sum(row[name] or 0 for row in rows)
         for name in CLASSES
-        if charged[name] is not None or getattr(usage, name) is not None
+        if getattr(usage, name) is not None or any(row[name] is not None for row in rows)
     }
-
-
-def _negated(line: Line) -> Line:
-    return line._replace(quantity=-line.quantity, amount_nano_krw=-line.amount_nano_krw)

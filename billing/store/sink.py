@@ -217,6 +217,7 @@ class LedgerSink:
 
     def _beat(self, connection: Connection) -> None:
         with connection.begin():
+            self._accounts.refresh(connection)  # so that they are known if the database goes away now
             self._fence(connection, self._own())
 
     def _release_slot(self, connection: Connection) -> None:

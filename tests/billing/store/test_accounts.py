@@ -190,6 +190,16 @@ def test_only_a_hard_budget_needs_the_database(engine: Engine, sink: LedgerSink,
     assert not sink.needs_database([record_of(make.charge(make.dispatch()))])
 
 
+def test_a_budget_is_known_before_the_first_request(
+    engine: Engine, make: Maker, open_sink: Any, key: bytes
+) -> None:
+    dispatch = [record_of(make.dispatch())]
+    assert LedgerSink(engine, key).needs_database(dispatch), "nobody has looked yet"
+    assert not open_sink().needs_database(dispatch)
+    limit(engine, make, 10)
+    assert open_sink().needs_database(dispatch)
+
+
 def test_writing_twice_counts_once(engine: Engine, sink: LedgerSink, make: Maker) -> None:
     limit(engine, make, 10**15)
     dispatch = make.dispatch()
