@@ -250,7 +250,10 @@ _BREAK: Final = re.compile(r"\n|[.)\],;:]\s|\s[(\[]|\s[-/]\s|[~;|]")
 
 @lru_cache(maxsize=4096)
 def _is_break(separator: str) -> bool:
-    """A new line, a list number, a bracket or a blank around a mark: a new stretch begins."""
+    """A new line, a list number, a bracket or a blank around a mark: a new stretch begins.
+
+    The cache keeps punctuation only, no letter or digit of a text.
+    """
     return _BREAK.search(separator) is not None
 
 
