@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -82,7 +83,7 @@ def test_findings_are_sorted_disjoint_and_inside_the_text(engine, text):
 )
 def test_of_overlapping_findings_the_best_stays(found):
     kept = resolve(found)
-    assert all(a.end <= b.start for a, b in zip(kept, kept[1:], strict=False))
+    assert all(a.end <= b.start for a, b in pairwise(kept))
     if found:
         assert max(span.score for span in kept) == max(span.score for span in found)
 
@@ -259,10 +260,12 @@ HOSTILE = [
 def test_a_hostile_text_is_read_or_refused_in_linear_time(engine, unit):
     text = unit * (_SIZE // len(unit.encode()))
     began = time.perf_counter()
+    refused = None
     try:
         engine.detect(text)
-    except DetectorError as refused:
-        assert refused.reason in {"TooMany", "TimeoutError"}
+    except DetectorError as error:
+        refused = error.reason
+    assert refused in {None, "TooMany", "TimeoutError"}
     assert time.perf_counter() - began < 2.5  # 200 KB; measured 0.02-0.3 s, the margin is for a busy machine
 
 
