@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import gzip
 import ssl
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -111,6 +112,60 @@ def test_a_deployment_with_a_proxy_goes_through_it() -> None:
             return heads
 
     assert run(journey())[0].startswith("POST http://provider.invalid/v1/chat/completions")
+
+
+def test_the_credentials_of_a_proxy_go_to_the_proxy_alone() -> None:
+    async def journey() -> list[str]:
+        async with server() as (port, heads):
+            upstream = Upstream()
+            proxy_url = f"http://gateway:secret@127.0.0.1:{port}"
+            assert await ask(upstream, "http://provider.invalid/v1", proxy_url=proxy_url) == (200, b"ok")
+            await upstream.aclose()
+            return heads
+
+    head = run(journey())[0].lower()
+    assert "proxy-authorization: basic z2f0zxdhetpzzwnyzxq=" in head
+    assert "\r\nauthorization:" not in head
+
+
+def test_a_compressed_answer_is_read_though_none_was_asked_for() -> None:
+    body = gzip.compress(b"ok" * 20)
+    answer = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(body) + body
+
+    async def journey() -> tuple[int, bytes]:
+        async with server(answer) as (port, _):
+            upstream = Upstream()
+            read = await ask(upstream, f"http://127.0.0.1:{port}/v1")
+            await upstream.aclose()
+            return read
+
+    assert run(journey()) == (200, b"ok" * 20)
+
+
+def test_a_connection_is_used_again_once_its_answer_is_read() -> None:
+    async def journey() -> int:
+        connections = 0
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal connections
+            connections += 1
+            try:
+                while True:
+                    await reader.readuntil(b"\r\n\r\n")
+                    await reader.readexactly(2)
+                    writer.write(OK)
+            except asyncio.IncompleteReadError:
+                writer.close()
+
+        listening = await asyncio.start_server(serve, "127.0.0.1", 0)
+        upstream = Upstream()
+        for _ in range(3):
+            await ask(upstream, f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/v1")
+        await upstream.aclose()
+        listening.close()
+        return connections
+
+    assert run(journey()) == 1
 
 
 def test_a_private_ca_is_trusted_only_where_it_is_configured(tmp_path: Path) -> None:
