@@ -412,7 +412,7 @@ def _kind_of_halves(digits: str, label: str) -> str:
         return KR_CORP_NO
     if 14 <= length <= 16 and (label == "card" or checksums.luhn_valid(digits)):
         return CREDIT_CARD
-    if length == 10 and (label == "brn" or (checksums.brn_valid(digits) and label != "phone")):
+    if length == 10 and label == "brn":
         return KR_BRN
     if length == 12 and label == "licence":
         return KR_DRIVER_LICENSE
