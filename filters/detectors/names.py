@@ -51,8 +51,9 @@ WORTH_A_LOOK_AROUND: Final = -1.5
 HONORIFIC_BONUS: Final = 1.5
 """홍길동님: in the prompts of an office 님 after a full name's shape says more than in the news."""
 
-MAX_LOOKS: Final = 40_000
-"""Runs worth a look around in one text; a megabyte of prose has 12,000."""
+MAX_LOOKS: Final = 60_000
+"""In one text; a megabyte of prose takes about 30,000."""
+LOOKS_OF_SEVERAL: Final = 5
 
 Promise = tuple[list[tuple[float, Form]], bool]
 NO_PROMISE: Final[Promise] = ([], False)
@@ -152,6 +153,7 @@ def _scored(runs: Runs) -> Iterator[Scored]:
         forms, several = promise
         yield from _scored_here(weights, runs, index, forms)
         if several and runs.gaps[index + 1] in JOINTS:
+            looks += LOOKS_OF_SEVERAL
             yield from _scored_over_several(weights, runs, index)
 
 
