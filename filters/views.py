@@ -138,12 +138,17 @@ def _spoken(text: str) -> Iterator[Edit]:
 def _digits_of(match: re.Match[str]) -> Iterator[Edit]:
     """Numerals become digits; words between them become a hyphen, marks and blanks stay."""
     offset = match.start()
-    for part in _SPOKEN_PART.finditer(match.group()):
+    end = match.end() - 1 if _COPULA.match(match.string, match.end() - 1) else match.end()
+    for part in _SPOKEN_PART.finditer(match.string, offset, end):
         written = part.group()
         if part.lastgroup == "numeral":
-            yield offset + part.start(), offset + part.end(), _NATIVE.get(written) or _SIGNS[written]
+            yield part.start(), part.end(), _NATIVE.get(written) or _SIGNS[written]
         elif part.lastgroup == "join" and written.isalpha():
-            yield offset + part.start(), offset + part.end(), "-"
+            yield part.start(), part.end(), "-"
+
+
+_COPULA: Final = re.compile("이[에고야며라지었다랍니래인]")
+"""…오육칠이에요: the last 이 is no two."""
 
 
 def _spelled(text: str) -> Iterator[Edit]:

@@ -85,6 +85,12 @@ def test_every_spoken_hyphen_joins_two_halves(engine, word):
     assert [(s.start, s.end, s.type) for s in engine.detect(text)] == [(0, len(text), spans.KR_RRN)]
 
 
+@pytest.mark.parametrize("ending", ["이에요", "이고", "이야", "이며", "이라고", "입니다", "", "인데요"])
+def test_the_ending_of_a_sentence_is_no_numeral(engine, ending):
+    text = f"구공일공일공에 일이삼사오육칠{ending}"
+    assert [(s.start, s.end) for s in engine.detect(text) if s.type == spans.KR_RRN] == [(0, 15)]
+
+
 @pytest.mark.parametrize(
     "text",
     ["이 일이 사실이면 삼사일 뒤에", "구이 삼겹살", "오이 이천 원", "일이삼사 순서", "one or two", "SOLID LIBS", "안녕하세요", "AbCdEfGhIjKlMnOp", "deadbeefcafe"],
