@@ -77,6 +77,7 @@ CLASS_OF: Final[dict[str, int]] = (
 CLASS_OF_LEFT: Final = CLASS_OF | {
     label + particle: 1 for label in korean.LABELS for particle in ("은", "는", "이", "가", "인", "의")
 }
+LONG_TITLES: Final = frozenset(title for title in korean.TITLES if len(title) == 3)
 UNKNOWN_SUFFIX: Final = 30, "-"
 WORDS: Final = lexicon.words()
 GIVEN: Final = lexicon.given()
@@ -97,7 +98,10 @@ def _names_nobody(word: str, code: int) -> bool:
     return common == 1 or (common == 2 and foreign < 2) or (not foreign and (common == 3 or thing == 1))
 
 
-DULL: Final = korean.NOT_A_NAME.union(word for word, code in WORDS.items() if _names_nobody(word, code))
+DULL: Final = korean.NOT_A_NAME.union(
+    (word for word, code in WORDS.items() if _names_nobody(word, code)),
+    (particle for particle in PARTICLES if len(particle) > 1),
+)
 """Words that are not looked at, nor are their inflected forms."""
 FOREIGN_STARTS: Final = frozenset(word[:2] for word, code in WORDS.items() if code % 1000 >= 100)
 NOUN_ENDINGS: Final = frozenset(
@@ -235,7 +239,8 @@ def title_follows(runs: Runs, index: int, suffix_class: int) -> bool:
     """A surname alone counts only before a title or an honorific, as in 안 전 후보."""
     word = runs.words[index]
     if suffix_class >= HONORIFIC_SUFFIX:
-        return word[1] == "씨" or word[1:] == "모" or not _begins_with_a_word(word)
+        plain = word[1] == "씨" or word[1:] == "모" or word[1:4] in LONG_TITLES
+        return plain or not _begins_with_a_word(word)
     if index + 1 >= len(runs.words) or len(runs.gaps[index + 1]) != 1:
         return False
     if runs.words[index + 1] == "전" and index + 2 < len(runs.words):
