@@ -158,9 +158,13 @@ class VideoJobs:
             await self._ask_again(job, misses=0, **kept)
             return
         report = state.report()
-        if report is not None:
-            await self._correct(job, report)
-        await self._settle(job, **kept)
+        try:
+            if report is not None:
+                await self._correct(job, report)
+        except LookupError:  # the charge waits in a journal segment for its database
+            await self._ask_again(job)
+        else:
+            await self._settle(job, **kept)
 
     async def _unanswered(self, job: VideoJob, *, unknown: bool) -> None:
         """Ask again later; one missing answer says nothing about the film."""

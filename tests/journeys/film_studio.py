@@ -1,7 +1,7 @@
 """A provider of films over real HTTP that goes wrong on purpose: one way for each upstream model name.
 
 good · shorter (draws half) · fails · loses (forgets the job) · endless · silent (never answers a submission) ·
-html (answers with a page) · drips (a film of which the second half waits for `release`) · breaks (off in the film)
+html (answers a submission with a page) · page (answers polls with one) · drips (a film of which the second half waits for `release`) · breaks (off in the film)
 """
 
 from __future__ import annotations
@@ -52,6 +52,8 @@ class Studio:
         self.polls[job_id] = self.polls.get(job_id, 0) + 1
         if job_id not in self.jobs or self.jobs[job_id]["model"] == "loses":
             return JSONResponse({"error": {"message": "no such video"}}, 404)
+        if self.jobs[job_id]["model"] == "page":
+            return Response("<html>busy</html>", media_type="text/html")
         return JSONResponse(self._state(job_id))
 
     async def fetch(self, request: Request) -> Response:
