@@ -136,7 +136,7 @@ def _follows_label(text: str, end: int) -> bool:
 def _is_somebody(name: str, *, glued: bool) -> bool:
     if name in TITLES or name[-1] == "모":
         return False
-    return not glued or (words().get(name + "씨", 0) < 1000 and words().get(name, 0) < 1000)
+    return not glued or (words().get(name + "씨", 0) < 1000 and not 1000 <= words().get(name, 0) < 4000)
 
 
 def _is_no_form_word(name: str) -> bool:
