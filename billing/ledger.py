@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
 from operator import attrgetter
+from random import Random
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from uuid import UUID
 
@@ -476,11 +477,12 @@ class IdSource:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._last = 0
+        # Ids are no secrets, and os.urandom lets another thread take the interpreter at every call.
+        self._bits = Random(os.urandom(32)).getrandbits  # noqa: S311
 
     def next(self, now: datetime) -> str:
         stamp = (to_us(now) // 1000) << 12
         with self._lock:
             self._last = stamp = max(stamp, self._last + 1)
-        random = int.from_bytes(os.urandom(8)) >> 2
-        digits = f"{(stamp >> 12) << 80 | 7 << 76 | (stamp & 0xFFF) << 64 | 2 << 62 | random:032x}"
+        digits = f"{(stamp >> 12) << 80 | 7 << 76 | (stamp & 0xFFF) << 64 | 2 << 62 | self._bits(62):032x}"
         return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
+import sqlite3
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -114,8 +114,10 @@ class Checkpointer:
 
     def _run(self) -> None:
         while not self._stop.wait(self._every_s):
-            with contextlib.suppress(SQLAlchemyError):
+            try:
                 self._checkpoint()
+            except (SQLAlchemyError, sqlite3.Error) as error:  # a full disk, a locked file: next time
+                log.warning("checkpoint_failed", extra={"reason": str(error)})
 
     def _checkpoint(self) -> None:
         raw = self._engine.raw_connection()

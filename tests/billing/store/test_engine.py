@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sqlite3
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -48,6 +50,22 @@ def test_writers_that_read_first_do_not_fail_each_other(sqlite: Engine) -> None:
             connection.execute(text("UPDATE t SET n = :n"), {"n": number + 1})
     with sqlite.connect() as connection:
         assert connection.execute(text("SELECT n FROM t")).scalar() == 2
+
+
+def test_a_checkpoint_that_fails_is_tried_again(sqlite: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = threading.Event()
+    failures = iter([sqlite3.OperationalError("database or disk is full")])
+
+    def checkpoint(_: Checkpointer) -> None:
+        for failure in failures:
+            raise failure
+        tried.set()
+
+    monkeypatch.setattr(Checkpointer, "_checkpoint", checkpoint)
+    checkpointer = Checkpointer(sqlite, every_s=0.01)
+    checkpointer.start()
+    assert tried.wait(5)
+    checkpointer.stop()
 
 
 def test_a_grown_log_is_truncated_off_the_journal_thread(
