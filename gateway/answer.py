@@ -79,7 +79,9 @@ class Channels:
         """Return a whole answer guarded and restored."""
         with _refusing():
             choices = tuple(self._choice(choice) for choice in completion.choices)
-        return dataclasses.replace(completion, choices=choices)
+        return (
+            completion if choices == completion.choices else dataclasses.replace(completion, choices=choices)
+        )
 
     def _filter(self, channel: Channel) -> AnswerFilter:
         known = self._filters.get(channel)
@@ -96,7 +98,9 @@ class Channels:
     def _delta(self, delta: Delta) -> Delta:
         choice = delta.choice
         if delta.text:
-            delta = delta._replace(text=self._filter((choice, "text", 0)).feed(delta.text))
+            text = self._filter((choice, "text", 0)).feed(delta.text)
+            if text is not delta.text:  # most fragments pass as they are
+                delta = delta._replace(text=text)
         if delta.reasoning:
             delta = delta._replace(reasoning=self._filter((choice, "reasoning", 0)).feed(delta.reasoning))
         if delta.refusal:
@@ -123,16 +127,21 @@ class Channels:
     def _choice(self, choice: Choice) -> Choice:
         parts = tuple(self._part(choice.index, i, part) for i, part in enumerate(choice.parts))
         refusal = choice.refusal and self._whole((choice.index, "refusal", 0), choice.refusal)
+        if parts == choice.parts and refusal == choice.refusal:
+            return choice
         return dataclasses.replace(choice, parts=parts, refusal=refusal)
 
     def _part(self, choice: int, number: int, part: Part) -> Part:
         match part:
             case Text(text):
-                return dataclasses.replace(part, text=self._whole((choice, "text", number), text))
+                kept = self._whole((choice, "text", number), text)
+                return part if kept == text else dataclasses.replace(part, text=kept)
             case Reasoning(text):
-                return dataclasses.replace(part, text=self._whole((choice, "reasoning", number), text))
+                kept = self._whole((choice, "reasoning", number), text)
+                return part if kept == text else dataclasses.replace(part, text=kept)
             case ToolCall(arguments=arguments):
-                return dataclasses.replace(part, arguments=self._whole((choice, "call", number), arguments))
+                kept = self._whole((choice, "call", number), arguments)
+                return part if kept == arguments else dataclasses.replace(part, arguments=kept)
             case _:
                 return part
 

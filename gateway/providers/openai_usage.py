@@ -59,7 +59,7 @@ def report_of(raw: Mapping[str, JSON], profile: Profile, *, partial: bool = Fals
         stated_cost_usd=_cost(raw),
         contradiction=_miss_contradicts(raw, prompt, cached),
     )
-    return replace(report, partial=partial)
+    return replace(report, partial=True) if partial else report
 
 
 def _with_extras(
@@ -80,7 +80,7 @@ def _with_extras(
         stated_cost_usd=_cost(raw),
         beside_total=0 if total == (prompt or 0) + (completion or 0) + beside else beside,
     )
-    return replace(report, partial=partial)
+    return replace(report, partial=True) if partial else report
 
 
 def _reasoning_is_beside(

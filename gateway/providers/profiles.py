@@ -183,8 +183,21 @@ _PROFILES = (
 PROFILES: Mapping[str, Profile] = {profile.name: profile for profile in _PROFILES}
 
 
+_known: dict[str, tuple[Deployment, Profile]] = {}
+"""By the deployment's id, with the deployment that it was made for: a request asks twice."""
+
+
 def of(deployment: Deployment) -> Profile:
-    """Return the deployment's profile, with what its `options` add.
+    """Return the deployment's profile, made once."""
+    made_for, profile = _known.get(deployment.id, (None, None))
+    if profile is None or made_for is not deployment:
+        profile = _of(deployment)
+        _known[deployment.id] = (deployment, profile)
+    return profile
+
+
+def _of(deployment: Deployment) -> Profile:
+    """Return the profile with what the deployment's `options` add.
 
     `options.lacks`: further parameters to leave out; `options.refuses`: further ones to refuse;
     `options.max_tokens`: the name of that parameter; `options.body`: members of every request.

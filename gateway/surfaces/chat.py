@@ -59,7 +59,7 @@ def parse(body: JSON) -> ChatRequest:
     """Read a request body. Raises InvalidRequest or UnsupportedFeature, naming the field at fault."""
     object_of(body)
     _refuse_what_we_do_not_take(body)
-    known = {field: read(body, field) for field, read in _FIELDS.items()}
+    known = {field: read(body, field) for field, read in _FIELDS.items() if field in body or field in _ALWAYS}
     stream_options = optional(body, "stream_options", dict) or {}
     return ChatRequest(
         messages=_messages(body),
@@ -181,13 +181,16 @@ _FIELDS: Final[dict[str, Callable[[Mapping[str, JSON], str], Any]]] = {
     "stream": of_kind(bool),
 }
 
+_ALWAYS: Final = frozenset({"model", "max_completion_tokens"})
+"""Read also where they are absent: the first is needed, the second has an older name."""
+
 _TAKEN: Final = frozenset({*_FIELDS, "messages", "max_tokens", "stream_options"})
 
 
 def _renamed(known: dict[str, Any]) -> dict[str, Any]:
     known["max_output_tokens"] = known.pop("max_completion_tokens")
-    known["stream"] = bool(known["stream"])
-    known["n"] = known["n"] or 1
+    known["stream"] = bool(known.get("stream"))
+    known["n"] = known.get("n") or 1
     return known
 
 
