@@ -38,7 +38,10 @@ def test_a_recogniser_is_made_from_the_name_in_the_configuration():
     assert made.supported_entities == ["CRYPTO"]
 
 
-@pytest.mark.parametrize(("path", "error"), [("nowhere:Nothing", ValueError), ("json:loads", TypeError), ("json:Nothing", ValueError)])
+@pytest.mark.parametrize(
+    ("path", "error"),
+    [("nowhere:Nothing", ValueError), ("json:loads", TypeError), ("json:Nothing", ValueError)],
+)
 def test_a_wrong_name_in_the_configuration_is_refused(path, error):
     with pytest.raises(error, match=path):
         recognizer_named(path)
