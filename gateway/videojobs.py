@@ -49,6 +49,10 @@ ASKING_S: Final = 30.0
 SLOWEST_POLL_S: Final = 30.0
 MISSES: Final = 3
 GIVE_UP: Final = timedelta(days=1)
+SHOWN: Final = frozenset(
+    {"video/mp4", "video/webm", "video/quicktime", "image/png", "image/jpeg", "image/webp"}
+)
+"""What a browser may show; anything else (a page, a drawing with scripts) is only a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +100,10 @@ class VideoJobs:
         if deployment is None:
             raise no_deployment(job.model_id)
         answer = await self._open(video.fetch(job.upstream_id, deployment, variant), deployment, job)
-        kind = answer.headers.get("content-type", "")
-        known = kind.startswith(("video/", "image/"))
+        kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
         length = answer.headers.get("content-length") if "content-encoding" not in answer.headers else None
         chunks = _passed_on(answer, deployment)
-        return Film(kind if known else "application/octet-stream", length, chunks)
+        return Film(kind if kind in SHOWN else "application/octet-stream", length, chunks)
 
     # --- polling ---------------------------------------------------------------------------------
 

@@ -71,7 +71,9 @@ def router(pipeline: Pipeline, jobs: VideoJobs, body_limit_bytes: int) -> APIRou
         """Pass a finished film on as it comes from its provider. Fetching it costs nothing."""
         job = await jobs.find(pipeline.identify(request.headers), video_id)
         film = await jobs.film(job, variant)
-        headers = {"content-length": film.length} if film.length else {}
+        headers = {"content-disposition": "attachment"}
+        if film.length:
+            headers["content-length"] = film.length
         return StreamingResponse(film.chunks, media_type=film.content_type, headers=headers)
 
     return routes

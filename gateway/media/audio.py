@@ -64,7 +64,7 @@ class Speech(work.MediaSurface):
             return work.Done(sound, report, content_type=SOUND_TYPES[form])
 
         made = work.Work(lambda deployment: audio.speech(request, deployment), read)
-        return work.asked(request.model, [text], made, Usage(characters=len(text)))
+        return work.asked(request.model, [text], made, maxima=report.usage, expected=report.usage)
 
     @staticmethod
     def encode(completion: Completion, _model_id: str, _answer_id: str, _created: int) -> bytes:

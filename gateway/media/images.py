@@ -54,7 +54,8 @@ class Surface(work.MediaSurface):
             return work.Done(drawn, drawn.report)
 
         made = work.Work(lambda deployment: images.request(request, deployment), read)
-        return work.asked(request.model, [request.prompt], made, Usage(images=request.n))
+        pieces = Usage(images=request.n)
+        return work.asked(request.model, [request.prompt], made, maxima=pieces, expected=pieces)
 
     @staticmethod
     def encode(completion: Completion, _model_id: str, _answer_id: str, created: int) -> bytes:

@@ -105,9 +105,11 @@ class MediaRequest(ChatRequest):
     expected: Usage | None = None
 
 
-def asked(model: str, texts: Iterable[str], work: Work, maxima: Usage | None = None) -> MediaRequest:
+def asked(
+    model: str, texts: Iterable[str], work: Work, maxima: Usage | None = None, expected: Usage | None = None
+) -> MediaRequest:
     messages = tuple(Message("user", (Text(text),)) for text in texts)
-    return MediaRequest(model, messages, work=work, maxima=maxima)
+    return MediaRequest(model, messages, work=work, maxima=maxima, expected=expected)
 
 
 def done(completion: Completion) -> Done:

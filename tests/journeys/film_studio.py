@@ -69,6 +69,11 @@ class Studio:
         length = {"content-length": str(len(FIRST_HALF + SECOND_HALF))}
         return StreamingResponse(film(), media_type="video/mp4", headers=length)
 
+    async def say_nothing(self, _request: Request) -> Response:
+        """Take a picture or a speech to make, and never answer."""
+        await asyncio.sleep(3)
+        return Response(status_code=500)
+
     def _state(self, job_id: str) -> dict[str, Any]:
         job = self.jobs[job_id]
         state = {"id": job_id, "object": "video", "model": job["model"], "status": "queued", "progress": 0}
@@ -87,6 +92,8 @@ def film_studio() -> Iterator[Studio]:
     studio = Studio()
     app = Starlette(
         routes=[
+            Route("/v1/images/generations", studio.say_nothing, methods=["POST"]),
+            Route("/v1/audio/speech", studio.say_nothing, methods=["POST"]),
             Route("/v1/videos", studio.submit, methods=["POST"]),
             Route("/v1/videos/{job:path}/content", studio.fetch),
             Route("/v1/videos/{job:path}", studio.poll),

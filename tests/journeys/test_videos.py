@@ -40,6 +40,16 @@ zone = "in_house"
 id = "house-video"
 kind = "video"
 deployments = [{{ provider = "studio-house", upstream_model = "good", price_key = "video" }}]
+
+[[models]]
+id = "silent-image"
+kind = "image"
+deployments = [{{ provider = "studio", price_key = "image" }}]
+
+[[models]]
+id = "silent-speech"
+kind = "speech"
+deployments = [{{ provider = "studio", price_key = "speech" }}]
 """
 MODEL = """
 [[models]]
@@ -215,6 +225,27 @@ def test_a_submission_without_a_usable_answer_is_charged_as_asked_once(
     assert gateway.rows("SELECT id FROM video_job WHERE attempt_id = :a", a=charge["attempt_id"]) == []
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "quantity"),
+    [
+        ("/v1/images/generations", {"model": "silent-image", "prompt": "해치", "n": 2}, ("images", 2)),
+        (
+            "/v1/audio/speech",
+            {"model": "silent-speech", "voice": "alloy", "input": "안녕하세요"},
+            ("characters", 5),
+        ),
+    ],
+)
+def test_what_a_silent_provider_may_have_made_is_charged_as_asked(
+    gateway: Gateway, path: str, body: dict[str, Any], quantity: tuple[str, int]
+) -> None:
+    response = gateway.post(body, path=path)
+    assert response.status_code == 504
+    (charge,) = gateway.charges(response.headers["x-request-id"])
+    assert (charge["source"], charge[quantity[0]]) == ("estimated", quantity[1])
+    assert charge["amount_nano_krw"] > 0
+
+
 def test_a_film_streams_while_its_provider_still_sends_it(gateway: Gateway, studio: Studio) -> None:
     video = submit(gateway, "drips")
     settled(gateway, video)
@@ -226,6 +257,7 @@ def test_a_film_streams_while_its_provider_still_sends_it(gateway: Gateway, stud
         studio.release.set()
         assert b"".join(chunks) == SECOND_HALF
         assert film.headers["content-type"] == "video/mp4"
+        assert film.headers["content-disposition"] == "attachment"
 
 
 def test_a_film_that_breaks_off_does_not_end_like_a_whole_one(gateway: Gateway) -> None:
