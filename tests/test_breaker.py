@@ -106,7 +106,7 @@ def test_whatever_happens_somebody_may_go_within_the_longest_wait(events):
             breaker.failed(now, rest_s=amount * 1000)
         elif probing:
             breaker.abandoned()
-        assert breaker.wait_s(now) <= RULES.open_most_s
+        assert breaker.wait_s(now) <= RULES.open_most_s + 1e-6  # (now + wait) - now is not exactly wait
         assert breaker.wait_s(now, alone=True) <= breaker.wait_s(now) or breaker.state(now) is State.HALF_OPEN
     breaker.abandoned()
     assert breaker.allows(now + RULES.open_most_s)
