@@ -110,7 +110,8 @@ def show(medians: dict[str, load.Figure]) -> None:
         print(f"{name:36}{m.per_s:9.0f}{m.p50_ms:9.2f}{m.p99_ms:9.2f}{m.errors:8d}")
     one, direct = medians["requests, 1 connection"], medians["  direct, 1 connection"]
     print(
-        f"\nadded at 1 connection: p50 {one.p50_ms - direct.p50_ms:.2f} ms, p99 {one.p99_ms - direct.p99_ms:.2f} ms"
+        f"\nadded at 1 connection: p50 {one.p50_ms - direct.p50_ms:.2f} ms,"
+        f" p99 {one.p99_ms - direct.p99_ms:.2f} ms"
     )
     for name in ("requests, 32 connections", "streams of 100 chunks"):
         peer = medians.get(f"LiteLLM: {name}")
