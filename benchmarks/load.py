@@ -94,10 +94,7 @@ def median(figures: list[Figure]) -> Figure:
 
 
 def request_body(kilobytes: float = 1.4, *, stream: bool = False) -> str:
-    """A Korean chat request of about so many KB of UTF-8; `{n}` stands where wrk puts a counter.
-
-    No two requests of a run are alike, so nothing is answered from a memory of texts seen before.
-    """
+    """A Korean chat request of about so many KB of UTF-8; `{n}` stands where wrk puts a counter."""
     fill = (PROMPT * (int(kilobytes * 1024 / len(PROMPT.encode())) + 2)).encode()[
         : int(kilobytes * 1024) - 160
     ]
@@ -111,7 +108,7 @@ def request_body(kilobytes: float = 1.4, *, stream: bool = False) -> str:
 SCRIPT = """\
 local body = [==[{body}]==]
 local before, after = body:match("^(.-){{n}}(.*)$")
-local n = 0
+local n = {start}
 wrk.method = "POST"
 wrk.headers["authorization"] = "Bearer {key}"
 wrk.headers["content-type"] = "application/json"
@@ -128,9 +125,12 @@ end
 
 
 def wrk(url: str, key: str, body: str, *, connections: int, seconds: float) -> Figure:
-    """Load `url` from the load core and read wrk's report."""
+    """Load `url` from the load core and read wrk's report.
+
+    No request is like another of this or an earlier run: nothing is answered from a memory of texts.
+    """
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-        script.write(SCRIPT.format(body=body, key=key))
+        script.write(SCRIPT.format(body=body, key=key, start=time.time_ns() // 1_000_000 % 10**9))
         script.flush()
         command = [
             "taskset",
@@ -172,12 +172,12 @@ def upstream(*options: str) -> Iterator[None]:
         yield
 
 
-def install(folder: Path, *, zone: str = "external", more: str = "") -> str:
+def install(folder: Path, *, zone: str = "external", more: str = "", port: int = UPSTREAM_PORT) -> str:
     """Lay down a gateway in `folder` by its own commands; return a key."""
     (folder / "units.csv").write_text(UNITS)
     (folder / "people.csv").write_text(PEOPLE)
     haechi(folder, "init")
-    (folder / "haechi.toml").write_text(CONFIG.format(port=UPSTREAM_PORT, zone=zone) + more)
+    (folder / "haechi.toml").write_text(CONFIG.format(port=port, zone=zone) + more)
     haechi(folder, "departments", "import", "units.csv")
     haechi(folder, "people", "import", "people.csv")
     return str(json.loads(haechi(folder, "keys", "create", "--person", "p1", "--json"))["key"])

@@ -1,6 +1,6 @@
 """An upstream that answers at once: raw asyncio, no framework, OpenAI's chat format whole and streamed.
 
-python -m benchmarks.upstream --port 9100 [--chunks 100] [--interval-ms 0]
+python -m benchmarks.upstream --port 9100 [--chunks 100] [--interval-ms 0] [--joined] [--stamped]
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import time
 
 TEXT = "도로 점용 허가는 도로관리청에 신청서와 설계도면을 내어 받습니다. "
 USAGE = {"prompt_tokens": 612, "completion_tokens": 100, "total_tokens": 712}
@@ -48,7 +49,19 @@ def frames(chunks: int) -> list[bytes]:
     events = [_event({"content": "도로 점용 "}) for _ in range(chunks)]
     events += [_event({}, "stop"), b"data: " + json.dumps({**usage, "usage": USAGE}).encode() + b"\n\n"]
     events.append(b"data: [DONE]\n\n")
-    return [f"{len(e):x}\r\n".encode() + e + b"\r\n" for e in events] + [b"0\r\n\r\n"]
+    return [*map(_chunk, events), b"0\r\n\r\n"]
+
+
+def _chunk(data: bytes) -> bytes:
+    return f"{len(data):x}\r\n".encode() + data + b"\r\n"
+
+
+DIGITS = "가나다라마바사아자차"
+
+
+def stamp() -> str:
+    """Now, in microseconds of the machine's clock, in syllables: digits might be held back as a number."""
+    return "".join(DIGITS[int(digit)] for digit in str(time.monotonic_ns() // 1000)) + " "
 
 
 STREAM_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -58,6 +71,7 @@ class Answering(asyncio.Protocol):
     WHOLE = whole()
     FRAMES: tuple[bytes, ...] = ()
     INTERVAL_S = 0.0
+    STAMPED = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
@@ -92,7 +106,7 @@ class Answering(asyncio.Protocol):
         for frame in self.FRAMES:
             if self._transport.is_closing():
                 return
-            self._transport.write(frame)
+            self._transport.write(_chunk(_event({"content": stamp()})) if self.STAMPED else frame)
             await asyncio.sleep(self.INTERVAL_S)
 
 
@@ -101,8 +115,13 @@ async def main() -> None:
     parser.add_argument("--port", type=int, default=9100)
     parser.add_argument("--chunks", type=int, default=100)
     parser.add_argument("--interval-ms", type=float, default=0)
+    parser.add_argument("--joined", action="store_true", help="each stream in one write")
+    parser.add_argument("--stamped", action="store_true", help="slow chunks say when they were sent")
     options = parser.parse_args()
     Answering.FRAMES = tuple(frames(options.chunks))
+    if options.joined:
+        Answering.FRAMES = (b"".join(Answering.FRAMES),)
+    Answering.STAMPED = options.stamped
     Answering.INTERVAL_S = options.interval_ms / 1000
     server = await asyncio.get_running_loop().create_server(
         Answering, "127.0.0.1", options.port, backlog=4096
