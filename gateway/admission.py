@@ -1,4 +1,4 @@
-"""Room at one deployment: so many attempts at once, a short queue, and a fair turn for each department.
+"""Room at a deployment: so many attempts at once and a minute, a short queue, a fair turn for each department.
 
 A place that becomes free goes to the waiting department that has the fewest places now, and among
 equals to the one that has waited longest. In a full queue the department with the most waiters gives
@@ -22,6 +22,27 @@ class NoRoom(Exception):
     def __init__(self, retry_after_s: int) -> None:
         super().__init__("no room")
         self.retry_after_s = retry_after_s
+
+
+class Rate:
+    """At most `per_min` attempts a minute, a tenth of them at once; 0: no limit. Told the time, in seconds.
+
+    The generic cell rate algorithm (ITU-T I.371): one number, the time at which the bucket is full again.
+    """
+
+    __slots__ = ("_burst_s", "_each_s", "_full_at")
+
+    def __init__(self, per_min: int) -> None:
+        self._each_s = 60 / per_min if per_min else 0.0
+        self._burst_s = self._each_s * (max(1, per_min // 10) - 1)
+        self._full_at = 0.0
+
+    def wait_s(self, now: float) -> float:
+        """Return in how many seconds an attempt may begin; 0 if it may now."""
+        return max(0.0, self._full_at - self._burst_s - now) if self._each_s else 0.0
+
+    def take(self, now: float) -> None:
+        self._full_at = max(self._full_at, now) + self._each_s
 
 
 class Room:

@@ -77,7 +77,9 @@ class Deployment:
     weight: int = 1
     timeouts: Timeouts = Timeouts()
     max_concurrency: int = 0
-    """0: no limit."""
+    """Attempts at once in one worker; 0: no limit."""
+    requests_per_min: int = 0
+    """Attempts a minute in one worker; 0: no limit."""
     proxy_url: str | None = None
     ca_bundle: str | None = None
     headers: Mapping[str, str] = field(default=NOTHING, repr=False)

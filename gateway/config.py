@@ -258,6 +258,7 @@ class _Builder:
             weight=table.weight,
             timeouts=_timeouts(table, provider),
             max_concurrency=table.max_concurrency,
+            requests_per_min=table.requests_per_min,
             proxy_url=table.proxy_url or provider.proxy_url,
             ca_bundle=self._file(table.ca_bundle or provider.ca_bundle, (*path, "ca_bundle")),
             headers=MappingProxyType(provider.headers | table.headers),

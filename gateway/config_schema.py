@@ -162,6 +162,7 @@ class DeploymentTable(_Reach):
     base_url: HttpUrl | None = None
     weight: int = Field(default=1, ge=0, le=1000)
     max_concurrency: int = Field(default=0, ge=0)
+    requests_per_min: int = Field(default=0, ge=0)
     simulated: bool | None = None
     enabled: bool = True
 

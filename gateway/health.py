@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway import metrics
-from gateway.admission import Room
+from gateway.admission import NoRoom, Rate, Room
 from gateway.breaker import Breaker, BreakerRules, State
 from gateway.retry import is_its_fault
 from gateway.routing import Standing
@@ -63,12 +63,13 @@ class QueueRules:
 class Station:
     """The state of one deployment."""
 
-    __slots__ = ("breaker", "deployment", "last_failure", "latency", "room")
+    __slots__ = ("breaker", "deployment", "last_failure", "latency", "rate", "room")
 
     def __init__(self, deployment: Deployment, breaker: BreakerRules, queue: QueueRules) -> None:
         self.deployment = deployment
         self.breaker = Breaker(breaker)
         self.room = Room(deployment.max_concurrency, queue.length, queue.wait_s)
+        self.rate = Rate(deployment.requests_per_min)
         self.latency = Latency()
         self.last_failure: str | None = None
 
@@ -79,7 +80,7 @@ class Station:
             self.deployment,
             closed or breaker.allows(now),
             closed or breaker.allows(now, alone=True),
-            room.free,
+            room.free and not self.rate.wait_s(now),
             room.in_flight,
             self.latency.at(now),
             cost_nano_krw,
@@ -156,6 +157,10 @@ class Fleet:
     async def enter(self, deployment: Deployment, department: str) -> Place:
         """Take a place, waiting in the queue if need be. Raises NoRoom."""
         station = self._stations[deployment.id]
+        wait_s = station.rate.wait_s(self._clock())
+        if wait_s:
+            raise NoRoom(math.ceil(wait_s))
+        station.rate.take(self._clock())
         if station.room.free:
             station.room.enter(department)
         else:

@@ -8,11 +8,37 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.admission import NoRoom, Room
+from gateway.admission import NoRoom, Rate, Room
 
 
 def run(story):
     return asyncio.run(story)
+
+
+def test_a_rate_lets_a_tenth_go_at_once_and_the_rest_evenly():
+    rate, gone = Rate(60), []
+    for tick in range(601):
+        now = tick / 10
+        while not rate.wait_s(now):
+            rate.take(now)
+            gone.append(now)
+    assert gone[:6] == [0.0] * 6
+    assert 60 <= len(gone) <= 66
+    assert Rate(0).wait_s(0.0) == 0.0
+
+
+@given(st.integers(1, 600), st.lists(st.floats(0, 5), max_size=200))
+def test_in_no_minute_more_attempts_begin_than_the_rate_and_its_burst_allow(per_min, pauses):
+    rate, now, begun = Rate(per_min), 1000.0, []
+    for pause in pauses:
+        now += pause
+        if not rate.wait_s(now):
+            rate.take(now)
+            begun.append(now)
+        else:
+            assert rate.wait_s(now) <= 60 / per_min + 1e-6
+    for start in begun:
+        assert sum(start <= at < start + 60 for at in begun) <= per_min + max(1, per_min // 10)
 
 
 def test_without_a_limit_everybody_enters():

@@ -8,6 +8,7 @@ import json
 import pytest
 
 from gateway import errors as e
+from gateway.admission import NoRoom
 from gateway.breaker import BreakerRules
 from gateway.catalogue import Catalogue, Credential, Deployment, Model
 from gateway.domain import Zone
@@ -75,6 +76,22 @@ def test_places_are_given_back_once_and_a_failure_opens_and_a_success_closes():
         (standing,) = fleet.standings([one])
         assert standing.open
         assert standing.first_token_s == pytest.approx(0.25)
+
+    asyncio.run(story())
+
+
+def test_a_deployment_over_its_rate_has_no_room_and_says_when():
+    async def story() -> None:
+        clock = Clock()
+        one = deployment("one", requests_per_min=10)
+        fleet = fleet_of(one, clock=clock)
+        (await fleet.enter(one, "a")).leave()
+        assert not fleet.standings([one])[0].free
+        with pytest.raises(NoRoom) as refused:
+            await fleet.enter(one, "a")
+        assert refused.value.retry_after_s == 6
+        clock.now += 6.0
+        assert fleet.standings([one])[0].free
 
     asyncio.run(story())
 
