@@ -1,4 +1,4 @@
-"""Room at a deployment: so many attempts at once and a minute, a short queue, a fair turn for each department.
+"""Room at a deployment: so many attempts at once and a minute, a short queue, a fair turn for departments.
 
 A place that becomes free goes to the waiting department that has the fewest places now, and among
 equals to the one that has waited longest. In a full queue the department with the most waiters gives
