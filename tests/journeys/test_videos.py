@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
+import subprocess
+import sys
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -12,6 +17,7 @@ from openai import BadRequestError
 
 from billing.store import open_engine, verify
 from gateway.keyring import Purpose
+from tests.conftest import ROOT
 from tests.journeys.conftest import CONFIG, Gateway, install, serving
 from tests.journeys.film_studio import FIRST_HALF, SECOND_HALF, film_studio
 
@@ -357,6 +363,48 @@ def test_a_restart_in_the_middle_loses_no_film(tmp_path: Any, simulator: Simulat
         settled(made, video)
     assert sum(one["amount_nano_krw"] for one in books_of(made, video)) == 4 * SECOND_NANO_KRW
     check_ledger(made)
+
+
+def test_a_gateway_that_is_killed_loses_no_film(tmp_path: Any, simulator: Simulator, studio: Studio) -> None:
+    made = opened(tmp_path, simulator, studio)
+    studio.held = True
+    try:
+        with killable(made) as process:
+            video = submit(made, "shorter")
+            process.kill()
+            process.wait(10)
+    finally:
+        studio.held = False
+    with serving(made.settings) as made.url:
+        settled(made, video)
+    assert [one["kind"] for one in books_of(made, video)] == ["charge", "correction"]
+    check_ledger(made)
+
+
+@contextmanager
+def killable(made: Gateway) -> Iterator[subprocess.Popen[bytes]]:
+    """Serve in a process of its own, as `haechi serve` starts it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    env = {**os.environ, **made.settings.environment()}
+    command = [sys.executable, "-m", "uvicorn", "--factory", "gateway.app:create", "--port", str(port)]
+    process = subprocess.Popen(
+        command, env=env, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    made.url = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(400):
+            assert process.poll() is None, "the gateway did not start"
+            try:
+                httpx.get(f"{made.url}/livez")
+                break
+            except httpx.ConnectError:
+                time.sleep(0.05)
+        yield process
+    finally:
+        process.kill()
+        process.wait(10)
 
 
 def test_two_gateways_settle_each_film_once(tmp_path: Any, simulator: Simulator, studio: Studio) -> None:
