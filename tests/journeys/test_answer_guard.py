@@ -40,7 +40,8 @@ class Leaking(BaseHTTPRequestHandler):
 
     def _stream(self, text: str) -> bytes:
         choices: list[dict[str, Any]] = [
-            {"index": 0, "delta": {"content": text[i : i + 2]}, "finish_reason": None} for i in range(0, len(text), 2)
+            {"index": 0, "delta": {"content": text[i : i + 2]}, "finish_reason": None}
+            for i in range(0, len(text), 2)
         ]
         choices.append({"index": 0, "delta": {}, "finish_reason": "stop"})
         events = [{"id": "1", "model": "m", "choices": [choice]} for choice in choices]
@@ -70,7 +71,9 @@ def text_of(response: Any) -> str:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_an_identifier_that_the_prompt_did_not_hold_is_masked_and_recorded(gateway: Gateway, stream: bool) -> None:
+def test_an_identifier_that_the_prompt_did_not_hold_is_masked_and_recorded(
+    gateway: Gateway, stream: bool
+) -> None:
     messages = [{"role": "user", "content": "회신 예문을 하나 써 주세요."}]
     response = gateway.post({"model": "faulty-model", "messages": messages, "stream": stream})
 
