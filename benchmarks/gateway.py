@@ -3,7 +3,8 @@
 One worker on core 0 with all its threads, SQLite with synchronous=FULL in a folder of this checkout; the load
 generator (wrk) and the instant upstream on core 1. Identity, the Korean filter with names, the hold, durable
 dispatch and charge rows and metrics are on, and no two prompts are alike. Figures are medians of `--runs`
-runs; with `--peers DIR` LiteLLM of that environment is measured in turn with ours, run by run.
+runs; with `--peers DIR` LiteLLM of that environment is measured in turn with ours, run by run. `--more`
+adds what needs a gateway of its own: no filter, two workers, 2,000 slow streams.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ import contextlib
 import os
 import platform
 import shutil
+import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +30,9 @@ if TYPE_CHECKING:
 PEER_PORT = 9120
 PEER = f"http://127.0.0.1:{PEER_PORT}"
 PEER_KEY = "sk-bench"
+OURS = load.GATEWAY + load.CHAT
+DIRECT = load.UPSTREAM + load.CHAT
+SLOW_STREAMS = 2000
 
 
 @dataclass(frozen=True)
@@ -48,13 +54,14 @@ class Row:
 
 
 def rows(key: str, *, peers: bool) -> list[Row]:
-    ours, direct, peer = load.GATEWAY + load.CHAT, load.UPSTREAM + load.CHAT, PEER + load.CHAT
+    peer = PEER + load.CHAT
     measured = [
-        Row("requests, 32 connections", ours, key),
-        Row("requests, 1 connection", ours, key, connections=1, share=0.5),
-        Row("  direct, 1 connection", direct, key, connections=1, share=0.5),
-        Row("streams of 100 chunks", ours, key, stream=True),
-        Row("requests of 100 KB, 1 connection", ours, key, kilobytes=100, connections=1, share=0.5),
+        Row("requests, 32 connections", OURS, key),
+        Row("requests, 1 connection", OURS, key, connections=1, share=0.5),
+        Row("  direct, 1 connection", DIRECT, key, connections=1, share=0.5),
+        Row("streams of 100 chunks", OURS, key, stream=True),
+        Row("requests of 100 KB, 1 connection", OURS, key, kilobytes=100, connections=1, share=0.5),
+        Row("  direct, 100 KB", DIRECT, key, kilobytes=100, connections=1, share=0.5),
     ]
     if peers:
         measured += [
@@ -78,8 +85,7 @@ def litellm(environment: Path | None) -> Iterator[None]:
         yield
 
 
-def measure(folder: Path, runs: int, seconds: float, peer: Path | None) -> None:
-    key = load.install(folder)
+def measure(folder: Path, key: str, runs: int, seconds: float, peer: Path | None) -> None:
     with load.upstream(), load.gateway(folder) as server, litellm(peer):
         ready_s = load.wait_for(f"{load.GATEWAY}/readyz", key)
         idle_mb = load.memory_mb(server.pid)
@@ -91,11 +97,23 @@ def measure(folder: Path, runs: int, seconds: float, peer: Path | None) -> None:
             for row in measured:
                 figures[row.name].append(row.run(seconds))
         cpu_us = cpu_per_request(server.pid, measured[0], seconds)
+        first = [stream_client(url, key, "first", 300) for url in (OURS, DIRECT)]
         busy_mb = load.memory_mb(server.pid)
-    print(f"{platform.machine()}, Python {platform.python_version()}, fsync {load.fsync_ms(folder):.2f} ms")
-    print(f"ready in {ready_s:.2f} s; memory idle {idle_mb:.0f} MB, after the runs {busy_mb:.0f} MB")
+    if peer is None:
+        print(f"ready in {ready_s:.2f} s; memory idle {idle_mb:.0f} MB, after the runs {busy_mb:.0f} MB")
     print(f"CPU per request at 32 connections, all threads: {cpu_us:.0f} µs\n")
     show({name: load.median(found) for name, found in figures.items()})
+    print(
+        f"first token added: p50 {first[0][0] - first[1][0]:.2f} ms, p99 {first[0][1] - first[1][1]:.2f} ms"
+    )
+
+
+def stream_client(url: str, key: str, what: str, count: int) -> list[float]:
+    """Run benchmarks.streams on the load's core; return the figures it prints."""
+    command = ["taskset", "-c", load.LOAD_CORE, sys.executable, "-m", "benchmarks.streams"]
+    command += [url, key, what, str(count)]
+    report = subprocess.run(command, cwd=load.ROOT, capture_output=True, text=True, check=True).stdout
+    return [float(word) for word in report.split()]
 
 
 def cpu_per_request(pid: int, row: Row, seconds: float) -> float:
@@ -108,15 +126,65 @@ def show(medians: dict[str, load.Figure]) -> None:
     print(f"{'':36}{'per s':>9}{'p50 ms':>9}{'p99 ms':>9}{'errors':>8}")
     for name, m in medians.items():
         print(f"{name:36}{m.per_s:9.0f}{m.p50_ms:9.2f}{m.p99_ms:9.2f}{m.errors:8d}")
-    one, direct = medians["requests, 1 connection"], medians["  direct, 1 connection"]
-    print(
-        f"\nadded at 1 connection: p50 {one.p50_ms - direct.p50_ms:.2f} ms,"
-        f" p99 {one.p99_ms - direct.p99_ms:.2f} ms"
-    )
+    print()
+    for what, ours, direct in (
+        ("1 connection", "requests, 1 connection", "  direct, 1 connection"),
+        ("100 KB", "requests of 100 KB, 1 connection", "  direct, 100 KB"),
+    ):
+        p50, p99 = (
+            getattr(medians[ours], field) - getattr(medians[direct], field) for field in ("p50_ms", "p99_ms")
+        )
+        print(f"added at {what}: p50 {p50:.2f} ms, p99 {p99:.2f} ms")
     for name in ("requests, 32 connections", "streams of 100 chunks"):
         peer = medians.get(f"LiteLLM: {name}")
         if peer is not None:
             print(f"ratio to LiteLLM, {name}: {medians[name].per_s / peer.per_s:.1f}×")
+
+
+# --- what needs a gateway of its own ---------------------------------------------------------------
+
+
+def compare(folder: Path, key: str, runs: int, seconds: float) -> None:
+    """CPU per request as it is, without the filter, and with two workers; taken in turn."""
+    blind = [sys.executable, "-m", "benchmarks.unfiltered", str(load.GATEWAY_PORT)]
+    env = {
+        **os.environ,
+        "HAECHI_CONFIG": str(folder / "haechi.toml"),
+        "HAECHI_LOG_LEVEL": "error",
+        "PYTHONPATH": str(load.ROOT),
+    }
+    ways = {
+        "as it is": lambda: load.gateway(folder),
+        "without the filter": lambda: load.process(blind, load.GATEWAY_CORE, cwd=folder, env=env),
+        "two workers": lambda: load.gateway(folder, workers=2),
+    }
+    found: dict[str, list[float]] = {name: [] for name in ways}
+    row = Row("", OURS, key)
+    for _ in range(runs):
+        for name, way in ways.items():
+            with load.upstream(), way() as server:
+                load.wait_for(f"{load.GATEWAY}/livez", key)
+                time.sleep(2)  # the second worker
+                row.run(1)
+                found[name].append(cpu_per_request(server.pid, row, seconds))
+    usual = sorted(found["as it is"])[runs // 2]
+    for name, values in found.items():
+        middle = sorted(values)[runs // 2]
+        print(f"CPU per request, {name}: {middle:.0f} µs, {middle / usual:.2f} of what it is")
+
+
+def many_slow_streams(folder: Path, key: str) -> None:
+    with (
+        load.upstream("--interval-ms", "1000", "--chunks", "15", "--stamped"),
+        load.gateway(folder) as server,
+    ):
+        load.wait_for(f"{load.GATEWAY}/readyz", key)
+        clean, p50, p99 = stream_client(OURS, key, "slow", SLOW_STREAMS)
+        mb = load.memory_mb(server.pid)
+    print(
+        f"{clean:.0f} of {SLOW_STREAMS} slow streams clean, "
+        f"chunks late p50 {p50:.1f} ms, p99 {p99:.1f} ms; {mb:.0f} MB"
+    )
 
 
 def main() -> None:
@@ -126,11 +194,21 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=6)
     parser.add_argument("--peers", type=Path, help="environment with benchmarks/peers/requirements.txt")
+    parser.add_argument("--more", action="store_true", help="no filter, two workers, 2,000 slow streams")
     options = parser.parse_args()
     if shutil.which("wrk") is None:
         sys.exit("wrk가 없습니다. apt-get install wrk / wrk is missing: apt-get install wrk")
     with tempfile.TemporaryDirectory(dir=load.ROOT, prefix=".bench-") as name:
-        measure(Path(name), options.runs, options.seconds, options.peers)
+        folder = Path(name)
+        key = load.install(folder)
+        print(
+            f"{platform.machine()}, Python {platform.python_version()}, fsync {load.fsync_ms(folder):.2f} ms,"
+            f" load average before {os.getloadavg()[0]:.1f}"
+        )
+        measure(folder, key, options.runs, options.seconds, options.peers)
+        if options.more:
+            compare(folder, key, min(3, options.runs), options.seconds)
+            many_slow_streams(folder, key)
 
 
 if __name__ == "__main__":

@@ -106,7 +106,8 @@ class Answering(asyncio.Protocol):
         for frame in self.FRAMES:
             if self._transport.is_closing():
                 return
-            self._transport.write(_chunk(_event({"content": stamp()})) if self.STAMPED else frame)
+            says = self.STAMPED and b'"content"' in frame
+            self._transport.write(_chunk(_event({"content": stamp()})) if says else frame)
             await asyncio.sleep(self.INTERVAL_S)
 
 
