@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from structlog.typing import Processor
 
-QUIET = ("httpx", "httpcore", "aiohttp", "presidio-analyzer", "alembic", "uvicorn.access")
+QUIET = ("httpx", "httpcore", "aiohttp", "alembic", "uvicorn.access")
 """Loggers that repeat addresses or texts, or have nothing to say to an operator."""
 
 

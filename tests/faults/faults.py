@@ -420,9 +420,9 @@ async def slow_failure(request: dict[str, Any]) -> AsyncIterator[Any]:
 
 @fault
 async def flood(_request: dict[str, Any]) -> AsyncIterator[Any]:
-    """30 MB of text as fast as it is taken."""
+    """60 MB of text as fast as it is taken."""
     yield SSE
-    for _ in range(3_000):
+    for _ in range(6_000):
         yield frame(chunk("가" * 3_300))
     for piece in (chunk(finish="stop"), usage_chunk(), DONE):
         yield frame(piece)

@@ -112,14 +112,16 @@ def test_a_flood_without_a_client_is_cut_by_its_tokens(gateway: Gateway, faults:
 
     assert charge_of(gateway, attempt)["outcome"] == "client_gone"
     wait_until(lambda: attempt in faults.hung_up)
-    assert faults.sent[attempt] < 20_000_000
+    assert (
+        faults.sent[attempt] < 45_000_000
+    )  # of 60: what comes in the 0.2 s before anybody looks, and a little
 
 
 # --- reading slowly --------------------------------------------------------------------------------
 
 
 def test_a_slow_reader_bounds_what_is_read_from_the_provider(gateway: Gateway, faults: FaultServer) -> None:
-    """30 MB wait; while the client takes nothing, only the sockets' buffers fill."""
+    """60 MB wait; while the client takes nothing, only the sockets' buffers fill."""
     before = len(faults.seen)
     with RawClient(gateway, receive_buffer=65536) as client:
         client.ask("flood/one/stream")

@@ -55,6 +55,19 @@ def test_a_pattern_that_times_out_refuses_the_text_where_presidio_drops_its_matc
     assert text not in caplog.text
 
 
+def test_a_timeout_refuses_the_text_whatever_is_logged():
+    """Found when the gateway's log levels kept Presidio's warning, and with it the refusal, from coming."""
+    slow = PatternRecognizer("SLOW", name="slow", patterns=[Pattern("slow", r"(a|aa)+$", 0.9)])
+    logger = logging.getLogger("presidio-analyzer")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        with pytest.raises(DetectorError, match="TimeoutError"):
+            PresidioDetector(slow).find("a" * 5000 + "b")
+    finally:
+        logger.setLevel(before)
+
+
 def test_presidio_writes_no_text_to_the_log(engine, caplog):
     with caplog.at_level(logging.DEBUG):
         engine.detect("IBAN DE00 3704 0044 0532 0130 00, GB33BUKB20201555555555")
