@@ -145,6 +145,7 @@ class Attempt:
                     answer = await self._desk.upstream.open(
                         request, self.deployment, self.dispatch.attempt_id
                     )
+                    del request, self._request  # sent: a long answer need not hold its prompt's bytes
                     try:
                         await self._refuse_errors(answer)
                         async for deltas in self._decoded(answer, self._clock):
