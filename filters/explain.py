@@ -77,6 +77,13 @@ def unread(refused: Unscannable) -> Sentence:
     """Why a request could not be inspected, and what to do next."""
     places = ", ".join(part.path for part in refused.parts[:_MOST_PLACES])
     match refused.reason:
+        case "unreadable_part" if any(part.kind in ("remote", "stored") for part in refused.parts):
+            return Sentence(
+                f"주소나 제공자의 파일 번호로 가리킨 첨부는 받지 않습니다: {places}. "
+                "내용을 요청에 직접 넣으세요.",
+                f"Attachments named by an address or by a provider's file id are not taken: {places}. "
+                "Put their content into the request.",
+            )
         case "unreadable_part":
             return Sentence(
                 f"필터가 읽을 수 없는 첨부(그림·소리·파일)는 외부 모델로 보낼 수 없습니다: {places}. "

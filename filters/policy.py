@@ -91,6 +91,8 @@ class ZonePolicy:
     never_restored: frozenset[str]
     exceptions: tuple[PolicyException, ...] = ()
     simulate: bool = False
+    countries: frozenset[str] | None = None
+    """Where a deployment must stand to get a request, by its `country`; None: anywhere."""
 
     def rule(self, type_: str) -> Rule:
         return self.rules.get(type_, self.default)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from filters.verdict import JSON
 
-UNREADABLE_KINDS: Final = ("image", "audio", "video", "file", "tokens")
+UNREADABLE_KINDS: Final = ("image", "audio", "video", "file", "tokens", "remote", "stored")
 _ZONES: Final = (EXTERNAL, IN_HOUSE)
 _POLICY_KEYS: Final = (
     "version",
@@ -43,7 +43,7 @@ _POLICY_KEYS: Final = (
     "departments",
     *_ZONES,
 )
-_ZONE_KEYS: Final = ("types", "labels", "default", "open_parts", "dense")
+_ZONE_KEYS: Final = ("types", "labels", "default", "open_parts", "dense", "countries")
 _DENSITY_KEYS: Final = ("people", "identifiers", "people_alone", "identifiers_alone")
 _EXCEPTION_KEYS: Final = ("until", "type", "rule", "department", "value_hash", "reason", "approved_by")
 _ALLOW_KEYS: Final = (
@@ -127,6 +127,8 @@ def _zone(base: ZonePolicy, table: JSON, at: str) -> ZonePolicy:
             read.one_of(kind, UNREADABLE_KINDS, f"{at}.open_parts: unknown kind") for kind in kinds
         )
         policy = replace(policy, open_parts=opened)
+    if "countries" in table:
+        policy = replace(policy, countries=frozenset(read.words(table["countries"], f"{at}.countries")))
     return policy
 
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 Where: TypeAlias = tuple[str | int, ...]
 """Keys and indices from the root. A KEY part stands at the place of its member."""
 
+_ADDRESS: Final = re.compile(r"\s*(?:[a-z][a-z0-9+.-]*://|(?:https?|ftp|gs|s3|file):)", re.IGNORECASE)
 _DATA_URL: Final = re.compile(r"\s*data:(image|audio|video|[\w.+-]+)[^,\s]{0,200};base64,", re.IGNORECASE)
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_=\r\n-]{200,}")
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z_$][A-Za-z_-]{0,39}")
@@ -228,6 +229,8 @@ class _Walker:
 
     def string(self, text: str, where: Where, name: str, scope: _Scope, role: str) -> None:
         payload = _DATA_URL.match(text)
+        if scope is _Scope.UNREADABLE and (kind_elsewhere := _elsewhere(where, text)):
+            self.unread.append(Unread(written_path(where), kind_elsewhere))
         if scope is _Scope.UNREADABLE and (payload or _BASE64.fullmatch(text)):
             return  # listed as unread already; a payload is not decoded as text
         if payload:
@@ -274,6 +277,13 @@ def _is_lone_part(child: object, key: str) -> TypeGuard[dict[str, JSON]]:
     if key not in PART_LISTS or not isinstance(child, dict):
         return False
     return key == "content" or _type_of(child) in UNREADABLE_PARTS
+
+
+def _elsewhere(where: Where, text: str) -> str:
+    """What an attachment names instead of holding it: an address to fetch, a file kept at a provider."""
+    if _ADDRESS.match(text):
+        return "remote"
+    return "stored" if _own_key(where) == "file_id" else ""
 
 
 def _type_of(part: dict[str, JSON]) -> str:

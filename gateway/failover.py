@@ -129,7 +129,7 @@ class Failover:
     # --- one model -------------------------------------------------------------------------------
 
     async def _at(self, leg: Leg) -> Opened | None:
-        deployments = routing.allowed(leg.way.model, leg.way.zones)
+        deployments = routing.allowed(leg.way.model, leg.way.zones, leg.way.countries)
         failures: dict[str, tuple[Hope, int]] = {}
         for _ in range(max(self._team.rules.attempts, len(deployments))):
             deployment = await self._next(leg, deployments, failures)

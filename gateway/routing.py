@@ -10,12 +10,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.catalogue import Strategy
+from gateway.domain import Zone
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from gateway.catalogue import Catalogue, Deployment, Model
-    from gateway.domain import Zone
 
 
 class Standing(NamedTuple):
@@ -37,9 +37,20 @@ class Standing(NamedTuple):
     cost_nano_krw: int = 0
 
 
-def allowed(model: Model, zones: Collection[Zone]) -> tuple[Deployment, ...]:
-    """Return the deployments of a model that a verdict for `zones` lets it use."""
-    return tuple(d for d in model.deployments if d.zone in zones and d.weight > 0)
+def allowed(
+    model: Model, zones: Collection[Zone], countries: Collection[str] | None = None
+) -> tuple[Deployment, ...]:
+    """Return the deployments of a model that a verdict for `zones` lets it use.
+
+    With `countries`, a deployment outside must stand in one of them and say so; in-house ones are ours.
+    """
+    return tuple(
+        d
+        for d in model.deployments
+        if d.zone in zones
+        and d.weight > 0
+        and (countries is None or d.zone is Zone.IN_HOUSE or d.country in countries)
+    )
 
 
 def choose(standings: Sequence[Standing], strategy: Strategy, pick: float) -> Deployment | None:

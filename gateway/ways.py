@@ -38,6 +38,8 @@ class Way:
     """The zone the verdict was made for; `zones` is never wider."""
     rerouted: bool = False
     """Another model answers than the one that was asked for."""
+    countries: frozenset[str] | None = None
+    """Where the policy lets a deployment outside stand; None: anywhere."""
 
 
 class Refused(Exception):
@@ -66,7 +68,7 @@ class Ways:
         if way.verdict.action is Action.ROUTE and way.judged is Zone.EXTERNAL:
             inside = self._inside(model, call.caller)
             if inside is None:
-                listed = self._in_house_models(call.caller)
+                listed = self._in_house_models(call.caller, model.kind)
                 raise Refused(way, refusals.in_house_only(way.verdict, listed))
             way = _kept_inside(self.judge(call, inside, detection, Zone.IN_HOUSE), model)
         if way.verdict.action is Action.BLOCK:
@@ -81,7 +83,7 @@ class Ways:
                 continue
             zones = model.zones if way.judged is Zone.EXTERNAL else model.zones & way.zones
             if way.judged in model.zones:
-                yield Way(model, zones, way.verdict, way.judged, rerouted=True)
+                yield Way(model, zones, way.verdict, way.judged, rerouted=True, countries=way.countries)
                 continue
             other = self.judge(call, model, detection, outermost(model))
             if other.verdict.action in (Action.ALLOW, Action.MASK):
@@ -97,15 +99,17 @@ class Ways:
         for finding in verdict.findings:
             metrics.count(metrics.findings, finding.span.type, finding.action.word)
         metrics.observe(metrics.inspection, seconds=verdict.receipt.elapsed_us / 1_000_000)
-        return Way(model, model.zones if zone is Zone.EXTERNAL else frozenset({zone}), verdict, zone)
+        zones = model.zones if zone is Zone.EXTERNAL else frozenset({zone})
+        return Way(model, zones, verdict, zone, countries=policy.countries)
 
     def _inside(self, model: Model, caller: Caller) -> Model | None:
         if Zone.IN_HOUSE in model.zones:
             return model
-        return next((m for m in self._in_house_models(caller) if m.id == self._in_house_model), None)
+        inside = self._in_house_models(caller, model.kind)
+        return next((m for m in inside if m.id == self._in_house_model), None)
 
-    def _in_house_models(self, caller: Caller) -> tuple[Model, ...]:
-        inside = routing.models_inside(self._catalogue, Zone.IN_HOUSE, "chat")
+    def _in_house_models(self, caller: Caller, kind: str) -> tuple[Model, ...]:
+        inside = routing.models_inside(self._catalogue, Zone.IN_HOUSE, kind)
         return tuple(model for model in inside if may_use(caller, model))
 
 

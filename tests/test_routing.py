@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -91,3 +92,11 @@ def test_a_choice_is_deterministic_and_somebody_is_chosen_whenever_somebody_take
     if chosen is not None:
         best = [s for s in takers if s.free] or takers
         assert chosen in [s.deployment for s in best]
+
+
+def test_a_policy_with_countries_keeps_deployments_elsewhere_out():
+    here, there = replace(place("here"), country="KR"), replace(place("there"), country="US")
+    unsaid, ours = place("unsaid"), place("ours", zone=Zone.IN_HOUSE)
+    model = Model("m", "m", "p", (here, there, unsaid, ours))
+    assert allowed(model, set(Zone), {"KR"}) == (here, ours)
+    assert allowed(model, set(Zone)) == (here, there, unsaid, ours)

@@ -115,12 +115,12 @@ def test_the_history_is_walked_before_everything_else():
     ("part", "kind"),
     [
         ({"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}, "image"),
-        ({"type": "input_image", "image_url": "https://example.org/a.png"}, "image"),
+        ({"type": "input_image", "image_url": "data:image/png;base64,AAAA"}, "image"),
         ({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}}, "image"),
         ({"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}, "audio"),
-        ({"type": "file", "file": {"file_id": "f-1"}}, "file"),
+        ({"type": "file", "file": {"file_data": "data:application/pdf;base64,AAAA"}}, "file"),
         ({"type": "document", "source": {"type": "base64", "data": "AAAA"}}, "file"),
-        ({"type": "video_url", "video_url": {"url": "https://example.org/v"}}, "video"),
+        ({"type": "video_url", "video_url": {"url": "data:video/mp4;base64,AAAA"}}, "video"),
         ({"type": "hologram", "data": "x"}, "unknown"),
         ({"type": 7}, "unknown"),
         ({"payload": "x"}, "unknown"),
@@ -129,6 +129,29 @@ def test_the_history_is_walked_before_everything_else():
 def test_a_part_that_cannot_be_read_is_listed_with_its_kind(part, kind):
     walked = walk({"messages": [{"role": "user", "content": [{"type": "text", "text": "보세요"}, part]}]})
     assert walked.unread == [("messages[0].content[1]", kind)]
+
+
+@pytest.mark.parametrize(
+    ("part", "path", "kind"),
+    [
+        ({"type": "input_image", "image_url": "https://example.org/a.png"}, "image_url", "remote"),
+        ({"type": "image_url", "image_url": {"url": "HTTP://10.0.0.1/a"}}, "image_url.url", "remote"),
+        ({"type": "image", "source": {"type": "url", "url": "gs://bucket/a"}}, "source.url", "remote"),
+        ({"type": "file", "file": {"file_id": "f-1"}}, "file.file_id", "stored"),
+        ({"type": "input_file", "file_id": "f-1"}, "file_id", "stored"),
+    ],
+)
+def test_what_would_be_fetched_from_elsewhere_is_listed_as_such(part, path, kind):
+    walked = walk({"messages": [{"role": "user", "content": [part]}]})
+    assert (f"messages[0].content[0].{path}", kind) in walked.unread
+
+
+def test_a_payload_that_begins_like_an_address_is_none():
+    """Base64 of MP3 frames begins with two slashes."""
+    part = {"type": "input_audio", "input_audio": {"data": "//uQxAAAAAANIAAA", "format": "mp3"}}
+    assert walk({"messages": [{"role": "user", "content": [part]}]}).unread == [
+        ("messages[0].content[0]", "audio")
+    ]
 
 
 def test_the_address_of_an_image_is_text_and_its_payload_is_not():
@@ -140,7 +163,7 @@ def test_the_address_of_an_image_is_text_and_its_payload_is_not():
 
 
 def test_a_lone_part_in_place_of_a_list_is_a_part_too():
-    image = {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
     assert walk({"messages": [{"role": "user", "content": image}]}).unread == [
         ("messages[0].content", "image")
     ]

@@ -251,6 +251,22 @@ def test_an_image_is_refused_for_an_external_model(gateway: Gateway) -> None:
     assert response.json()["error"]["param"] == "messages[0].content[1]"
 
 
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "image_url", "image_url": {"url": "https://intra.seoul.example/plan.png"}},
+        {"type": "file", "file": {"file_id": "file-abc123"}},
+    ],
+    ids=["an address to fetch", "a file kept at a provider"],
+)
+def test_what_would_be_fetched_from_elsewhere_is_refused_in_house_too(gateway: Gateway, part: Any) -> None:
+    parts = [{"type": "text", "text": "설명해 주세요"}, part]
+    response = gateway.post({"model": "house-model", "messages": [{"role": "user", "content": parts}]})
+
+    assert (response.status_code, response.json()["error"]["code"]) == (400, "unreadable_part")
+    assert "내용을 요청에 직접" in response.json()["error"]["message"]
+
+
 def test_a_preview_says_what_would_happen_and_sends_nothing(gateway: Gateway) -> None:
     before = len(gateway.simulator.ledger())
     body = {"model": "sim-large", "messages": [{"role": "user", "content": "전화 010-1234-5678"}]}
