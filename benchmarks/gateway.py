@@ -179,11 +179,14 @@ def many_slow_streams(folder: Path, key: str) -> None:
         load.gateway(folder) as server,
     ):
         load.wait_for(f"{load.GATEWAY}/readyz", key)
+        before_s = load.cpu_s(server.pid)
         clean, p50, p99 = stream_client(OURS, key, "slow", SLOW_STREAMS)
+        chunk_us = (load.cpu_s(server.pid) - before_s) / (SLOW_STREAMS * 15) * 1e6
         mb = load.memory_mb(server.pid)
     print(
         f"{clean:.0f} of {SLOW_STREAMS} slow streams clean, "
-        f"chunks late p50 {p50:.1f} ms, p99 {p99:.1f} ms; {mb:.0f} MB"
+        f"chunks late p50 {p50:.1f} ms, p99 {p99:.1f} ms; {mb:.0f} MB; "
+        f"CPU {chunk_us:.0f} µs a chunk, its share of the request included"
     )
 
 
