@@ -40,7 +40,7 @@ deployments = [
     "requests",
     [
         400,
-        pytest.param(2_000, marks=pytest.mark.slow),
+        2_000,
         pytest.param(20_000, marks=[pytest.mark.slow, pytest.mark.timeout(1800)]),
     ],
 )
