@@ -61,7 +61,9 @@ def failover(play: Played, *models: tuple[Deployment, ...], **rules) -> Failover
     made = [Model(f"m{i}", "m", "p", deployments) for i, deployments in enumerate(models)]
     fleet = Fleet(Catalogue({m.id: m for m in made}), BreakerRules(), QueueRules())
     team = Team(fleet, play, RetryRules(**({"backoff_s": 0.0} | rules)), Strategy.WEIGHTED)
-    legs = [Leg(SimpleNamespace(model=m, zones=m.zones, verdict="verdict"), None) for m in made]
+    legs = [
+        Leg(SimpleNamespace(model=m, zones=m.zones, verdict="verdict", countries=None), None) for m in made
+    ]
     return Failover(team, CALL, legs, lambda way, number: ((way.verdict, number),), 100)
 
 

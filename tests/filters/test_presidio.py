@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 
 import pytest
 from presidio_analyzer import Pattern, PatternRecognizer
@@ -61,10 +62,15 @@ def test_a_timeout_refuses_the_text_whatever_is_logged():
     logger = logging.getLogger("presidio-analyzer")
     before = logger.level
     logger.setLevel(logging.CRITICAL)
+    stop = threading.Event()
+    busy = threading.Thread(target=lambda: [sum(range(10_000)) for _ in iter(stop.is_set, True)], daemon=True)
+    busy.start()  # spends CPU time, by which `regex` measures
     try:
         with pytest.raises(DetectorError, match="TimeoutError"):
             PresidioDetector(slow).find("a" * 5000 + "b")
     finally:
+        stop.set()
+        busy.join()
         logger.setLevel(before)
 
 
