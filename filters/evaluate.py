@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -224,8 +223,3 @@ def _end_of(tags: tuple[str, ...], start: int) -> int:
     while end < len(tags) and tags[end] == "I-PS":
         end += 1
     return end
-
-
-def tally(documents: Iterable[Document]) -> Counter[str]:
-    """How many gold spans of each type; for choosing what a figure can say."""
-    return Counter(span.type for document in documents for span in document.spans)

@@ -18,7 +18,7 @@ from filters.gate import Gate
 from filters.spans import Span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 MIN_SCORE: Final = 0.5
 """The engine leaves out what is less sure than this."""
@@ -113,11 +113,6 @@ class CustomDetector:
         for example in rule.counterexamples:
             if self.find(fold(example).text):
                 raise CustomRuleError(f"'{rule.name}': 반례를 찾습니다 / hits its counterexample: {example}")
-
-
-def custom_detectors(rules: Iterable[CustomRule]) -> list[CustomDetector]:
-    """Detectors for all rules, each proven against its examples."""
-    return [CustomDetector(rule) for rule in rules]
 
 
 def _gate(rule: CustomRule) -> Gate:

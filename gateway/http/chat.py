@@ -24,23 +24,17 @@ def router(pipeline: Pipeline, body_limit_bytes: int) -> APIRouter:
     @routes.post("/v1/chat/completions", openapi_extra=_CHAT, response_model=None)
     async def create_chat_completion(request: Request) -> Response:
         """Answer a chat, streaming or not. Sensitive data is found before anything is sent."""
-        caller = pipeline.identify(request.headers)
-        raw = await read_body(request, body_limit_bytes)
-        return await pipeline.answer(door(request, chat, len(raw)), caller, parse_json(raw))
+        return await answered(pipeline, request, chat, body_limit_bytes)
 
     @routes.post("/v1/responses", openapi_extra=described("input"), response_model=None)
     async def create_response(request: Request) -> Response:
         """Answer in OpenAI's Responses dialect. Nothing is kept at a provider."""
-        caller = pipeline.identify(request.headers)
-        raw = await read_body(request, body_limit_bytes)
-        return await pipeline.answer(door(request, responses, len(raw)), caller, parse_json(raw))
+        return await answered(pipeline, request, responses, body_limit_bytes)
 
     @routes.post("/v1/messages", openapi_extra=described("messages", "max_tokens"), response_model=None)
     async def create_message(request: Request) -> Response:
         """Answer in Anthropic's Messages dialect."""
-        caller = pipeline.identify(request.headers)
-        raw = await read_body(request, body_limit_bytes)
-        return await pipeline.answer(door(request, messages, len(raw)), caller, parse_json(raw))
+        return await answered(pipeline, request, messages, body_limit_bytes)
 
     @routes.post("/v1/messages/count_tokens", openapi_extra=described("messages"))
     async def count_message_tokens(request: Request) -> dict[str, int]:
@@ -51,6 +45,13 @@ def router(pipeline: Pipeline, body_limit_bytes: int) -> APIRouter:
         return {"input_tokens": await pipeline.count_tokens(counted, caller, parse_json(raw))}
 
     return routes
+
+
+async def answered(pipeline: Pipeline, request: Request, surface: Surface, body_limit_bytes: int) -> Response:
+    """Identify the caller, read the JSON body within its bound, and let the pipeline answer."""
+    caller = pipeline.identify(request.headers)
+    raw = await read_body(request, body_limit_bytes)
+    return await pipeline.answer(door(request, surface, len(raw)), caller, parse_json(raw))
 
 
 CHAT_ID_HEADERS: Final = ("x-openwebui-chat-id", "x-conversation-id")

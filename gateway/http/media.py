@@ -11,8 +11,8 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import File, FormParser
 
 from gateway.errors import InvalidRequest
-from gateway.http.body import parse_json, read_body
-from gateway.http.chat import described, door
+from gateway.http.body import read_body
+from gateway.http.chat import answered, described, door
 from gateway.media.audio import Speech, Transcription
 from gateway.media.embeddings import Surface as Embeddings
 from gateway.media.images import Surface as Images
@@ -20,7 +20,6 @@ from gateway.providers.multipart import FilePart
 
 if TYPE_CHECKING:
     from gateway.pipeline import Pipeline
-    from gateway.surfaces.base import Surface
 
 MAX_FIELDS = 200
 
@@ -28,25 +27,20 @@ MAX_FIELDS = 200
 def router(pipeline: Pipeline, body_limit_bytes: int) -> APIRouter:
     routes = APIRouter(tags=["media"])
 
-    async def from_json(request: Request, surface: Surface) -> Response:
-        caller = pipeline.identify(request.headers)
-        raw = await read_body(request, body_limit_bytes)
-        return await pipeline.answer(door(request, surface, len(raw)), caller, parse_json(raw))
-
     @routes.post("/v1/embeddings", openapi_extra=described("input"), response_model=None)
     async def create_embeddings(request: Request) -> Response:
         """Embed texts. They are inspected like any other."""
-        return await from_json(request, Embeddings())
+        return await answered(pipeline, request, Embeddings(), body_limit_bytes)
 
     @routes.post("/v1/images/generations", openapi_extra=described("prompt"), response_model=None)
     async def create_image(request: Request) -> Response:
         """Draw pictures from a prompt."""
-        return await from_json(request, Images())
+        return await answered(pipeline, request, Images(), body_limit_bytes)
 
     @routes.post("/v1/audio/speech", openapi_extra=described("input", "voice"), response_model=None)
     async def create_speech(request: Request) -> Response:
         """Speak a text."""
-        return await from_json(request, Speech())
+        return await answered(pipeline, request, Speech(), body_limit_bytes)
 
     @routes.post(
         "/v1/images/edits", openapi_extra=described("prompt", "image", form=True), response_model=None

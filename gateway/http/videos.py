@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request, Response
 from starlette.responses import StreamingResponse
 
-from gateway.http.body import parse_json, read_body
-from gateway.http.chat import described, door
+from gateway.http.chat import answered, described, door
 from gateway.http.media import read_form, unread
 from gateway.media.video import Surface, shown
 from gateway.store.videos import created, job_row
@@ -30,10 +29,9 @@ def router(pipeline: Pipeline, jobs: VideoJobs, body_limit_bytes: int) -> APIRou
     @routes.post("/v1/videos", openapi_extra=described("prompt"), response_model=None)
     async def create_video(request: Request) -> Response:
         """Submit a film: JSON, or a form with a picture to begin from, which the policy may keep in house."""
-        caller = pipeline.identify(request.headers)
         if "multipart/form-data" not in request.headers.get("content-type", "").lower():
-            raw = await read_body(request, body_limit_bytes)
-            return await pipeline.answer(door(request, Surface(job_row), len(raw)), caller, parse_json(raw))
+            return await answered(pipeline, request, Surface(job_row), body_limit_bytes)
+        caller = pipeline.identify(request.headers)
         form = await read_form(request, body_limit_bytes)
         reference = next((file for file in form.files if file.name == "input_reference"), None)
         body = form.fields | ({"input": [unread("input_image", reference)]} if reference else {})

@@ -30,6 +30,7 @@ from gateway.domain import (
 from gateway.errors import InvalidRequest, UnsupportedFeature
 from gateway.surfaces.reading import (
     integer,
+    messages_of,
     model_of,
     number,
     object_of,
@@ -195,16 +196,7 @@ def _renamed(known: dict[str, Any]) -> dict[str, Any]:
 
 
 def _messages(body: Mapping[str, JSON]) -> tuple[Message, ...]:
-    value = body.get("messages")
-    if not isinstance(value, list):
-        raise wrong_type("messages", "메시지 목록/a list of messages")
-    if not value:
-        raise InvalidRequest(
-            "'messages'가 비어 있습니다. 메시지를 하나 이상 보내세요.",
-            "'messages' is empty. Send at least one message.",
-            param="messages",
-            code="empty_messages",
-        )
+    value = messages_of(body)
     if len(value) > MAX_MESSAGES:
         raise out_of_range("messages.length", 1, MAX_MESSAGES)
     return tuple(_message(item, f"messages[{i}]") for i, item in enumerate(value))

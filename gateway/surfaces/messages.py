@@ -26,7 +26,17 @@ from gateway.domain import (
     ToolResult,
 )
 from gateway.errors import InvalidRequest, UnsupportedFeature
-from gateway.surfaces.reading import integer, model_of, number, object_of, optional, refuse, rest, wrong_type
+from gateway.surfaces.reading import (
+    integer,
+    messages_of,
+    model_of,
+    number,
+    object_of,
+    optional,
+    refuse,
+    rest,
+    wrong_type,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -179,17 +189,7 @@ def _system(body: Mapping[str, JSON]) -> tuple[Message, ...]:
 
 
 def _messages(body: Mapping[str, JSON]) -> Iterator[Message]:
-    value = body.get("messages")
-    if not isinstance(value, list):
-        raise wrong_type("messages", "메시지 목록/a list of messages")
-    if not value:
-        raise InvalidRequest(
-            "'messages'가 비어 있습니다. 메시지를 하나 이상 보내세요.",
-            "'messages' is empty. Send at least one message.",
-            param="messages",
-            code="empty_messages",
-        )
-    for i, item in enumerate(value):
+    for i, item in enumerate(messages_of(body)):
         yield from _message(item, f"messages[{i}]")
 
 

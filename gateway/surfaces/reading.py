@@ -32,6 +32,21 @@ def model_of(body: Mapping[str, JSON], field: str = "model") -> str:
     return value
 
 
+def messages_of(body: Mapping[str, JSON]) -> list[JSON]:
+    """Return the list under `messages`, which must hold something; its items are not looked at."""
+    value = body.get("messages")
+    if not isinstance(value, list):
+        raise wrong_type("messages", "메시지 목록/a list of messages")
+    if not value:
+        raise InvalidRequest(
+            "'messages'가 비어 있습니다. 메시지를 하나 이상 보내세요.",
+            "'messages' is empty. Send at least one message.",
+            param="messages",
+            code="empty_messages",
+        )
+    return value
+
+
 def object_of(body: JSON) -> dict[str, JSON]:
     """Return the body if it is a JSON object, without fields that pretend to be ours."""
     if not isinstance(body, dict):
