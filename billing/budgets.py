@@ -16,7 +16,7 @@ docs/decisions/0050-holds-in-the-dispatch-transaction.md.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -59,6 +59,12 @@ class Budget:
     every: Every
     limit_nano_krw: int
     hard: bool = True
+    moved_nano_krw: Mapping[str, int] = field(default_factory=dict, compare=False)
+    """What was transferred to it (+) and from it (-), by its own period."""
+
+    def limit_in(self, period: str) -> int:
+        """Nano-won of a period: what was set, and what transfers moved in it."""
+        return self.limit_nano_krw + self.moved_nano_krw.get(period, 0)
 
     def account_key(self, billing_period: str) -> AccountKey:
         return AccountKey(*self.scope, str(self.every), period_of(self.every, billing_period))
@@ -163,7 +169,7 @@ class Budgets:
         for scope in movement.scopes & self.by_scope.keys():
             for budget in self.by_scope[scope]:
                 key = budget.account_key(movement.billing_period)
-                limit = budget.limit_nano_krw if budget.hard else None
+                limit = budget.limit_in(key.period) if budget.hard else None
                 known = limits.get(key)
                 limits[key] = limit if known is None else known if limit is None else min(known, limit)
         return limits

@@ -228,7 +228,70 @@ budget_revision = Table(
 )
 """One row, raised with every change of a budget; writers hold a share lock on it while they write."""
 
-INSERT_ONLY: Final = (dispatches, charges, lines, quotes, seals)
+budget_transfers = Table(
+    "budget_transfer",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("from_budget_id", Text, nullable=False),
+    Column("from_period", Text, nullable=False),
+    Column("to_budget_id", Text, nullable=False),
+    Column("to_period", Text, nullable=False),
+    Column("amount_nano_krw", BigInteger, nullable=False),
+    Column("made_at_us", BigInteger, nullable=False),
+    Column("made_by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    CheckConstraint("amount_nano_krw > 0", name="amount"),
+    CheckConstraint("from_budget_id <> to_budget_id", name="two_budgets"),
+    Index(None, "from_budget_id"),
+    Index(None, "to_budget_id"),
+)
+"""Won that one budget gave to another, each for the period it was in; the next periods are as set."""
+
+budget_watches = Table(
+    "budget_watch",
+    metadata,
+    Column("scope_kind", Text, primary_key=True),
+    Column("scope_id", Text, primary_key=True),
+    Column("emails", Text, nullable=False),
+    Column("thresholds", Text),
+    Column("forecast", Integer),
+    Column("changed_at_us", BigInteger, nullable=False),
+    Column("changed_by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    CheckConstraint("scope_kind IN ('key', 'person', 'unit')", name="scope_kind"),
+)
+"""Who is told of a scope's budgets, and when: JSON lists; NULL takes what haechi.toml says."""
+
+budget_notices = Table(
+    "budget_notice",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("budget_id", Text, nullable=False),
+    Column("period", Text, nullable=False),
+    Column("occasion", Text, nullable=False),
+    Column("noted_at_us", BigInteger, nullable=False),
+    Column("document", Text, nullable=False),
+    Index(None, "budget_id", "period", "occasion", unique=True),
+)
+"""What a budget has been said to have reached: `50`, `80`, `100`, … per cent or `forecast`, once a period."""
+
+notice_deliveries = Table(
+    "notice_delivery",
+    metadata,
+    Column("notice_id", Text, primary_key=True),
+    Column("channel", Text, primary_key=True),
+    Column("target", Text, primary_key=True),
+    Column("tries", Integer, nullable=False),
+    Column("next_try_us", BigInteger),
+    Column("sent_at_us", BigInteger),
+    Column("failure", Text),
+    CheckConstraint("channel IN ('email', 'webhook')", name="channel"),
+    CheckConstraint("next_try_us IS NULL OR sent_at_us IS NULL", name="sent_once"),
+    Index(None, "next_try_us"),
+)
+"""The outbox: one row for each notice and addressee. Neither next try nor sent: given up (a dead letter)."""
+
+INSERT_ONLY: Final = (dispatches, charges, lines, quotes, seals, budget_transfers, budget_notices)
 
 
 def insert_only_ddl(table: str, dialect: str) -> tuple[str, ...]:

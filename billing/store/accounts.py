@@ -8,6 +8,7 @@ open attempts. On PostgreSQL a share lock on the revision keeps a budget from be
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import and_, func, select, tuple_
@@ -28,7 +29,7 @@ from billing.budgets import (
 from billing.ledger import CHARGE_COLUMNS, CHARGE_TABLE, DISPATCH_COLUMNS, DISPATCH_TABLE, Kind, Record
 from billing.money import NANO
 from billing.store.statements import insert_rows
-from billing.tables import budget_accounts, budgets, charges, dispatches
+from billing.tables import budget_accounts, budget_transfers, budgets, charges, dispatches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -117,13 +118,33 @@ class Accounts:
 
 def read_budgets(connection: Connection) -> list[Budget]:
     """Budgets that are in force."""
-    rows = connection.execute(select(budgets).where(budgets.c.ended_at_us.is_(None)))
+    rows = connection.execute(select(budgets).where(budgets.c.ended_at_us.is_(None))).all()
+    moved = _transferred(connection)
     return [
         Budget(
-            row.id, Scope(row.scope_kind, row.scope_id), Every(row.every), row.limit_nano_krw, bool(row.hard)
+            row.id,
+            Scope(row.scope_kind, row.scope_id),
+            Every(row.every),
+            row.limit_nano_krw,
+            bool(row.hard),
+            moved.get(row.id, {}),
         )
         for row in rows
     ]
+
+
+def _transferred(connection: Connection) -> dict[str, Counter[str]]:
+    """What transfers moved, by budget in force and period."""
+    in_force = select(budgets.c.id).where(budgets.c.ended_at_us.is_(None))
+    moved: dict[str, Counter[str]] = defaultdict(Counter)
+    for side, period, sign in (
+        (budget_transfers.c.from_budget_id, budget_transfers.c.from_period, -1),
+        (budget_transfers.c.to_budget_id, budget_transfers.c.to_period, 1),
+    ):
+        statement = select(side, period, budget_transfers.c.amount_nano_krw).where(side.in_(in_force))
+        for budget_id, in_period, amount in connection.execute(statement):
+            moved[budget_id][in_period] += sign * amount
+    return moved
 
 
 def computed(connection: Connection, key: AccountKey) -> Account:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from billing.budgets import Account, AccountKey, Budget, Every, Scope
+from billing.money import won
 from billing.periods import billing_month, to_us
 from billing.store.accounts import computed, read_budgets
 from billing.store.engine import writing
@@ -16,7 +18,7 @@ from billing.tables import budget_accounts, budget_revision, budgets
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import Engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +31,36 @@ class BudgetStatus:
     held_nano_krw: int
 
     @property
+    def limit_nano_krw(self) -> int:
+        """Its limit in this period, transfers included."""
+        return self.budget.limit_in(self.period)
+
+    @property
     def left_nano_krw(self) -> int:
-        return self.budget.limit_nano_krw - self.spent_nano_krw - self.held_nano_krw
+        return self.limit_nano_krw - self.spent_nano_krw - self.held_nano_krw
 
 
-def set_budget(engine: Engine, budget: Budget, *, now: datetime, by: str, reason: str) -> None:
+class BudgetChange(NamedTuple):
+    """One change of budgets, for a trail: who, when, why, and what stood before and stands after."""
+
+    action: str
+    """`budget.set`, `budget.end`, `budget.transfer`, `budget.watch`."""
+    subject: str
+    """The scope, `unit:총무과`; of a transfer the giver's."""
+    before: Mapping[str, Any]
+    after: Mapping[str, Any]
+    at: datetime
+    by: str
+    reason: str
+
+
+Trail = Callable[[Connection, BudgetChange], None]
+"""Writes a change down elsewhere, in the transaction of the change."""
+
+
+def set_budget(
+    engine: Engine, budget: Budget, *, now: datetime, by: str, reason: str, trail: Trail | None = None
+) -> None:
     """Put a budget in force from now on; what was spent in its running period counts.
 
     A budget of the same scope, period and hardness that is in force is ended. Raises ValueError for
@@ -42,10 +69,12 @@ def set_budget(engine: Engine, budget: Budget, *, now: datetime, by: str, reason
     if budget.limit_nano_krw < 0:
         raise ValueError("예산은 음수일 수 없습니다 / a budget cannot be negative")
     with writing(engine).begin() as connection:
-        _raise_revision(connection)
+        raise_revision(connection)
+        before: dict[str, Any] = {}
         for other in read_budgets(connection):
             if (other.scope, other.every, other.hard) == (budget.scope, budget.every, budget.hard):
                 _end(connection, other.id, now, by, reason)
+                before = described(other)
         connection.execute(
             insert(budgets).values(
                 id=budget.id,
@@ -60,13 +89,36 @@ def set_budget(engine: Engine, budget: Budget, *, now: datetime, by: str, reason
             )
         )
         _forget_accounts(connection, budget.scope, budget.every)
+        if trail is not None:
+            subject = ":".join(budget.scope)
+            after = described(budget)
+            trail(connection, BudgetChange("budget.set", subject, before, after, now, by, reason))
 
 
-def end_budget(engine: Engine, budget_id: str, *, now: datetime, by: str, reason: str) -> bool:
+def end_budget(
+    engine: Engine, budget_id: str, *, now: datetime, by: str, reason: str, trail: Trail | None = None
+) -> bool:
     """Take a budget out of force; False if there is none of that id in force."""
     with writing(engine).begin() as connection:
-        _raise_revision(connection)
+        raise_revision(connection)
+        found = next((b for b in read_budgets(connection) if b.id == budget_id), None)
+        if found is None:
+            return False
+        if trail is not None:
+            subject = ":".join(found.scope)
+            trail(connection, BudgetChange("budget.end", subject, described(found), {}, now, by, reason))
         return _end(connection, budget_id, now, by, reason)
+
+
+def described(budget: Budget) -> dict[str, Any]:
+    """Return a budget as a trail shows it; the limit is exact won, as text."""
+    return {
+        "id": budget.id,
+        "scope": ":".join(budget.scope),
+        "every": str(budget.every),
+        "limit_krw": f"{won(budget.limit_nano_krw):f}",
+        "hard": budget.hard,
+    }
 
 
 def budget_status(engine: Engine, now: datetime) -> list[BudgetStatus]:
@@ -108,7 +160,7 @@ def _end(connection: Connection, budget_id: str, now: datetime, by: str, reason:
     return connection.execute(statement).rowcount == 1
 
 
-def _raise_revision(connection: Connection) -> None:
+def raise_revision(connection: Connection) -> None:
     """Wait for writers that still go by the old budgets, and keep others out until the commit."""
     raised = connection.execute(update(budget_revision).values(number=budget_revision.c.number + 1))
     if raised.rowcount == 0:
