@@ -3,6 +3,7 @@
     [server]      host, port, workers, body_limit_mib, trusted_proxies, cors_origins
     [database]    url (HAECHI_DATABASE_URL goes before it), journal_dir
     [identity]    openwebui_jwt_secret_env | openwebui_jwt_secret_file, max_stale_s
+    [console]     plain_http, idle_minutes, absolute_hours, separated_duties, audit_days
     [limits]      default_max_output_tokens, drain_s (how long an abandoned answer is read on), …
     [routing]     strategy, attempts, retry_for_s, retry_cost_krw, breaker_failures, …
     [side_calls]  header, model, tasks   [cache] enabled, ttl_s, most_entries, most_mib
@@ -38,6 +39,7 @@ from gateway.catalogue import Catalogue, Credential, Deployment, Model, Strategy
 from gateway.config_mistakes import ConfigError, Mistakes, not_toml
 from gateway.config_schema import (
     CacheTable,
+    ConsoleTable,
     DeploymentTable,
     Document,
     IdentityTable,
@@ -67,6 +69,7 @@ class Config:
 
     path: Path
     server: ServerTable
+    console: ConsoleTable
     limits: LimitsTable
     routing: RoutingTable
     side_calls: SideCallsTable
@@ -148,6 +151,7 @@ class _Builder:
         return Config(
             path=self.path,
             server=document.server,
+            console=document.console,
             limits=document.limits,
             routing=document.routing,
             side_calls=document.side_calls,

@@ -59,6 +59,17 @@ class IdentityTable(TomlTable):
     max_stale_s: float = Field(default=60.0, ge=1, le=3600)
 
 
+class ConsoleTable(TomlTable):
+    """The console: sessions, separated duties, how long its access audit is kept."""
+
+    enabled: bool = True
+    plain_http: bool = False
+    idle_minutes: int = Field(default=30, ge=1, le=1440)
+    absolute_hours: int = Field(default=10, ge=1, le=168)
+    separated_duties: Literal["refuse", "warn", "off"] = "refuse"
+    audit_days: int = Field(default=730, ge=30, le=36_500)
+
+
 class LimitsTable(TomlTable):
     default_max_output_tokens: int = Field(default=4096, ge=1, le=1_000_000)
     drain_s: float = Field(default=30.0, ge=0, le=600)
@@ -187,6 +198,7 @@ class Document(TomlTable):
     server: ServerTable = ServerTable()
     database: DatabaseTable = DatabaseTable()
     identity: IdentityTable = IdentityTable()
+    console: ConsoleTable = ConsoleTable()
     limits: LimitsTable = LimitsTable()
     routing: RoutingTable = RoutingTable()
     side_calls: SideCallsTable = SideCallsTable()

@@ -3,11 +3,14 @@
     GatewayError
     ├── CallerError                 the caller can mend it
     │   ├── Unauthenticated         no key, malformed, unknown, expired, revoked
+    │   │   └── SignInNeeded        a page of the console, and nobody is signed in
     │   ├── Forbidden               a valid key that may not do this
     │   │   └── UnknownPerson       a shared client speaks for somebody we do not know
     │   ├── InvalidRequest          malformed JSON, wrong type, empty messages, our own field misused
     │   │   ├── BodyTooLarge
     │   │   └── UnsupportedFeature  understood, but this gateway or model does not offer it
+    │   ├── NotFound                a page, or a thing that is not there any more
+    │   ├── Conflict                somebody else changed it in between
     │   ├── UnknownModel            no such model
     │   ├── UnknownVideo            no such video job, or somebody else's
     │   ├── ModelNotAllowed         the model exists and is not open to this caller
@@ -72,6 +75,9 @@ class CallerError(GatewayError): ...
 class Unauthenticated(CallerError): ...
 
 
+class SignInNeeded(Unauthenticated): ...
+
+
 class Forbidden(CallerError): ...
 
 
@@ -85,6 +91,12 @@ class BodyTooLarge(InvalidRequest): ...
 
 
 class UnsupportedFeature(InvalidRequest): ...
+
+
+class NotFound(CallerError): ...
+
+
+class Conflict(CallerError): ...
 
 
 class UnknownModel(CallerError): ...

@@ -95,11 +95,23 @@ class Directory:
         invalid_user_token), UnknownPerson or Forbidden (inactive_person).
         """
         key = self._key(_presented(headers), now)
-        day = self.today if now < self.midnight else self.tomorrow
+        day = self._day(now)
         if key.grant.person_id is not None:
             seat = day.seats.get(key.grant.person_id) or _inactive()
             return _caller(key, seat.person_id, seat.place)
         return self._spoken_for(key, headers, day, now)
+
+    def place_of(self, unit_code: str, now: datetime) -> Place | None:
+        """Return where a unit of today stands in the tree; None for one that is not there today."""
+        return self._day(now).places.get(unit_code)
+
+    def place_of_person(self, employee_id: str | None, now: datetime) -> Place | None:
+        """Return where a person sits today; None for one who is not active."""
+        seat = self._day(now).seats.get(employee_id or "")
+        return None if seat is None else seat.place
+
+    def _day(self, now: datetime) -> _Day:
+        return self.today if now < self.midnight else self.tomorrow
 
     def _key(self, secret: str, now: datetime) -> Key:
         for hash_key in self.hash_keys:
