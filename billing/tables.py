@@ -291,6 +291,96 @@ notice_deliveries = Table(
 )
 """The outbox: one row for each notice and addressee. Neither next try nor sent: given up (a dead letter)."""
 
+_PAYERS: Final = ("person_id", "key_id", "via_service")
+_PLACES: Final = (
+    "department_id",
+    "unit_path",
+    "model_id",
+    "deployment_id",
+    "provider",
+    "label",
+)
+USAGE_COUNTS: Final = (
+    "requests",
+    "model_requests",
+    "provider_requests",
+    "deployment_requests",
+    "attempts",
+    "failed",
+    "estimated",
+    "cache_hits",
+)
+USED_COLUMNS: Final = tuple(f"used_{name}" for name in CLASSES)
+
+
+def _sums(name: str, dimensions: tuple[str, ...], measures: tuple[str, ...], *indexes: Index) -> Table:
+    """Sums by `dimensions`; won and the rest in nano-won apart, so that no sum outgrows a BIGINT."""
+    types = {"day": Integer, "per": BigInteger}
+    return Table(
+        name,
+        metadata,
+        *(Column(dimension, types.get(dimension, Text), nullable=False) for dimension in dimensions),
+        *(Column(measure, BigInteger, nullable=False) for measure in measures),
+        Column("won", BigInteger, nullable=False),
+        Column("nano_rest", BigInteger, nullable=False),
+        PrimaryKeyConstraint(*dimensions),
+        *indexes,
+        sqlite_with_rowid=False,
+    )
+
+
+usage_unit_days = _sums(
+    "usage_unit_day",
+    ("day", "billing_period", *_PLACES),
+    (*USAGE_COUNTS, *USED_COLUMNS),
+    Index(None, "billing_period", "department_id"),
+    Index(None, "department_id", "day"),
+)
+usage_person_days = _sums(
+    "usage_person_day",
+    ("person_id", "day", "billing_period", "key_id", "via_service", *_PLACES),
+    (*USAGE_COUNTS, *USED_COLUMNS),
+    Index(None, "department_id", "day"),
+    Index(None, "key_id", "day"),
+)
+usage_person_months = _sums(
+    "usage_person_month",
+    ("billing_period", *_PAYERS, *_PLACES),
+    (*USAGE_COUNTS, *USED_COLUMNS),
+    Index(None, "billing_period", "department_id"),
+)
+usage_line_days = _sums(
+    "usage_line_day",
+    (
+        "billing_period",
+        "department_id",
+        "day",
+        "unit_path",
+        "model_id",
+        "deployment_id",
+        "provider",
+        "kind",
+        "token_class",
+        "unit_price",
+        "currency",
+        "per",
+        "price_version",
+        "fx_rate",
+        "fx_date",
+        "basis",
+    ),
+    ("charge_lines", "quantity"),
+)
+"""What invoices and FOCUS are made of: quantities at their frozen prices and rates."""
+
+usage_positions = Table(
+    "usage_position",
+    metadata,
+    Column("slot", Integer, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, nullable=False),
+)
+"""Up to which row of each chain the sums above count; `day` in them is days since 1970 in Korea."""
+
 INSERT_ONLY: Final = (dispatches, charges, lines, quotes, seals, budget_transfers, budget_notices)
 
 
