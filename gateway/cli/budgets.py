@@ -47,10 +47,11 @@ def set_(
     """예산을 정합니다. 같은 대상·기간의 앞 예산은 끝납니다 / Set a budget; it replaces the one before."""
     from billing.budgets import Budget, Scope
     from billing.store import set_budget
+    from gateway.store.budget_trail import budget_trail
 
-    budget = Budget(uuid4().hex, Scope(scope, scope_id), every, _nano(krw), hard=not soft)
+    budget = Budget(uuid4().hex, Scope(scope, scope_id), every, nano_of(krw), hard=not soft)
     with database(settings_for(config)) as engine:
-        set_budget(engine, budget, now=now(), by=actor(), reason=reason)
+        set_budget(engine, budget, now=now(), by=actor(), reason=reason, trail=budget_trail)
     say(f"예산을 정했습니다: {budget.id}", f"The budget is in force: {budget.id}")
 
 
@@ -72,9 +73,11 @@ def list_(json: JsonOption = False, config: ConfigOption = None) -> None:
 def end(budget_id: str, reason: ReasonOption, config: ConfigOption = None) -> None:
     """예산을 끝냅니다 / Take a budget out of force."""
     from billing.store import end_budget
+    from gateway.store.budget_trail import budget_trail
 
     with database(settings_for(config)) as engine:
-        if not end_budget(engine, budget_id, now=now(), by=actor(), reason=reason):
+        at, by = now(), actor()
+        if not end_budget(engine, budget_id, now=at, by=by, reason=reason, trail=budget_trail):
             fail(
                 f"시행 중인 예산이 아닙니다: {budget_id}",
                 f"no budget in force has the id {budget_id}",
@@ -95,7 +98,8 @@ def check(config: ConfigOption = None) -> None:
     say("모든 예산 계정이 장부와 일치합니다.", "Every account is what the ledger says.")
 
 
-def _nano(krw: str) -> int:
+def nano_of(krw: str) -> int:
+    """Read an amount in won, `3,000,000원`, as nano-won."""
     from billing.money import nano
 
     try:
@@ -120,7 +124,7 @@ def _row(status: BudgetStatus) -> dict[str, object]:
         "every": budget.every,
         "period": status.period,
         "hard": budget.hard,
-        "limit_krw": _krw(budget.limit_nano_krw),
+        "limit_krw": _krw(status.limit_nano_krw),
         "spent_krw": _krw(status.spent_nano_krw),
         "held_krw": _krw(status.held_nano_krw),
         "left_krw": _krw(status.left_nano_krw),
@@ -138,7 +142,7 @@ def _cells(status: BudgetStatus) -> tuple[object, ...]:
             f"{amount / 10**9:,.2f}"
             for amount in map(
                 Decimal,
-                (budget.limit_nano_krw, status.spent_nano_krw, status.held_nano_krw, status.left_nano_krw),
+                (status.limit_nano_krw, status.spent_nano_krw, status.held_nano_krw, status.left_nano_krw),
             )
         ),
     )

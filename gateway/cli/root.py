@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from gateway.cli import budgets, filtering, keys, ledger, models, registers, reports, serving, setup
+from gateway.cli import (
+    budgets,
+    filtering,
+    keys,
+    ledger,
+    models,
+    registers,
+    reports,
+    serving,
+    setup,
+    transfers,
+)
 from gateway.cli.common import Exit, Failure
 
 if TYPE_CHECKING:
@@ -29,6 +40,7 @@ app.add_typer(registers.people, name="people")
 app.add_typer(models.app, name="models")
 app.add_typer(reports.app, name="report")
 app.add_typer(ledger.app, name="ledger")
+transfers.register(budgets.app)
 app.add_typer(budgets.app, name="budgets")
 
 
