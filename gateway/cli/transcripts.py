@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import orjson
+from botocore.eventstream import EventStreamBuffer, ParserError
 
 from billing.usage import CLASSES
 from gateway.catalogue import Deployment
 from gateway.domain import Text, ToolCall, Zone
 from gateway.errors import UpstreamError, UpstreamProtocolError
-from gateway.providers import adapter, audio, embeddings, failures, images
+from gateway.providers import adapter, audio, embeddings, failures, images, video
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,6 +41,7 @@ _WIRES = (
     ("/messages", "messages", "anthropic"),
     ("RawPredict", "messages", "anthropic"),
     ("rawPredict", "messages", "anthropic"),
+    (":predict", "embeddings", ""),
     ("enerateContent", "generate_content", "gemini"),
     ("/converse", "converse", "bedrock"),
     ("/v2/chat", "cohere_chat", "cohere"),
@@ -47,11 +49,17 @@ _WIRES = (
     ("mbedContents", "embeddings", ""),
     ("/embed", "embeddings", ""),
     ("embeddings", "embeddings", ""),
-    ("/invoke-with-response-stream", "", ""),
+    ("feature-extraction", "embeddings", ""),
+    ("/invoke-with-response-stream", "messages", "anthropic"),
     ("/invoke", "embeddings", ""),
     ("/images/", "images", ""),
     ("/audio/transcriptions", "transcription", ""),
+    ("/audio/translations", "transcription", ""),
+    ("/audio/speech", "speech", ""),
+    ("/videos", "video", ""),
+    ("/completions", "completions", "openai"),
 )
+_BINARY_STREAM = "application/vnd.amazon.eventstream"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +76,8 @@ class Recording:
 
     @property
     def is_stream(self) -> bool:
-        return "event" in self.content_type
+        """Whether the answer came as events, also where its content type does not say so."""
+        return "event" in self.content_type or self.body.startswith((b"data:", b"event:", b": "))
 
 
 def read(path: Path, directory: Path) -> Recording:
@@ -80,13 +89,22 @@ def read(path: Path, directory: Path) -> Recording:
             str(path.relative_to(directory)),
             str(stored.get("provider") or path.parent.name),
             str(request.get("uri") or ""),
-            request.get("json"),
+            _asked(request),
             int(response["status"]),
             str(response.get("content_type") or ""),
             _body(response),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as e:
         raise ValueError(f"{path.name} is not a recording") from e
+
+
+def _asked(request: dict[str, Any]) -> Any:  # noqa: ANN401 - any JSON
+    """Return the request as JSON, also where it was stored as text; None for a form."""
+    if "json" in request:
+        return request["json"]
+    with suppress(orjson.JSONDecodeError, TypeError):
+        return orjson.loads(request.get("text") or "")
+    return None
 
 
 def _body(response: dict[str, Any]) -> bytes:
@@ -119,7 +137,7 @@ def replayed(recording: Recording) -> dict[str, Any]:
             return line | _error(adapter(wire or "openai").error(recording.status, recording.body, {}))
         if surface == "count_tokens":
             return line | {"ok": True, "provider_total": embeddings.counted(recording.body)}
-        return line | (_answer(recording, wire) if wire else _other(recording.body, surface))
+        return line | (_answer(recording, wire) if wire else _other(recording, surface))
     except UpstreamError as error:
         return line | _error(error)
 
@@ -128,26 +146,62 @@ def _surface(recording: Recording) -> tuple[str, str]:
     path = urlsplit(recording.uri).path
     for mark, surface, wire in _WIRES:
         if mark in path:
-            return ("messages", "anthropic") if _is_claude(recording, mark) else (surface, wire)
+            return _invoked(recording) if mark == "/invoke" else (surface, wire)
     return ("error", "openai") if recording.status >= 400 else ("", "")
 
 
-def _is_claude(recording: Recording, mark: str) -> bool:
-    """Whether Bedrock's `invoke` carries Anthropic's own format instead of an embedding."""
-    return mark == "/invoke" and isinstance(recording.asked, dict) and "messages" in recording.asked
+def _invoked(recording: Recording) -> tuple[str, str]:
+    """Tell by the answer whose format Bedrock's `invoke` carries: Claude's, Nova's, OpenAI's, an embedding."""
+    with suppress(orjson.JSONDecodeError):
+        answer = orjson.loads(recording.body)
+        for member, found in _INVOKED.items():
+            if isinstance(answer, dict) and member in answer:
+                return found
+    return "embeddings", ""
+
+
+_INVOKED = {
+    "stop_reason": ("messages", "anthropic"),
+    "stopReason": ("converse", "bedrock"),
+    "choices": ("chat", "openai"),
+}
 
 
 def _answer(recording: Recording, wire: str) -> dict[str, Any]:
     decoder = adapter(wire).Decoder(_deployment(recording, wire), stream=recording.is_stream)
+    wrapped = wire == "anthropic" and recording.content_type == _BINARY_STREAM
     with suppress(UpstreamError):  # kept in `failure`; usage may have come before it
-        decoder.feed(recording.body)
+        decoder.feed(_unwrapped(recording.body) if wrapped else recording.body)
     completion = decoder.finish()
     return {"ok": True, **_said(completion), **_usage(completion.report), **_broken(decoder, completion)}
 
 
-def _other(body: bytes, surface: str) -> dict[str, Any]:
+def _unwrapped(body: bytes) -> bytes:
+    """Take Claude's events out of the binary stream that Bedrock's `invoke` wraps them in."""
+    messages = EventStreamBuffer()
+    messages.add_data(body)
+    events: list[bytes] = []
+    try:
+        for message in messages:
+            payload = orjson.loads(message.payload)
+            kind = message.headers.get(":exception-type")
+            failed = orjson.dumps({"type": "error", "error": {"type": kind}})
+            events.append(failed if kind else base64.b64decode(payload["bytes"]))
+    except (ParserError, ValueError, KeyError, TypeError) as e:
+        raise failures.broken("not an AWS event stream") from e
+    return b"".join(b"data: " + event + b"\n\n" for event in events)
+
+
+def _other(recording: Recording, surface: str) -> dict[str, Any]:
     """Read what is no chat."""
+    body = recording.body
     match surface:
+        case "speech":
+            said = recording.asked.get("input") if isinstance(recording.asked, dict) else None
+            return {"ok": bool(body), "usage": {"characters": len(said)} if isinstance(said, str) else {}}
+        case "video":
+            job = video.read(body)
+            return {"ok": True, **_usage(job.report()), "finish_reason": job.status}
         case "images":
             drawn = images.read(body)
             return {"ok": True, **_usage(drawn.report), "pictures": len(drawn.pictures)}

@@ -93,7 +93,8 @@ class Decoder(AnswerDecoder):
             case "contentBlockDelta":
                 self._grow(event["contentBlockIndex"], event["delta"], deltas)
             case "contentBlockStart":
-                if call := (event.get("start") or NOTHING).get("toolUse"):
+                call = (event.get("start") or NOTHING).get("toolUse")
+                if call and _is_ours(call):
                     index = event["contentBlockIndex"]
                     deltas.append(self._blocks.call(index, call["toolUseId"], call["name"]))
             case "contentBlockStop":
@@ -108,7 +109,8 @@ class Decoder(AnswerDecoder):
         if text := delta.get("text"):
             deltas.append(self._blocks.text(index, text))
         elif call := delta.get("toolUse"):
-            deltas.append(self._blocks.arguments(index, call.get("input") or ""))
+            if self._blocks.arguments_of(index) is not None:
+                deltas.append(self._blocks.arguments(index, call.get("input") or ""))
         elif thought := delta.get("reasoningContent"):
             self._think(index, thought, deltas)
 
@@ -137,14 +139,30 @@ class Decoder(AnswerDecoder):
     def take_body(self, body: JSON, deltas: list[Delta]) -> None:
         for index, block in enumerate(body["output"]["message"]["content"]):
             if call := block.get("toolUse"):
+                if not _is_ours(call):
+                    continue
                 arguments = orjson.dumps(call.get("input") or {}).decode()
                 deltas.append(self._blocks.call(index, call["toolUseId"], call["name"], arguments))
             elif thought := block.get("reasoningContent"):
                 self._think(index, thought.get("reasoningText") or thought, deltas)
+            elif cited := block.get("citationsContent"):
+                for piece in cited.get("content") or ():
+                    self._grow(index, piece, deltas)
+            elif image := block.get("image"):
+                deltas.append(self._blocks.image(index, _data_url(image)))
             else:
                 self._grow(index, block, deltas)
         self._stop(body["stopReason"], deltas)
         self._measure(body)
+
+
+def _is_ours(call: Mapping[str, JSON]) -> bool:
+    """Whether the client shall run a call; what Bedrock ran itself is no part of the answer."""
+    return call.get("type") != "server_tool_use"
+
+
+def _data_url(image: Mapping[str, JSON]) -> str:
+    return f"data:image/{image.get('format') or 'png'};base64,{image['source']['bytes']}"
 
 
 def report_of(raw: Mapping[str, JSON]) -> UsageReport:

@@ -110,7 +110,7 @@ class AnswerDecoder(ABC):
             _word(self.id),
             _word(self.served_model),
             choices,
-            self._reported(partial=not complete),
+            self._reported(partial=not (complete or self._whole)),  # a whole body states its final usage
             self.created,
             _word(self.service_tier) or None,
             complete,

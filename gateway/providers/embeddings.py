@@ -135,7 +135,7 @@ _WRITERS: Mapping[str, Callable[[EmbeddingRequest, Deployment], UpstreamRequest]
 def read(body: bytes, headers: Mapping[str, str]) -> Embeddings:
     """Read an answer. Raises UpstreamError for an error in a 200, or a body that is none of these."""
     try:
-        answer: dict[str, JSON] = orjson.loads(body)
+        answer = _named(orjson.loads(body))
         vectors = tuple(_vectors(answer))
         report = _report(answer, headers)
     except (ValueError, TypeError, KeyError, AttributeError) as e:
@@ -145,6 +145,13 @@ def read(body: bytes, headers: Mapping[str, str]) -> Embeddings:
     if not vectors:
         raise failures.broken("an answer without embeddings")
     return Embeddings(vectors, str(answer.get("model") or ""), report)
+
+
+def _named(answer: JSON) -> Mapping[str, JSON]:
+    """Name the bare list of Hugging Face's feature extraction: of vectors, or one vector."""
+    if not isinstance(answer, list):
+        return answer  # type: ignore[no-any-return]  # what is no object fails where it is read
+    return {"embeddings": answer if not answer or isinstance(answer[0], list) else [answer]}
 
 
 def _vectors(answer: Mapping[str, JSON]) -> Iterable[JSON]:
@@ -171,8 +178,18 @@ def _report(answer: Mapping[str, JSON], headers: Mapping[str, str]) -> UsageRepo
         tokens = count(usage, "prompt_tokens", "total_tokens")
         return settled({"input": tokens}, usage, provider_total=count(usage, "total_tokens"))
     if billed := part(part(answer, "meta"), "billed_units"):
-        images = count(billed, "image_tokens", "images")
-        return settled({"input": count(billed, "input_tokens"), "image_input": images}, billed)
+        return settled(
+            {
+                "input": count(billed, "input_tokens"),
+                "image_input": count(billed, "image_tokens"),
+                "images": count(billed, "images"),
+            },
+            billed,
+        )
+    if predictions := answer.get("predictions"):
+        counts = [part(item["embeddings"], "statistics") for item in predictions]
+        if (stated := summed(*(count(each, "token_count") for each in counts))) is not None:
+            return settled({"input": stated}, {"predictions": len(counts), "token_count": stated})
     if usage := part(answer, "usageMetadata"):
         total = count(usage, "totalTokenCount")
         return settled({"input": count(usage, "promptTokenCount")}, usage, provider_total=total)

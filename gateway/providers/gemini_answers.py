@@ -66,7 +66,9 @@ class Decoder(AnswerDecoder):
         for chunk in body if isinstance(body, list) else [body]:  # without `alt=sse` a stream is an array
             self.take_event(chunk, deltas)
         if self.failure is None and not self._candidates:
-            raise ValueError("an answer without candidates")
+            if self.raw_usage is None:
+                raise ValueError("an answer without candidates")
+            self.failure = failures.from_event({"type": "no_candidates"})  # Google counted, and said nothing
 
     def take_event(self, event: JSON, deltas: list[Delta]) -> None:
         self.id = self.id or event.get("responseId") or ""

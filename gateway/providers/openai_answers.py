@@ -70,7 +70,9 @@ class Decoder(AnswerDecoder):
     def take_body(self, body: JSON, deltas: list[Delta]) -> None:
         self._take(body, deltas, "message")
         if self.failure is None and not self._answers:
-            raise ValueError("an answer without choices")
+            if self.raw_usage is None:
+                raise ValueError("an answer without choices")
+            self.failure = failures.from_event({"type": "no_choices"})  # counted, and nothing said
 
     def take_event(self, event: JSON, deltas: list[Delta]) -> None:
         self._take(event, deltas, "delta")
@@ -108,7 +110,7 @@ class Decoder(AnswerDecoder):
         if answer is None:
             answer = self._answers[index] = _Answer()
         message = choice.get(member) or NOTHING
-        content = message.get("content")
+        content = message.get("content", choice.get("text"))  # the second of a legacy completion
         plain = (type(content) is str or content is None) and message.keys() <= _PLAIN
         delta = Delta(index, content or "") if plain else answer.rich(index, message)
         reason = choice.get("finish_reason") or None  # some servers say "" until the end
@@ -257,10 +259,16 @@ def _content(content: JSON) -> tuple[str, str]:
     text, thought = [], []
     for part in content or ():
         if part.get("type") == "thinking":
-            thought += [piece.get("text") or "" for piece in part.get("thinking") or ()]
+            thought.append(_thinking(part.get("thinking")))
         elif type(piece := part.get("text")) is str:
             text.append(piece)
     return "".join(text), "".join(thought)
+
+
+def _thinking(thought: JSON) -> str:
+    if type(thought) is str:
+        return thought
+    return "".join(piece.get("text") or "" for piece in thought or ())
 
 
 def _joined(old: JSON, new: JSON) -> JSON:

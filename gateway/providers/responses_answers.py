@@ -29,6 +29,8 @@ class Decoder(AnswerDecoder):
         self._profile = profiles.of(deployment)
         self._blocks = Blocks()
         self._searches = 0
+        self._spoken: set[int] = set()
+        """Messages of which something came."""
         self._readers: dict[str, Callable[[Mapping[str, JSON], list[Delta]], None]] = {
             "response.output_text.delta": self._text,
             "response.refusal.delta": self._refusal,
@@ -84,11 +86,14 @@ class Decoder(AnswerDecoder):
         for index, item in enumerate(response.get("output") or ()):
             place = {"output_index": index, "item": item}
             self._begin(place, deltas)
-            for number, content in enumerate(item.get("content") or ()):
-                self._whole_content({"output_index": index, "content_index": number}, content, deltas)
+            self._whole_contents(index, item, deltas)
             for summary in item.get("summary") or ():
                 self._thought({"output_index": index, "delta": summary.get("text") or ""}, deltas)
             self._end(place, deltas)
+
+    def _whole_contents(self, index: int, item: Mapping[str, JSON], deltas: list[Delta]) -> None:
+        for number, content in enumerate(item.get("content") or ()):
+            self._whole_content({"output_index": index, "content_index": number}, content, deltas)
 
     def _whole_content(
         self, place: dict[str, JSON], content: Mapping[str, JSON], deltas: list[Delta]
@@ -100,7 +105,7 @@ class Decoder(AnswerDecoder):
                 for annotation in content.get("annotations") or ():
                     self._annotate({"annotation": annotation}, deltas)
             case "refusal":
-                self._refusal({"delta": content.get("refusal") or ""}, deltas)
+                self._refusal({**place, "delta": content.get("refusal") or ""}, deltas)
             case "reasoning_text":
                 self._thought({**place, "delta": content.get("text") or ""}, deltas)
 
@@ -122,7 +127,8 @@ class Decoder(AnswerDecoder):
     # --- its pieces ------------------------------------------------------------------------------
 
     def _text(self, event: Mapping[str, JSON], deltas: list[Delta]) -> None:
-        delta = self._blocks.text((event["output_index"], event["content_index"]), event["delta"])
+        self._spoken.add(event["output_index"])
+        delta = self._blocks.text((event["output_index"], event.get("content_index") or 0), event["delta"])
         if logprobs := event.get("logprobs"):
             before = self._blocks.logprobs["content"] if self._blocks.logprobs else []
             self._blocks.logprobs = {"content": before + logprobs}
@@ -130,6 +136,7 @@ class Decoder(AnswerDecoder):
         deltas.append(delta)
 
     def _refusal(self, event: Mapping[str, JSON], deltas: list[Delta]) -> None:
+        self._spoken.add(event["output_index"])
         deltas.append(self._blocks.refuse(event["delta"]))
 
     def _thought(self, event: Mapping[str, JSON], deltas: list[Delta]) -> None:
@@ -148,15 +155,20 @@ class Decoder(AnswerDecoder):
         index, item = event["output_index"], event["item"]
         if item["type"] in {"function_call", "custom_tool_call"}:
             extra = {"namespace": space} if (space := item.get("namespace")) else NOTHING
-            deltas.append(self._blocks.call(index, item["call_id"], item["name"], extra=extra))
+            id_ = item.get("call_id") or item.get("id") or ""
+            deltas.append(self._blocks.call(index, id_, item["name"], extra=extra))
 
     def _end(self, event: Mapping[str, JSON], deltas: list[Delta]) -> None:
         """End an item, with what only its end holds."""
         index, item = event["output_index"], event["item"]
+        if self._blocks.arguments_of(index) is None:
+            self._begin(event, deltas)  # a server that names an item only when it is whole
         match item["type"]:
             case "function_call" | "custom_tool_call" if self._blocks.arguments_of(index) == "":
                 arguments = item.get("arguments") or item.get("input") or ""
                 deltas.append(self._blocks.arguments(index, arguments))
+            case "message" if index not in self._spoken:
+                self._whole_contents(index, item, deltas)
             case "reasoning":
                 if proof := item.get("encrypted_content"):
                     deltas.append(self._blocks.signature(index, proof))
