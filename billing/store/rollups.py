@@ -1,21 +1,266 @@
 """Daily sums of the ledger, filled behind it, each row of it counted exactly once.
 
     bring_up_to_date   what a report calls first, and a worker every few seconds
-    usage_by, totals   in billing.store.usage_queries
+    rebuild, verify_sums   what `haechi ledger rollups` calls
+    usage_by, totals   stand in billing.store.usage_queries
 
 A chain of the ledger has no gaps and is never rewritten, so one number per writer slot says what has
 been counted. It is moved on in the transaction that adds the sums, under a lock that lets one process
-in at a time: a process that dies in between leaves neither. Nothing here is on the path of a request.
+in at a time: a process that dies in between leaves neither. Corrections and reconciliations hold
+differences and are added like charges. Nothing here is on the path of a request.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from sqlalchemy import (
+    BigInteger,
+    Integer,
+    Table,
+    and_,
+    case,
+    delete,
+    except_,
+    exists,
+    func,
+    literal_column,
+    select,
+    text,
+    true,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from billing.ledger import Kind, Outcome
+from billing.money import NANO
+from billing.store.engine import writing
+from billing.tables import (
+    USAGE_COUNTS,
+    USED_COLUMNS,
+    charges,
+    dispatches,
+    lines,
+    usage_line_days,
+    usage_person_days,
+    usage_person_months,
+    usage_positions,
+    usage_unit_days,
+    writers,
+)
+from billing.usage import CLASSES, UsageSource
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    from collections.abc import Sequence
+
+    from sqlalchemy import ColumnElement, Connection, Engine, Select
+
+BATCH: Final = 2_000
+"""Places of a chain that one transaction counts: it holds SQLite's one write lock for some 30 ms."""
+
+MOST_DIFFERENCES: Final = 20
+SUMS: Final = (usage_unit_days, usage_person_days, usage_person_months, usage_line_days)
+FAILURES: Final = (
+    Outcome.ERROR,
+    Outcome.REFUSED_BY_PROVIDER,
+    Outcome.TIMEOUT,
+    Outcome.BROKEN,
+    Outcome.NOT_SENT,
+)
+
+_LOCK: Final = "SELECT pg_advisory_xact_lock(hashtext('haechi.rollups'))"
+_DAY: Final = f"(ledger_charge.started_at_us + {9 * 3600 * 10**6}) / {86_400 * 10**6}"
+"""Days since 1970 in Korea, as a literal: PostgreSQL must see that it groups by what it selects."""
+
+
+class _Behind(NamedTuple):
+    """A chain that has rows beyond what was counted."""
+
+    slot: int
+    counted: int
+    head: int
+
+
+@dataclass(frozen=True, slots=True)
+class SumsReport:
+    """What `verify_sums` found: rows of sums, those that differ from the ledger, and rows not counted yet."""
+
+    sums: int
+    behind: int
+    differences: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        return not self.differences
 
 
 def bring_up_to_date(engine: Engine, *, most_batches: int | None = None) -> int:
-    """Count what the ledger has and the sums have not; return how many of its rows are still left."""
-    raise NotImplementedError
+    """Count what the ledger has and the sums have not; return how many of its rows are still left.
+
+    Safe from any number of processes at once. `most_batches` bounds the work, BATCH rows each.
+    """
+    done = 0
+    while behind := rows_behind(engine):
+        if most_batches is not None and done >= most_batches:
+            return behind
+        _count_a_batch(engine)
+        done += 1
+    return 0
+
+
+def rows_behind(engine: Engine) -> int:
+    """How many rows of the ledger are not counted yet."""
+    with engine.connect() as connection:
+        return sum(chain.head - chain.counted for chain in _behind(connection))
+
+
+def rebuild(engine: Engine) -> None:
+    """Forget all sums and count the whole ledger again, batch by batch; reports are behind meanwhile."""
+    with writing(engine).begin() as connection:
+        _lock(connection)
+        for table in (*SUMS, usage_positions):
+            connection.execute(delete(table))
+    bring_up_to_date(engine)
+
+
+def verify_sums(engine: Engine) -> SumsReport:
+    """Add the ledger up to where it was counted, and compare every sum, in one snapshot."""
+    with engine.connect() as connection:
+        if connection.dialect.name == "postgresql":
+            connection = connection.execution_options(isolation_level="REPEATABLE READ")  # noqa: PLW2901 - same one
+        with connection.begin():
+            behind = sum(chain.head - chain.counted for chain in _behind(connection))
+            sums = sum(connection.execute(select(func.count()).select_from(t)).scalar_one() for t in SUMS)
+            differences = [found for table in SUMS for found in _differences(connection, table)]
+    return SumsReport(sums, behind, tuple(differences[:MOST_DIFFERENCES]))
+
+
+# --- counting ------------------------------------------------------------------------------------
+
+
+def _count_a_batch(engine: Engine) -> None:
+    with writing(engine).begin() as connection:
+        _lock(connection)
+        left = BATCH
+        for chain in _behind(connection):
+            last = min(chain.head, chain.counted + left)
+            for table in SUMS:
+                connection.execute(_adding(connection, table, chain.slot, chain.counted, last))
+            _move_on(connection, chain.slot, last)
+            left -= last - chain.counted
+            if left <= 0:
+                return
+
+
+def _lock(connection: Connection) -> None:
+    """On SQLite the transaction holds the one write lock already."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(_LOCK)
+
+
+def _behind(connection: Connection) -> list[_Behind]:
+    counted = func.coalesce(usage_positions.c.seq, 0)
+    statement = (
+        select(writers.c.slot, counted, writers.c.seq)
+        .join_from(writers, usage_positions, usage_positions.c.slot == writers.c.slot, isouter=True)
+        .where(writers.c.seq > counted)
+        .order_by(writers.c.slot)
+    )
+    return [_Behind(*row) for row in connection.execute(statement)]
+
+
+def _move_on(connection: Connection, slot: int, seq: int) -> None:
+    moved = connection.execute(update(usage_positions).where(usage_positions.c.slot == slot).values(seq=seq))
+    if moved.rowcount == 0:
+        connection.execute(usage_positions.insert().values(slot=slot, seq=seq))
+
+
+def _adding(connection: Connection, table: Table, slot: int, after: int, last: int) -> Any:  # noqa: ANN401 - one of two dialects' Insert
+    """INSERT … SELECT … GROUP BY … ON CONFLICT DO UPDATE: the database adds, nothing passes through here."""
+    place = and_(charges.c.slot == slot, charges.c.seq > after, charges.c.seq <= last)
+    dialect: Any = sqlite if connection.dialect.name == "sqlite" else postgresql
+    statement = dialect.insert(table).from_select(table.columns.keys(), _sums_of(table).where(place))
+    measures = [column for column in table.columns if not column.primary_key]
+    return statement.on_conflict_do_update(
+        index_elements=list(table.primary_key.columns),
+        set_={column.name: column + statement.excluded[column.name] for column in measures},
+    )
+
+
+def _sums_of(table: Table) -> Select[Any]:
+    """Select the columns of a table of sums from the ledger; the caller says from which rows of it."""
+    dimensions = [_dimension(column.name) for column in table.primary_key.columns]
+    if table is usage_line_days:
+        measures = [func.count(), func.sum(lines.c.quantity), *_cost(lines.c.amount_nano_krw)]
+        source = lines.join(charges, lines.c.charge_id == charges.c.charge_id)
+    else:
+        used = [func.sum(func.coalesce(charges.c[name], 0)) for name in CLASSES]
+        counts = [func.sum(case((_counts()[name], 1), else_=0)) for name in USAGE_COUNTS]
+        measures = [*counts, *used, *_cost(charges.c.amount_nano_krw)]
+        assert len(used) == len(USED_COLUMNS), "one sum for each class of usage"
+        source = charges.outerjoin(dispatches, dispatches.c.attempt_id == charges.c.attempt_id)
+    groups = (text(str(number)) for number in range(1, len(dimensions) + 1))
+    return select(*dimensions, *measures).select_from(source).group_by(*groups)
+
+
+def _dimension(name: str) -> ColumnElement[Any]:
+    if name == "day":
+        return literal_column(_DAY, Integer)
+    if name in {"via_service", "fx_rate", "fx_date"}:
+        column = charges.c[name] if name in charges.c else lines.c[name]
+        return literal_column(f"COALESCE({column.table.name}.{name}, '')")
+    return lines.c[name] if name in lines.c and name not in charges.c else charges.c[name]
+
+
+def _cost(amount: ColumnElement[int]) -> list[ColumnElement[Any]]:
+    whole = amount.op("/", return_type=BigInteger())(literal_column(str(NANO)))
+    return [func.sum(whole), func.sum(amount % literal_column(str(NANO)))]
+
+
+def _counts() -> dict[str, ColumnElement[bool]]:
+    """When a row of the ledger counts, by the name of the count."""
+    is_charge = charges.c.kind == Kind.CHARGE
+    is_hit = charges.c.kind == Kind.CACHE_HIT
+    sent = charges.c.outcome != Outcome.NOT_SENT
+    return {
+        "requests": is_hit | (is_charge & _first(None)),
+        "model_requests": is_hit | (is_charge & _first("model_id")),
+        "provider_requests": is_hit | (is_charge & _first("provider")),
+        "deployment_requests": is_hit | (is_charge & _first("deployment_id")),
+        "attempts": is_charge,
+        "failed": is_charge & charges.c.outcome.in_(FAILURES),
+        "estimated": is_charge & (charges.c.source == UsageSource.ESTIMATED) & sent,
+        "cache_hits": is_hit,
+    }
+
+
+def _first(asked: str | None) -> ColumnElement[bool]:
+    """Whether no earlier attempt of the request asked the same model, provider or deployment."""
+    earlier = dispatches.alias("earlier")
+    same = [earlier.c.request_id == charges.c.request_id, earlier.c.attempt_no < dispatches.c.attempt_no]
+    if asked is not None:
+        same.append(earlier.c[asked] == charges.c[asked])
+    return case(
+        (dispatches.c.attempt_no <= 1, true()),  # nearly all: the index is not asked
+        else_=~exists().where(*same),
+    )
+
+
+# --- verifying -----------------------------------------------------------------------------------
+
+
+def _differences(connection: Connection, table: Table) -> list[str]:
+    counted = _sums_of(table).where(
+        exists().where(usage_positions.c.slot == charges.c.slot, usage_positions.c.seq >= charges.c.seq)
+    )
+    stored = select(*table.columns)
+    named = [column.name for column in table.primary_key.columns]
+    found: list[str] = []
+    for what, difference in (
+        ("only in the ledger", except_(counted, stored)),
+        ("only in the sums", except_(stored, counted)),
+    ):
+        rows: Sequence[Any] = connection.execute(difference.limit(MOST_DIFFERENCES)).all()
+        found += [f"{table.name}, {what}: " + ", ".join(map(str, row[: len(named)])) for row in rows]
+    return found

@@ -1,34 +1,168 @@
 """Reads the daily sums: by any dimensions, filtered, sorted and cut into pages. Reads only.
 
-Call `billing.store.rollups.bring_up_to_date` first where the last seconds matter.
+Call `billing.store.rollups.bring_up_to_date` first where the last seconds matter. Each question goes to
+the smallest table that can answer it: people only where people are asked for, days only where days are.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import date
+from functools import reduce
+from operator import add
+from typing import TYPE_CHECKING, Any, Final
 
-from billing.usage_sums import EVERYTHING, Filter
+from sqlalchemy import func, or_, select
+
+from billing.money import NANO
+from billing.tables import usage_person_days, usage_person_months, usage_unit_days
+from billing.usage import CLASSES, TOKEN_CLASSES
+from billing.usage_sums import EVERYTHING, Dimension, Filter, Order, UsageSum
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from sqlalchemy import Engine
+    from sqlalchemy import ColumnElement, Engine, Table
 
-    from billing.usage_sums import Dimension, Page, UsageSum
+    from billing.usage_sums import Page
+
+_EPOCH: Final = date(1970, 1, 1).toordinal()
+_ANY: Final = Filter()
+_COLUMNS: Final = {
+    Dimension.DAY: "day",
+    Dimension.MONTH: "billing_period",
+    Dimension.DEPARTMENT: "department_id",
+    Dimension.UNIT: "unit_path",
+    Dimension.PERSON: "person_id",
+    Dimension.KEY: "key_id",
+    Dimension.SERVICE: "via_service",
+    Dimension.MODEL: "model_id",
+    Dimension.PROVIDER: "provider",
+    Dimension.DEPLOYMENT: "deployment_id",
+    Dimension.TASK: "label",
+}
+_FILTERS: Final = {
+    "months": "billing_period",
+    "departments": "department_id",
+    "persons": "person_id",
+    "keys": "key_id",
+    "services": "via_service",
+    "models": "model_id",
+    "providers": "provider",
+    "deployments": "deployment_id",
+}
+_PAYERS: Final = ("person_id", "key_id", "via_service")
+_REQUESTS: Final = (
+    (Dimension.DEPLOYMENT, "deployment_requests"),
+    (Dimension.MODEL, "model_requests"),
+    (Dimension.PROVIDER, "provider_requests"),
+)
+_COUNTS: Final = ("attempts", "failed", "estimated", "cache_hits")
 
 
 def usage_by(
-    engine: Engine, by: Sequence[Dimension], where: Filter = Filter(), page: Page = EVERYTHING
+    engine: Engine, by: Sequence[Dimension], where: Filter = _ANY, page: Page = EVERYTHING
 ) -> list[UsageSum]:
     """Return sums grouped by `by`, the dearest first unless `page` says otherwise."""
-    raise NotImplementedError
+    table = _table(by, where)
+    keys = [table.c[_COLUMNS[dimension]] for dimension in by]
+    statement = (
+        select(*keys, *_measures(table, by))
+        .where(*_conditions(table, where))
+        .group_by(*keys)
+        .order_by(*_order(table, by, keys, page))
+        .offset(page.offset)
+        .limit(page.limit)
+    )
+    with engine.connect() as connection:
+        return [_sum(by, row) for row in connection.execute(statement)]
 
 
-def totals(engine: Engine, where: Filter = Filter()) -> UsageSum:
+def totals(engine: Engine, where: Filter = _ANY) -> UsageSum:
     """Return the sum of everything that the filter lets through; its key is empty."""
-    raise NotImplementedError
+    table = _table((), where)
+    statement = select(*_measures(table, ())).where(*_conditions(table, where))
+    with engine.connect() as connection:
+        return _sum((), connection.execute(statement).one())
 
 
-def groups(engine: Engine, by: Sequence[Dimension], where: Filter = Filter()) -> int:
+def groups(engine: Engine, by: Sequence[Dimension], where: Filter = _ANY) -> int:
     """Return how many sums `usage_by` has in all: for page numbers, and people who used anything."""
-    raise NotImplementedError
+    table = _table(by, where)
+    keys = [table.c[_COLUMNS[dimension]] for dimension in by]
+    each = select(*keys).where(*_conditions(table, where)).distinct().subquery()
+    with engine.connect() as connection:
+        return connection.execute(select(func.count()).select_from(each)).scalar_one()
+
+
+def day_number(day: date) -> int:
+    """Days since 1970, as the tables hold them."""
+    return day.toordinal() - _EPOCH
+
+
+def _table(by: Sequence[Dimension], where: Filter) -> Table:
+    asked = {_COLUMNS[dimension] for dimension in by}
+    asked |= {column for name, column in _FILTERS.items() if getattr(where, name) is not None}
+    if asked.isdisjoint(_PAYERS):
+        return usage_unit_days
+    by_day = "day" in asked or where.first_day is not None or where.last_day is not None
+    of_one = where.persons is not None or where.keys is not None
+    return usage_person_days if by_day or (of_one and where.months is None) else usage_person_months
+
+
+def _conditions(table: Table, where: Filter) -> Iterator[ColumnElement[bool]]:
+    for name, column in _FILTERS.items():
+        values = getattr(where, name)
+        if values is not None:
+            yield table.c[column].in_(values)
+    if where.first_day is not None:
+        yield table.c.day >= day_number(where.first_day)
+    if where.last_day is not None:
+        yield table.c.day <= day_number(where.last_day)
+    if where.under is not None:
+        path = "/" + table.c.unit_path + "/"
+        codes = (code.replace("/", "%2F") for code in where.under)
+        yield or_(False, *(path.contains(f"/{code}/", autoescape=True) for code in codes))
+
+
+def _measures(table: Table, by: Sequence[Dimension]) -> list[ColumnElement[Any]]:
+    requests = next((count for dimension, count in _REQUESTS if dimension in by), "requests")
+    names = (requests, *_COUNTS, *(f"used_{name}" for name in CLASSES), "won", "nano_rest")
+    return [func.coalesce(func.sum(table.c[name]), 0) for name in names]
+
+
+def _order(
+    table: Table, by: Sequence[Dimension], keys: Sequence[ColumnElement[Any]], page: Page
+) -> list[ColumnElement[Any]]:
+    won, rest = func.sum(table.c.won), func.sum(table.c.nano_rest)
+    measures = _measures(table, by)
+    tokens = (func.sum(table.c[f"used_{name}"]) for name in TOKEN_CLASSES)
+    first: list[ColumnElement[Any]]
+    match page.order:
+        case Order.COST:
+            first = [won + rest.op("/")(NANO), rest % NANO]
+        case Order.REQUESTS:
+            first = [measures[0]]
+        case Order.TOKENS:
+            first = [reduce(add, tokens)]
+        case Order.KEY:
+            return [key.desc() if page.descending else key for key in keys]
+    return [*(column.desc() if page.descending else column for column in first), *keys]
+
+
+def _sum(by: Sequence[Dimension], row: Any) -> UsageSum:  # noqa: ANN401 - a row of by and _measures
+    values = tuple(row)
+    requests, attempts, failed, estimated, hits, *used, won, rest = map(int, values[len(by) :])
+    return UsageSum(
+        key=tuple(_key(dimension, value) for dimension, value in zip(by, values, strict=False)),
+        requests=requests,
+        attempts=attempts,
+        failed=failed,
+        estimated=estimated,
+        cache_hits=hits,
+        tokens={name: count for name, count in zip(CLASSES, used, strict=True) if count},
+        cost_nano_krw=won * NANO + rest,
+    )
+
+
+def _key(dimension: Dimension, value: Any) -> str | date:  # noqa: ANN401 - a column
+    return date.fromordinal(value + _EPOCH) if dimension is Dimension.DAY else str(value)
