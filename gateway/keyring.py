@@ -47,6 +47,8 @@ class Purpose(StrEnum):
     CONVERSATION = "haechi/conversation"
     SESSION = "haechi/session"
     CONTENT_WRAP = "haechi/content-wrap"
+    ACCOUNT_SECRET = "haechi/account-secret"  # noqa: S105 - a label
+    ACCESS_AUDIT = "haechi/access-audit"
 
 
 class SecretError(ValueError):

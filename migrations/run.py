@@ -15,6 +15,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 import billing.tables
+import gateway.store.account_tables  # their tables join the metadata of gateway.store.tables
 import gateway.store.tables
 from billing.store.engine import writing
 
