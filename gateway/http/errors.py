@@ -15,6 +15,7 @@ import orjson
 from starlette.responses import Response
 
 from gateway import errors as e
+from gateway.languages import prefers_english
 from gateway.surfaces import chat, messages
 
 if TYPE_CHECKING:
@@ -35,11 +36,14 @@ class Answer:
 
 TABLE: Final[dict[type[e.GatewayError], Answer]] = {
     e.Unauthenticated: Answer(401, "authentication_error", "invalid_api_key", retry=False),
+    e.SignInNeeded: Answer(401, "authentication_error", "sign_in_needed", retry=False),
     e.Forbidden: Answer(403, "permission_error", "forbidden", retry=False),
     e.UnknownPerson: Answer(403, "permission_error", "unknown_person", retry=False),
     e.InvalidRequest: Answer(400, "invalid_request_error", "invalid_request", retry=False),
     e.BodyTooLarge: Answer(413, "invalid_request_error", "body_too_large", retry=False),
     e.UnsupportedFeature: Answer(400, "invalid_request_error", "unsupported_feature", retry=False),
+    e.NotFound: Answer(404, "invalid_request_error", "not_found", retry=False),
+    e.Conflict: Answer(409, "invalid_request_error", "conflict", retry=False),
     e.UnknownModel: Answer(404, "invalid_request_error", "model_not_found", retry=False),
     e.UnknownVideo: Answer(404, "invalid_request_error", "video_not_found", retry=False),
     e.ModelNotAllowed: Answer(403, "permission_error", "model_not_allowed", retry=False),
@@ -89,25 +93,6 @@ def message(error: e.GatewayError, accept_language: str) -> str:
     if prefers_english(accept_language):
         return f"{error.english} / {error.korean}"
     return f"{error.korean} / {error.english}"
-
-
-def prefers_english(accept_language: str) -> bool:
-    """Whether English is asked for before Korean; without a word on it, Korean leads."""
-    weights = {"ko": 0.0, "en": 0.0}
-    for item in accept_language.lower().split(","):
-        tag, _, parameters = item.strip().partition(";")
-        language = tag.split("-", 1)[0]
-        if language in weights:
-            weights[language] = max(weights[language], _quality(parameters))
-    return weights["en"] > weights["ko"]
-
-
-def _quality(parameters: str) -> float:
-    name, _, value = parameters.strip().partition("=")
-    try:
-        return float(value) if name.strip() == "q" else 1.0
-    except ValueError:
-        return 0.0
 
 
 def body(error: e.GatewayError, accept_language: str = "", wrap: Wrap = chat.error_object) -> bytes:

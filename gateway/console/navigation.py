@@ -1,0 +1,77 @@
+"""The console's map: which page stands under which heading, and who sees the way to it. Pure.
+
+Seeing a way is not a permission: each page checks its own row of gateway/permissions.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from gateway.console.i18n import N_
+from gateway.permissions import Permission, Reach, reach
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from gateway.permissions import Role
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    path: str
+    label: str
+    """Korean, marked for the catalogue."""
+    permission: Permission
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    label: str
+    ways: tuple[Way, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A way as one reader sees it. `current`: this page; `within`: a page below it."""
+
+    path: str
+    label: str
+    current: bool
+    within: bool
+
+
+MAP: Final[tuple[Heading, ...]] = (
+    Heading(
+        N_("내 업무"),
+        (
+            Way("/console", N_("시작"), Permission.START_VIEW),
+            Way("/console/usage", N_("내 사용량"), Permission.USAGE_OWN),
+            Way("/console/keys", N_("내 API 키"), Permission.KEYS_OWN),
+            Way("/console/models", N_("모델"), Permission.MODELS_VIEW),
+            Way("/console/connect", N_("클라이언트 연결"), Permission.CONNECT_VIEW),
+        ),
+    ),
+    Heading(
+        N_("부서"),
+        (Way("/console/department", N_("부서 사용량과 예산"), Permission.DEPARTMENT_USAGE),),
+    ),
+)
+
+
+def navigation(roles: Iterable[Role], path: str) -> tuple[tuple[str, tuple[Step, ...]], ...]:
+    """Return the headings and ways that an account with `roles` sees from `path`."""
+    held = tuple(roles)
+    shown = ((heading.label, _steps(heading, held, path)) for heading in MAP)
+    return tuple((label, steps) for label, steps in shown if steps)
+
+
+def _steps(heading: Heading, roles: tuple[Role, ...], path: str) -> tuple[Step, ...]:
+    open_ways = (way for way in heading.ways if reach(roles, way.permission) > Reach.NOWHERE)
+    return tuple(
+        Step(way.path, way.label, way.path == path, _below(way.path, path)) for way in open_ways
+    )
+
+
+def _below(way: str, path: str) -> bool:
+    return way != "/console" and path.startswith(way + "/")
