@@ -48,6 +48,7 @@ from gateway.keyring import Purpose
 from gateway.pipeline import Parts, Pipeline
 from gateway.reader import Patience
 from gateway.retry import RetryRules
+from gateway.rollups import Rollups
 from gateway.settings import Settings
 from gateway.sidecalls import OPEN_WEBUI_TASKS, SideCalls
 from gateway.store.database import Database, check_migrated
@@ -142,6 +143,7 @@ class Plant:
     inspector: Inspector
     pipeline: Pipeline
     videos: VideoJobs
+    rollups: Rollups
     new_id: Callable[[], str]
 
     @classmethod
@@ -206,6 +208,7 @@ class Plant:
             inspector=inspector,
             pipeline=pipeline,
             videos=_videos(config, database, desk),
+            rollups=Rollups(database, config.limits.rollups_s),
             new_id=new_id,
         )
 
@@ -217,13 +220,14 @@ class Plant:
         self.directory.start()
         self.journal.start()
         log.info("started", models=len(self.config.catalogue.models))
-        polling = asyncio.create_task(self.videos.run())
+        behind = [asyncio.create_task(task) for task in (self.videos.run(), self.rollups.run())]
         try:
             with heap.settled():
                 yield
         finally:
-            polling.cancel()  # what it leaves is polled by the next process
-            await asyncio.wait((polling,))
+            for task in behind:
+                task.cancel()  # what it leaves is polled, or counted, by the next process
+            await asyncio.wait(behind)
             left = await self.unsettled.none_left(SETTLING_S)
             if left:
                 log.error("attempts_unsettled", attempts=left)  # the next start adopts them

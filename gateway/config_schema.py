@@ -80,6 +80,7 @@ class LimitsTable(TomlTable):
     queue_s: float = Field(default=5.0, ge=0, le=600)
     shutdown_s: int = Field(default=30, ge=1, le=3600)
     video_poll_s: float = Field(default=2.0, ge=0.05, le=60)
+    rollups_s: float = Field(default=5.0, ge=0.1, le=3600)
 
 
 class RoutingTable(TomlTable):

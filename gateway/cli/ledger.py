@@ -1,4 +1,4 @@
-"""`haechi ledger verify|seals|rerate`: prove that no row was changed, removed, reordered or inserted."""
+"""`haechi ledger verify|seals|rerate|rollups`: prove that no row was changed, removed or inserted."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import orjson
 import typer
 
+from gateway.cli import rollups
 from gateway.cli.common import ConfigOption, Exit, JsonOption, database, fail, print_json, say, settings_for
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from billing.store.verification import VerifyReport
 
 app = typer.Typer(no_args_is_help=True, help="장부 / the ledger")
+app.add_typer(rollups.app, name="rollups")
 
 
 @app.callback()
