@@ -149,7 +149,8 @@ _INSERT_ONLY_POSTGRESQL: Final = (
     (
         "CREATE OR REPLACE FUNCTION haechi_audit_kept() RETURNS trigger LANGUAGE plpgsql AS "
         "$$ BEGIN IF TG_OP = 'DELETE' THEN IF OLD.seq <= "
-        "(SELECT coalesce(max(through_seq), 0) FROM access_audit_checkpoint) THEN RETURN OLD; END IF; END IF; "
+        "(SELECT coalesce(max(through_seq), 0) FROM access_audit_checkpoint) "
+        "THEN RETURN OLD; END IF; END IF; "
         "RAISE EXCEPTION '% is insert-only', TG_TABLE_NAME; END $$"
     ),
     (
