@@ -155,7 +155,7 @@ class Plant:
         chain_key = keyring.current(Purpose.LEDGER_CHAIN).key
         tables = (RECEIPT_TABLE, VIDEO_TABLE)
         sink = LedgerSink(database, chain_key, key_version=len(keyring.masters), tables=tables)
-        journal = Journal(sink, Segments(config.journal_dir))
+        journal = Journal(sink, Segments(config.journal_dir), committed=metrics.journal_committed)
         inspector = Inspector(Engine(config.custom_rules))
         upstream = Upstream()
         ids = IdSource()

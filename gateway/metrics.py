@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 INSPECTION_SECONDS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5)
+WAITING_SECONDS: Final = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5)
+GROUP_SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 requests = Counter("haechi_requests", "Requests answered, by surface and outcome", ["surface", "outcome"])
@@ -40,6 +42,14 @@ turned_away = Counter("haechi_overload_refusals", "Requests refused for want of 
 retries = Counter("haechi_retries", "Attempts after a failed one, by model that answered next", ["model"])
 cache_lookups = Counter("haechi_cache_lookups", "Look-ups in the response cache", ["result"])
 inspection = Histogram("haechi_filter_seconds", "Time to inspect one request", buckets=INSPECTION_SECONDS)
+journal_wait = Histogram(
+    "haechi_journal_wait_seconds",
+    "How long the first row of a group waited to be durable",
+    buckets=WAITING_SECONDS,
+)
+journal_group = Histogram(
+    "haechi_journal_group_submissions", "Submissions made durable by one commit", buckets=GROUP_SIZES
+)
 first_token = Histogram(
     "haechi_first_token_seconds", "From dispatch to the first token", ["deployment"], buckets=SECONDS
 )
@@ -66,6 +76,11 @@ def observe(metric: Histogram, *labels: str, seconds: float) -> None:
 def count_usage(model_id: str, usage: Usage) -> None:
     for token_class, quantity in usage.classes():
         count(tokens, model_id, token_class, amount=quantity)
+
+
+def journal_committed(submissions: int, longest_wait_s: float) -> None:
+    journal_group.observe(submissions)
+    journal_wait.observe(longest_wait_s)
 
 
 def deployment_state(deployment_id: str, state: str) -> None:
