@@ -1,5 +1,7 @@
-"""What was used and what it cost, read from the ledger. Reads only.
+"""What was used and what it cost, read from the ledger and from its daily sums.
 
+Whole billing months, Korean days and everything there is are read from the sums, which are brought up
+to date first; a range that cuts a day, or a database that takes no writes, from the charges themselves.
 Sums are taken of won and of the rest apart, since SQLite's SUM of BIGINT stops at 9.2 billion won.
 Corrections hold differences, so a plain sum over all rows is the truth.
 """
@@ -7,23 +9,30 @@ Corrections hold differences, so a plain sum over all rows is the truth.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import and_, case, distinct, func, or_, select
+from sqlalchemy.exc import DBAPIError
 
 from billing.ledger import Kind, Outcome
 from billing.money import NANO
-from billing.periods import to_us
+from billing.periods import billing_day, day_start, to_us
+from billing.store.rollups import bring_up_to_date
 from billing.store.rows import CHARGE_SELECT
+from billing.store.usage_queries import groups, totals, usage_by
 from billing.tables import charges, dispatches
 from billing.usage import CLASSES, INPUT_TOKEN_CLASSES, OUTPUT_TOKEN_CLASSES, UsageSource
+from billing.usage_sums import Dimension, Filter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
     from sqlalchemy import ColumnElement, Engine
+
+    from billing.usage_sums import UsageSum
 
 By = Literal["department", "person", "model", "key", "provider", "deployment", "task"]
 DIMENSIONS = {
@@ -115,17 +124,16 @@ def usage_report(
     Rows are sorted by cost, the dearest first. Side calls of the gateway itself are included: they
     are paid for too.
     """
-    dimension = DIMENSIONS[by]
-    statement = (
-        select(dimension.label("key"), *_counts(), *_cost(), *_tokens())
-        .where(*_period(month, start, end))
-        .group_by(dimension)
-    )
-    if department_ids is not None:
-        statement = statement.where(charges.c.department_id.in_(list(department_ids)))
-    with engine.connect() as connection:
-        rows = [_usage_row(dict(row)) for row in connection.execute(statement).mappings()]
-    return sorted(rows, key=lambda row: (-row.cost_nano_krw, row.key))
+    departments = None if department_ids is None else tuple(department_ids)
+    if _cuts_no_day(start) and _cuts_no_day(end) and _summed(engine):
+        where = Filter(
+            months=None if month is None else (month,),
+            first_day=None if start is None else billing_day(start),
+            last_day=None if end is None else billing_day(end) - timedelta(days=1),
+            departments=departments,
+        )
+        return [_row_of(found) for found in usage_by(engine, [Dimension(by)], where)]
+    return _from_charges(engine, by, _period(month, start, end), departments)
 
 
 def savings(
@@ -138,17 +146,14 @@ def savings(
 
     `people`: how many would have a seat; those who used anything in these months if None.
     """
-    mine = charges.c.billing_period.in_(list(months))
-    active = select(charges.c.billing_period, charges.c.person_id).where(mine).distinct().subquery()
-    with engine.connect() as connection:
-        person_months = connection.execute(select(func.count()).select_from(active)).scalar_one()
-        everybody = connection.execute(
-            select(func.count(distinct(charges.c.person_id))).where(mine)
-        ).scalar_one()
-        cost = connection.execute(select(*_cost()).where(mine)).mappings().one()
-    return Savings(
-        len(months), everybody if people is None else people, person_months, seat_price_krw, _nano(cost)
-    )
+    if _summed(engine):
+        where = Filter(months=tuple(months))
+        person_months = groups(engine, [Dimension.MONTH, Dimension.PERSON], where)
+        everybody = groups(engine, [Dimension.PERSON], where)
+        cost = totals(engine, where).cost_nano_krw
+    else:
+        person_months, everybody, cost = _people_and_cost(engine, months)
+    return Savings(len(months), everybody if people is None else people, person_months, seat_price_krw, cost)
 
 
 def months_with_charges(engine: Engine) -> tuple[str, ...]:
@@ -181,6 +186,57 @@ def charges_of(engine: Engine, attempt_ids: Sequence[str]) -> Iterator[dict[str,
                 statement.order_by(charges.c.attempt_id, charges.c.settled_at_us)
             ).mappings():
                 yield dict(row)
+
+
+def _cuts_no_day(at: datetime | None) -> bool:
+    return at is None or day_start(billing_day(at)) == at
+
+
+def _summed(engine: Engine) -> bool:
+    """Whether the sums hold all of the ledger; False for a database that takes no writes."""
+    try:
+        return bring_up_to_date(engine) == 0
+    except DBAPIError:
+        return False
+
+
+def _row_of(found: UsageSum) -> UsageRow:
+    return UsageRow(
+        key=str(found.key[0]),
+        requests=found.requests,
+        attempts=found.attempts,
+        estimated=found.estimated,
+        tokens=dict(found.tokens),
+        cost_nano_krw=found.cost_nano_krw,
+    )
+
+
+# --- from the charges themselves -----------------------------------------------------------------
+
+
+def _from_charges(
+    engine: Engine, by: By, period: Sequence[ColumnElement[bool]], departments: Sequence[str] | None
+) -> list[UsageRow]:
+    dimension = DIMENSIONS[by]
+    statement = (
+        select(dimension.label("key"), *_counts(), *_cost(), *_tokens()).where(*period).group_by(dimension)
+    )
+    if departments is not None:
+        statement = statement.where(charges.c.department_id.in_(departments))
+    with engine.connect() as connection:
+        rows = [_usage_row(dict(row)) for row in connection.execute(statement).mappings()]
+    return sorted(rows, key=lambda row: (-row.cost_nano_krw, row.key))
+
+
+def _people_and_cost(engine: Engine, months: Sequence[str]) -> tuple[int, int, int]:
+    """Return person-months, people and nano-won of billing months."""
+    mine = charges.c.billing_period.in_(list(months))
+    active = select(charges.c.billing_period, charges.c.person_id).where(mine).distinct().subquery()
+    with engine.connect() as connection:
+        person_months = connection.execute(select(func.count()).select_from(active)).scalar_one()
+        people = connection.execute(select(func.count(distinct(charges.c.person_id))).where(mine))
+        cost = connection.execute(select(*_cost()).where(mine)).mappings().one()
+        return person_months, people.scalar_one(), _nano(cost)
 
 
 def _counts() -> list[ColumnElement[int]]:

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from billing.ledger import Outcome, record_of
 from billing.money import NANO
-from billing.store import LedgerSink, Savings, months_with_charges, savings, usage_report
+from billing.store import LedgerSink, Savings, months_with_charges, reports, savings, usage_report
+from billing.store.reports import By
 from billing.usage import Usage, UsageSource
 
 if TYPE_CHECKING:
@@ -100,3 +102,23 @@ def test_sums_beyond_one_integer_of_the_database_are_exact(
 def test_an_empty_ledger_reports_nothing(engine: Engine) -> None:
     assert usage_report(engine, "department", month="2026-11") == []
     assert savings(engine, 30_000, ["2026-11"]).saved_krw == 0
+
+
+@pytest.mark.usefixtures("month")
+@pytest.mark.parametrize("by", get_args(By))
+def test_a_report_from_the_sums_is_that_from_the_charges(engine: Engine, by: By) -> None:
+    for month in (None, "2026-10", "2026-11"):
+        period = reports._period(month, None, None)
+        assert usage_report(engine, by, month=month) == reports._from_charges(engine, by, period, None)
+
+
+@pytest.mark.usefixtures("month")
+def test_a_database_that_takes_no_writes_is_reported_from_its_charges(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_engine: Engine) -> int:
+        raise OperationalError("INSERT", {}, Exception("attempt to write a readonly database"))
+
+    expected = usage_report(engine, "person"), savings(engine, 30_000, ["2026-10", "2026-11"])
+    monkeypatch.setattr(reports, "bring_up_to_date", refuse)
+    assert (usage_report(engine, "person"), savings(engine, 30_000, ["2026-10", "2026-11"])) == expected
