@@ -1,12 +1,14 @@
-"""Budgets: how much a key, a person or a unit may cost in a period. Pure decisions.
+"""Budgets: how much a key, a person or a unit may use in a period. Pure decisions.
 
+    Measure   what a limit counts: won, tokens or requests
     Budget    a limit, in force for a time, of a scope (`unit:총무과`) in each of its periods
     Account   one scope in one period: what is spent, and what is held by attempts in flight
 
 A hard budget refuses an attempt whose hold does not fit: spent + held + hold must stay within the
-limit, in every account of the chain from the key up to the institution. Since a hold is an upper
-bound of the cost (billing.quotes), what is spent never exceeds the limit. Where a provider states
-more than the hold, the excess is charged and the account shows it.
+limit, in every account of the chain from the key up to the institution and in every measure. Since a
+hold is an upper bound (of the cost: billing.quotes; of the tokens: `held_by`), what is spent never
+exceeds the limit. Where a provider states more than the hold, the excess is charged and the account
+shows it.
 
 Holds are taken in the transaction of the dispatch row and given back in that of the charge row, so
 that held is at any time the sum of the holds of open attempts; see
@@ -15,14 +17,17 @@ docs/decisions/0050-holds-in-the-dispatch-transaction.md.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from billing.errors import RowRefused
+from billing.ledger import Kind, Outcome
 from billing.money import format_won
 from billing.periods import next_month
+from billing.usage import TOKEN_CLASSES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -45,26 +50,63 @@ class ScopeKind(StrEnum):
     """Team, division, bureau or institution: whoever has the unit in its path."""
 
 
+class Measure(StrEnum):
+    """What a budget counts, in the order of Amounts."""
+
+    WON = "won"
+    """Its limit is in nano-won."""
+    TOKENS = "tokens"
+    """All that went in and came out, of every class."""
+    REQUESTS = "requests"
+    """Attempts that a provider took: not what was never sent, nor what it refused."""
+
+
 class Scope(NamedTuple):
     kind: str
     id: str
 
 
+class Amounts(NamedTuple):
+    """One quantity of each measure: of a hold, a charge, an account."""
+
+    nano_krw: int = 0
+    tokens: int = 0
+    requests: int = 0
+
+    def of(self, measure: Measure) -> int:
+        return self[_PLACE[measure]]
+
+
+class Limits(NamedTuple):
+    """The tightest hard limit of each measure; None where there is none."""
+
+    nano_krw: int | None = None
+    tokens: int | None = None
+    requests: int | None = None
+
+
+NOTHING: Final = Amounts()
+NO_LIMITS: Final = Limits()
+_PLACE: Final = {measure: place for place, measure in enumerate(Measure)}
+_MEASURES: Final = tuple(Measure)
+
+
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """A limit in nano-won. A soft one (`hard=False`) counts and warns, and refuses nothing."""
+    """A limit in the unit of its measure. A soft one (`hard=False`) counts and warns, and refuses nothing."""
 
     id: str
     scope: Scope
     every: Every
-    limit_nano_krw: int
+    limit: int
     hard: bool = True
-    moved_nano_krw: Mapping[str, int] = field(default_factory=dict, compare=False)
-    """What was transferred to it (+) and from it (-), by its own period."""
+    measure: Measure = Measure.WON
+    moved: Mapping[str, int] = field(default_factory=dict, compare=False)
+    """What was transferred to it (+) and from it (-), by its own period (billing.store.transfers)."""
 
     def limit_in(self, period: str) -> int:
-        """Nano-won of a period: what was set, and what transfers moved in it."""
-        return self.limit_nano_krw + self.moved_nano_krw.get(period, 0)
+        """The limit of a period: what was set, and what transfers moved in it."""
+        return self.limit + self.moved.get(period, 0)
 
     def account_key(self, billing_period: str) -> AccountKey:
         return AccountKey(*self.scope, str(self.every), period_of(self.every, billing_period))
@@ -81,59 +123,96 @@ class AccountKey(NamedTuple):
 
 @dataclass(slots=True)
 class Account:
-    """All in nano-won. `limit_nano_krw` is None where only soft budgets stand."""
+    """What one scope has spent and holds in one period."""
 
     key: AccountKey
-    spent_nano_krw: int
-    held_nano_krw: int
-    limit_nano_krw: int | None = None
+    spent: Amounts = NOTHING
+    held: Amounts = NOTHING
+    limits: Limits = NO_LIMITS
 
     @property
-    def left_nano_krw(self) -> int | None:
-        if self.limit_nano_krw is None:
-            return None
-        return self.limit_nano_krw - self.spent_nano_krw - self.held_nano_krw
+    def spent_nano_krw(self) -> int:
+        return self.spent.nano_krw
 
-    def fits(self, hold_nano_krw: int) -> bool:
-        left = self.left_nano_krw
-        return left is None or hold_nano_krw <= left
+    @property
+    def held_nano_krw(self) -> int:
+        return self.held.nano_krw
+
+    def left(self, measure: Measure) -> int | None:
+        """Return what a hard limit leaves; below zero where a provider stated more than a hold."""
+        place = _PLACE[measure]
+        limit = self.limits[place]
+        return None if limit is None else limit - self.spent[place] - self.held[place]
+
+    def lacks(self, needed: Sequence[int]) -> Measure | None:
+        """Return the first measure in which `needed` does not fit."""
+        for place, limit in enumerate(self.limits):
+            if limit is not None and needed[place] > limit - self.spent[place] - self.held[place]:
+                return _MEASURES[place]
+        return None
 
 
 class BudgetExceeded(RowRefused):
     """The hold does not fit into a hard budget; nothing was written or sent.
 
-    `account` says whose; amounts are in nano-won.
+    `account` says whose; `needed` is the hold in the unit of `measure`. Whom to ask is not known here.
     """
 
     is_defect = False
 
-    def __init__(self, account: Account, hold_nano_krw: int) -> None:
+    def __init__(self, account: Account, measure: Measure, needed: int) -> None:
         self.account = account
-        self.hold_nano_krw = hold_nano_krw
+        self.measure = measure
+        self.needed = needed
         super().__init__(f"budget of {account.key.scope_kind} {account.key.scope_id} does not cover the hold")
 
     @property
+    def left(self) -> int:
+        return max(0, self.account.left(self.measure) or 0)
+
+    @property
+    def resets_on(self) -> date | None:
+        """Return the Korean day on which the next period begins; None: it is given once."""
+        return ends_on(self.account.key.period)
+
+    @property
     def korean(self) -> str:
-        key, limit, left, needed = self._amounts()
-        whose = f"{_WHOSE[ScopeKind(key.scope_kind)]} {key.scope_id}"
+        key, resets_on = self.account.key, self.resets_on
+        limit, left, needed = (amount_text(self.measure, amount) for amount in self._amounts())
+        anew = f" 예산은 {resets_on}에 새로 시작합니다." if resets_on else ""
         return (
-            f"예산이 부족합니다: {whose}의 {_PERIODS[Every(key.every)]} 예산 {limit} 가운데 {left} 남았고,"
-            f" 이 요청에는 최대 {needed}이 필요합니다."
-            " 출력 한도(max_tokens)를 줄이거나 예산 담당자에게 문의하세요."
+            f"예산이 부족합니다: {_WHOSE[ScopeKind(key.scope_kind)]} {key.scope_id}의"
+            f" {_PERIODS[Every(key.every)]} 예산 {limit} 가운데 {left} 남았고,"
+            f" 이 요청에는 최대 {needed}이 필요합니다.{anew} 출력 한도(max_tokens)를 줄이거나"
         )
 
     @property
     def english(self) -> str:
-        key, limit, left, needed = self._amounts()
+        key, resets_on = self.account.key, self.resets_on
+        limit, left, needed = (amount_text_en(self.measure, amount) for amount in self._amounts())
+        anew = f" It starts anew on {resets_on}." if resets_on else ""
         return (
             f"The budget of {key.scope_kind} {key.scope_id} ({limit}, {key.every}) has {left} left; this"
-            f" request may cost up to {needed}. Lower max_tokens, or ask whoever manages the budget."
+            f" request may take up to {needed}.{anew} Lower max_tokens, or"
         )
 
-    def _amounts(self) -> tuple[AccountKey, str, str, str]:
-        left = max(0, self.account.left_nano_krw or 0)
-        limit = format_won(self.account.limit_nano_krw or 0)
-        return self.account.key, limit, format_won(left), format_won(self.hold_nano_krw)
+    def _amounts(self) -> tuple[int, int, int]:
+        return self.account.limits[_PLACE[self.measure]] or 0, self.left, self.needed
+
+
+def amount_text(measure: Measure, amount: int) -> str:
+    """`1,234원`, `1,234토큰`, `1,234건`; won are cut towards zero."""
+    match measure:
+        case Measure.WON:
+            return format_won(amount)
+        case Measure.TOKENS:
+            return f"{amount:,}토큰"
+        case Measure.REQUESTS:
+            return f"{amount:,}건"
+
+
+def amount_text_en(measure: Measure, amount: int) -> str:
+    return format_won(amount) if measure is Measure.WON else f"{amount:,} {measure}"
 
 
 _WHOSE = {ScopeKind.KEY: "키", ScopeKind.PERSON: "사용자", ScopeKind.UNIT: "부서"}
@@ -145,8 +224,8 @@ class Movement(NamedTuple):
 
     scopes: frozenset[Scope]
     billing_period: str
-    held: int
-    spent: int
+    held: Amounts
+    spent: Amounts
     refusable: bool
 
 
@@ -163,39 +242,83 @@ class Budgets:
             by_scope.setdefault(budget.scope, []).append(budget)
         return cls(by_scope)
 
-    def keys(self, movement: Movement) -> dict[AccountKey, int | None]:
-        """Accounts that a movement touches, with their tightest hard limit."""
-        limits: dict[AccountKey, int | None] = {}
-        for scope in movement.scopes & self.by_scope.keys():
+    def keys(self, movement: Movement) -> dict[AccountKey, Limits]:
+        """Accounts that a movement touches, with their tightest hard limits."""
+        return self.accounts_of(movement.scopes, movement.billing_period)
+
+    def accounts_of(self, scopes: frozenset[Scope], billing_period: str) -> dict[AccountKey, Limits]:
+        """Accounts that pay for what these scopes do, with their tightest hard limits."""
+        limits: dict[AccountKey, Limits] = {}
+        for scope in scopes & self.by_scope.keys():
             for budget in self.by_scope[scope]:
-                key = budget.account_key(movement.billing_period)
-                limit = budget.limit_in(key.period) if budget.hard else None
-                known = limits.get(key)
-                limits[key] = limit if known is None else known if limit is None else min(known, limit)
+                key = budget.account_key(billing_period)
+                known = limits.get(key, NO_LIMITS)
+                limits[key] = _tightened(known, budget, key.period) if budget.hard else known
         return limits
 
     def refuses_without_database(self, movement: Movement) -> bool:
         """Whether a hard budget stands over it: it cannot be held while the database is away."""
-        return any(limit is not None for limit in self.keys(movement).values())
+        return any(limits != NO_LIMITS for limits in self.keys(movement).values())
+
+
+def _tightened(limits: Limits, budget: Budget, period: str) -> Limits:
+    place = _PLACE[budget.measure]
+    known, limit = limits[place], budget.limit_in(period)
+    tighter = limit if known is None else min(known, limit)
+    return Limits(*limits[:place], tighter, *limits[place + 1 :])
 
 
 def apply(
     movements: Sequence[Movement], budgets: Budgets, accounts: Mapping[AccountKey, Account]
 ) -> BudgetExceeded | None:
     """Apply the movements of one submission to the accounts: all of them, or none and why not."""
-    needed: Counter[AccountKey] = Counter()
+    needed: defaultdict[AccountKey, Amounts] = defaultdict(Amounts)
     for movement in movements:
-        for key, limit in budgets.keys(movement).items():
+        for key, limits in budgets.keys(movement).items():
             account = accounts[key]
-            account.limit_nano_krw = limit
-            needed[key] += movement.held if movement.refusable else 0
-            if needed[key] and not account.fits(needed[key]):
-                return BudgetExceeded(account, needed[key])
+            account.limits = limits
+            if movement.refusable:
+                needed[key] = plus(needed[key], movement.held)
+            lacking = account.lacks(needed[key]) if any(needed[key]) else None
+            if lacking is not None:
+                return BudgetExceeded(account, lacking, needed[key].of(lacking))
     for movement in movements:
         for key in budgets.keys(movement):
-            accounts[key].held_nano_krw += movement.held
-            accounts[key].spent_nano_krw += movement.spent
+            account = accounts[key]
+            account.held = plus(account.held, movement.held)
+            account.spent = plus(account.spent, movement.spent)
     return None
+
+
+def plus(one: Amounts, other: Amounts) -> Amounts:
+    return Amounts(one[0] + other[0], one[1] + other[1], one[2] + other[2])
+
+
+def minus(one: Amounts, other: Amounts) -> Amounts:
+    return Amounts(one[0] - other[0], one[1] - other[1], one[2] - other[2])
+
+
+def held_by(row: Mapping[str, Any]) -> Amounts:
+    """What a dispatch holds, by its columns: no charge of it can be more.
+
+    Each token of the input stands for at least one byte of what was sent; what is declared beside the
+    text is counted in `input_bytes` and `max_output_tokens` by whoever makes the dispatch.
+    """
+    return Amounts(row["hold_nano_krw"], row["input_bytes"] + (row["max_output_tokens"] or 0), 1)
+
+
+def spent_by(row: Mapping[str, Any]) -> Amounts:
+    """What a row of the charges adds to what is spent; a correction's figures are differences."""
+    tokens = sum(row[name] or 0 for name in TOKEN_CLASSES)
+    return Amounts(row["amount_nano_krw"], tokens, int(_was_taken(row)))
+
+
+UNTAKEN: Final = (Outcome.NOT_SENT, Outcome.REFUSED_BY_PROVIDER)
+"""Outcomes of attempts that count as no request."""
+
+
+def _was_taken(row: Mapping[str, Any]) -> bool:
+    return row["kind"] == Kind.CHARGE and row["outcome"] not in UNTAKEN
 
 
 def period_of(every: Every, billing_period: str) -> str:
@@ -227,6 +350,15 @@ def months_of(period: str) -> tuple[str, ...] | None:
     while len(months) < count:
         months.append(next_month(months[-1]))
     return tuple(months)
+
+
+def ends_on(period: str) -> date | None:
+    """Return the first Korean day after a period; None for the one that has no end."""
+    months = months_of(period)
+    if months is None:
+        return None
+    year, month = next_month(months[-1]).split("-")
+    return date(int(year), int(month), 1)
 
 
 def scopes_of(row: Mapping[str, Any]) -> frozenset[Scope]:

@@ -193,7 +193,7 @@ budgets = Table(
     Column("scope_kind", Text, nullable=False),
     Column("scope_id", Text, nullable=False),
     Column("every", Text, nullable=False),
-    Column("limit_nano_krw", BigInteger, nullable=False),
+    Column("limit_nano_krw", BigInteger),
     Column("hard", Integer, nullable=False),
     Column("created_at_us", BigInteger, nullable=False),
     Column("created_by", Text, nullable=False),
@@ -201,12 +201,22 @@ budgets = Table(
     Column("ended_at_us", BigInteger),
     Column("ended_by", Text),
     Column("end_reason", Text),
+    Column("measure", Text, nullable=False),
+    Column("limit_count", BigInteger),
     CheckConstraint("scope_kind IN ('key', 'person', 'unit')", name="scope_kind"),
     CheckConstraint("every IN ('month', 'quarter', 'year', 'once')", name="every"),
-    CheckConstraint("limit_nano_krw >= 0", name="limit"),
+    CheckConstraint("measure IN ('won', 'tokens', 'requests')", name="measure"),
+    CheckConstraint("limit_nano_krw >= 0 AND limit_count >= 0", name="limit"),
+    CheckConstraint(
+        "(limit_nano_krw IS NULL) = (measure <> 'won') AND (limit_count IS NULL) = (measure = 'won')",
+        name="limit_of_measure",
+    ),
     Index(None, "scope_kind", "scope_id"),
 )
-"""A limit is never changed: it is ended, and another one is set, each with who and why."""
+"""A limit is never changed: it is ended, and another one is set, each with who and why.
+
+`limit_nano_krw` of a budget in won, `limit_count` of one in tokens or requests.
+"""
 
 budget_accounts = Table(
     "budget_account",
@@ -216,7 +226,11 @@ budget_accounts = Table(
     Column("every", Text, primary_key=True),
     Column("period", Text, primary_key=True),
     Column("spent_nano_krw", BigInteger, nullable=False),
+    Column("spent_tokens", BigInteger, nullable=False),
+    Column("spent_requests", BigInteger, nullable=False),
     Column("held_nano_krw", BigInteger, nullable=False),
+    Column("held_tokens", BigInteger, nullable=False),
+    Column("held_requests", BigInteger, nullable=False),
 )
 """A projection of the ledger: what its charges sum to, and the holds of its open attempts."""
 
@@ -227,6 +241,15 @@ budget_revision = Table(
     Column("number", BigInteger, nullable=False),
 )
 """One row, raised with every change of a budget; writers hold a share lock on it while they write."""
+
+rate_windows = Table(
+    "rate_window",
+    metadata,
+    Column("counter", Text, primary_key=True),
+    Column("minute", BigInteger, primary_key=True),
+    Column("used", BigInteger, nullable=False),
+)
+"""What workers took of a rate limit's minute (since 1970); kept for a few minutes where no Valkey is set."""
 
 budget_transfers = Table(
     "budget_transfer",

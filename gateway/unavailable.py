@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from billing.budgets import Measure
 from billing.money import won
 from gateway.errors import BudgetExhausted, LedgerUnavailable, Overloaded, ServiceUnavailable, UnknownModel
 
@@ -58,17 +59,23 @@ def shutting_down() -> ServiceUnavailable:
     )
 
 
-def budget_exhausted(refusal: BudgetExceeded) -> BudgetExhausted:
-    account = refusal.account
+def budget_exhausted(refusal: BudgetExceeded, contact: str = "") -> BudgetExhausted:
+    """`contact` is whom the configuration names for the budget; without one, whoever manages it."""
+    key, measure, resets_on = refusal.account.key, refusal.measure, refusal.resets_on
+    unit = "krw" if measure is Measure.WON else measure
+    left, needed = (won(n) if measure is Measure.WON else n for n in (refusal.left, refusal.needed))
     return BudgetExhausted(
-        refusal.korean,
-        refusal.english,
+        f"{refusal.korean} {contact or '예산 담당자'}에게 문의하세요.",
+        f"{refusal.english} ask {contact or 'whoever manages the budget'}.",
         details={
-            "scope": account.key.scope_kind,
-            "scope_id": account.key.scope_id,
-            "period": account.key.period,
-            "left_krw": str(won(max(0, account.left_nano_krw or 0))),
-            "needed_krw": str(won(refusal.hold_nano_krw)),
+            "scope": key.scope_kind,
+            "scope_id": key.scope_id,
+            "period": key.period,
+            "measure": measure,
+            f"left_{unit}": str(left),
+            f"needed_{unit}": str(needed),
+            "resets_at": f"{resets_on}T00:00:00+09:00" if resets_on else None,
+            "contact": contact or None,
         },
     )
 

@@ -9,27 +9,35 @@ open attempts. On PostgreSQL a share lock on the revision keeps a budget from be
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import and_, func, select, tuple_
+from sqlalchemy import and_, case, func, literal, select, tuple_
 
 from billing.budgets import (
+    NOTHING,
+    UNTAKEN,
     Account,
     AccountKey,
+    Amounts,
     Budget,
     Budgets,
     Every,
+    Measure,
     Movement,
     Scope,
     ScopeKind,
     apply,
+    held_by,
+    minus,
     months_of,
     scopes_of,
+    spent_by,
 )
 from billing.ledger import CHARGE_COLUMNS, CHARGE_TABLE, DISPATCH_COLUMNS, DISPATCH_TABLE, Kind, Record
 from billing.money import NANO
 from billing.store.statements import insert_rows
 from billing.tables import budget_accounts, budget_transfers, budgets, charges, dispatches
+from billing.usage import TOKEN_CLASSES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -38,15 +46,18 @@ if TYPE_CHECKING:
 
     from billing.budgets import BudgetExceeded
 
-COLUMNS: Final = ("scope_kind", "scope_id", "every", "period", "spent_nano_krw", "held_nano_krw")
+_KEY: Final = ("scope_kind", "scope_id", "every", "period")
+_SUMS: Final = (
+    *("spent_nano_krw", "spent_tokens", "spent_requests"),
+    *("held_nano_krw", "held_tokens", "held_requests"),
+)
+COLUMNS: Final = (*_KEY, *_SUMS)
 _REVISION: Final = {
     "sqlite": "SELECT number FROM budget_revision",
     "postgresql": "SELECT number FROM budget_revision FOR SHARE",
 }
-_KEY: Final = ("scope_kind", "scope_id", "every", "period")
-_REPLACE: Final = (
-    f" ON CONFLICT ({', '.join(_KEY)}) DO UPDATE SET"
-    " spent_nano_krw = excluded.spent_nano_krw, held_nano_krw = excluded.held_nano_krw"
+_REPLACE: Final = f" ON CONFLICT ({', '.join(_KEY)}) DO UPDATE SET " + ", ".join(
+    f"{name} = excluded.{name}" for name in _SUMS
 )
 
 
@@ -56,6 +67,7 @@ class Accounts:
     def __init__(self) -> None:
         self._budgets = Budgets({})
         self._revision: int | None = None
+        self._seen: dict[AccountKey, Account] = {}
 
     def needs_database(self, submission: Sequence[Record]) -> bool:
         """Whether a hard budget stands over a dispatch of this submission, or nobody knows."""
@@ -63,7 +75,7 @@ class Accounts:
             return True
         movements = _movements(submission, {}, refusable=True)
         return any(
-            movement.held > 0 and self._budgets.refuses_without_database(movement) for movement in movements
+            any(movement.held) and self._budgets.refuses_without_database(movement) for movement in movements
         )
 
     def refresh(self, connection: Connection) -> bool:
@@ -73,13 +85,14 @@ class Accounts:
         if number != self._revision:
             self._budgets = Budgets.of(read_budgets(connection))
             self._revision = number
+            self._seen.clear()
         return bool(self._budgets.by_scope)
 
     def move(
         self,
         connection: Connection,
         group: Sequence[Sequence[Record]],
-        holds: Mapping[str, int],
+        holds: Mapping[str, Amounts],
         *,
         refusable: bool,
     ) -> list[BudgetExceeded | None]:
@@ -95,24 +108,38 @@ class Accounts:
             return [None] * len(group)
         accounts = _locked(connection, keys)
         refusals = [apply(movements, self._budgets, accounts) for movements in moves]
-        rows = [(*a.key, a.spent_nano_krw, a.held_nano_krw) for a in accounts.values()]
+        rows = [(*a.key, *a.spent, *a.held) for a in accounts.values()]
         insert_rows(connection, budget_accounts, COLUMNS, rows, _REPLACE)
+        self._seen.update(accounts)
         return refusals
 
+    def left_nano_krw(self, row: Mapping[str, Any]) -> int | None:
+        """Won that the tightest hard budget over an attempt leaves, as of this sink's last group.
+
+        `row` has the columns of a dispatch that name who pays. None: no hard budget in won, or none
+        of its accounts has been moved by this sink yet. Callable from any thread.
+        """
+        budgets = self._budgets
+        if not budgets.by_scope:
+            return None
+        accounts = (self._seen.get(key) for key in budgets.accounts_of(scopes_of(row), row["billing_period"]))
+        left = [account.left(Measure.WON) for account in accounts if account is not None]
+        return min((amount for amount in left if amount is not None), default=None)
+
     def _holds(
-        self, connection: Connection, group: Sequence[Sequence[Record]], known: Mapping[str, int]
-    ) -> dict[str, int]:
+        self, connection: Connection, group: Sequence[Sequence[Record]], known: Mapping[str, Amounts]
+    ) -> dict[str, Amounts]:
         """Return the holds of all attempts that the group charges."""
         holds = dict(known)
         records = [record for submission in group for record in submission]
         for record in records:
             if record.table == DISPATCH_TABLE:
-                holds[record.values[0]] = record.values[_HOLD]
+                holds[record.values[0]] = hold_of(record)
         missing = {r.values[1] for r in records if r.table == CHARGE_TABLE} - holds.keys()
         if missing:
-            statement = select(dispatches.c.attempt_id, dispatches.c.hold_nano_krw)
+            statement = select(*(dispatches.c[name] for name in ("attempt_id", *_HELD)))
             found = connection.execute(statement.where(dispatches.c.attempt_id.in_(sorted(missing))))
-            holds |= {row.attempt_id: row.hold_nano_krw for row in found}
+            holds |= {row["attempt_id"]: held_by(dict(row)) for row in found.mappings()}
         return holds
 
 
@@ -125,8 +152,9 @@ def read_budgets(connection: Connection) -> list[Budget]:
             row.id,
             Scope(row.scope_kind, row.scope_id),
             Every(row.every),
-            row.limit_nano_krw,
+            row.limit_nano_krw if row.measure == Measure.WON else row.limit_count,
             bool(row.hard),
+            Measure(row.measure),
             moved.get(row.id, {}),
         )
         for row in rows
@@ -149,11 +177,28 @@ def _transferred(connection: Connection) -> dict[str, Counter[str]]:
 
 def computed(connection: Connection, key: AccountKey) -> Account:
     """An account as the ledger says: the truth that the stored one is a projection of."""
-    spent = _total(connection, charges.c.amount_nano_krw, _of_account(charges, key))
+    tokens = sum((func.coalesce(charges.c[name], 0) for name in TOKEN_CLASSES), start=literal(0))
+    taken = and_(charges.c.kind == Kind.CHARGE, charges.c.outcome.not_in(UNTAKEN))
+    spent = _summed(
+        connection, _of_account(charges, key), charges.c.amount_nano_krw, tokens, case((taken, 1), else_=0)
+    )
     its_charge = and_(charges.c.attempt_id == dispatches.c.attempt_id, charges.c.kind == Kind.CHARGE)
     is_open = ~select(charges.c.charge_id).where(its_charge).exists()
-    held = _total(connection, dispatches.c.hold_nano_krw, [*_of_account(dispatches, key), is_open])
+    held = _summed(
+        connection,
+        [*_of_account(dispatches, key), is_open],
+        dispatches.c.hold_nano_krw,
+        dispatches.c.input_bytes + func.coalesce(dispatches.c.max_output_tokens, 0),
+        literal(1),
+    )
     return Account(key, spent, held)
+
+
+def stored_account(connection: Connection, key: AccountKey) -> Account:
+    """Return an account as it stood a moment ago; locks nothing, for whoever only looks."""
+    of_key = (budget_accounts.c[name] == part for name, part in zip(_KEY, key, strict=True))
+    row = connection.execute(select(budget_accounts).where(*of_key)).mappings().first()
+    return computed(connection, key) if row is None else account_of(row)
 
 
 def _locked(connection: Connection, keys: Sequence[AccountKey]) -> dict[AccountKey, Account]:
@@ -162,7 +207,7 @@ def _locked(connection: Connection, keys: Sequence[AccountKey]) -> dict[AccountK
     missing = [key for key in keys if key not in found]
     if missing:
         made = [computed(connection, key) for key in missing]
-        rows = [(*a.key, a.spent_nano_krw, a.held_nano_krw) for a in made]
+        rows = [(*a.key, *a.spent, *a.held) for a in made]
         insert_rows(connection, budget_accounts, COLUMNS, rows, " ON CONFLICT DO NOTHING")
         found |= _read(connection, missing)
     return found
@@ -174,20 +219,31 @@ def _read(connection: Connection, keys: Sequence[AccountKey]) -> dict[AccountKey
     for start in range(0, len(keys), 500):
         wanted = [tuple(key) for key in keys[start : start + 500]]
         statement = select(budget_accounts).where(tuple_(*columns).in_(wanted)).order_by(*columns)
-        for *key, spent, held in connection.execute(statement.with_for_update()):
-            account_key = AccountKey(*key)
-            found[account_key] = Account(account_key, spent, held)
+        for row in connection.execute(statement.with_for_update()).mappings():
+            account = account_of(row)
+            found[account.key] = account
     return found
 
 
-def _total(
-    connection: Connection, amount: ColumnElement[int], conditions: Iterable[ColumnElement[bool]]
-) -> int:
-    """Sum of nano-won, won and rest apart: see billing.store.reports."""
+def account_of(row: Mapping[str, Any]) -> Account:
+    """Return an account from a row of `budget_account`."""
+    key = AccountKey(*(row[name] for name in _KEY))
+    spent, held = (row[name] for name in _SUMS[:3]), (row[name] for name in _SUMS[3:])
+    return Account(key, Amounts(*spent), Amounts(*held))
+
+
+def _summed(
+    connection: Connection,
+    conditions: Iterable[ColumnElement[bool]],
+    amount: ColumnElement[int],
+    tokens: ColumnElement[int],
+    requests: ColumnElement[int],
+) -> Amounts:
+    """Sum each measure; of nano-won, won and rest apart: see billing.store.reports."""
     whole = amount.op("/", return_type=amount.type)(NANO)
-    statement = select(func.coalesce(func.sum(whole), 0), func.coalesce(func.sum(amount % NANO), 0))
-    won, rest = connection.execute(statement.where(*conditions)).one()
-    return int(won) * NANO + int(rest)
+    sums = (func.coalesce(func.sum(one), 0) for one in (whole, amount % NANO, tokens, requests))
+    won, rest, used, taken = connection.execute(select(*sums).where(*conditions)).one()
+    return Amounts(int(won) * NANO + int(rest), int(used), int(taken))
 
 
 def _of_account(table: Table, key: AccountKey) -> list[ColumnElement[bool]]:
@@ -206,19 +262,31 @@ def _of_account(table: Table, key: AccountKey) -> list[ColumnElement[bool]]:
     return conditions
 
 
-_HOLD: Final = DISPATCH_COLUMNS.index("hold_nano_krw")
+_HELD: Final = ("hold_nano_krw", "input_bytes", "max_output_tokens")
+_HELD_AT: Final = tuple(DISPATCH_COLUMNS.index(name) for name in _HELD)
 
 
-def _movements(submission: Sequence[Record], holds: Mapping[str, int], *, refusable: bool) -> list[Movement]:
+def hold_of(dispatch: Record) -> Amounts:
+    """Return what a dispatch holds, from its columns."""
+    return held_by(dict(zip(_HELD, (dispatch.values[at] for at in _HELD_AT), strict=True)))
+
+
+def _movements(
+    submission: Sequence[Record], holds: Mapping[str, Amounts], *, refusable: bool
+) -> list[Movement]:
     movements = []
     for record in submission:
         if record.table == DISPATCH_TABLE:
             row = dict(zip(DISPATCH_COLUMNS, record.values, strict=True))
-            hold = row["hold_nano_krw"]
-            movements.append(Movement(scopes_of(row), row["billing_period"], hold, 0, refusable))
+            movements.append(
+                Movement(scopes_of(row), row["billing_period"], held_by(row), NOTHING, refusable)
+            )
         elif record.table == CHARGE_TABLE:
             row = dict(zip(CHARGE_COLUMNS, record.values, strict=True))
-            hold = holds.get(row["attempt_id"], 0) if row["kind"] == Kind.CHARGE else 0
-            spent = row["amount_nano_krw"]
-            movements.append(Movement(scopes_of(row), row["billing_period"], -hold, spent, refusable=False))
+            hold = holds.get(row["attempt_id"], NOTHING) if row["kind"] == Kind.CHARGE else NOTHING
+            given_back = minus(NOTHING, hold)
+            spent = spent_by(row)
+            movements.append(
+                Movement(scopes_of(row), row["billing_period"], given_back, spent, refusable=False)
+            )
     return movements

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from billing.budgets import Account, AccountKey, Budget, Every, Scope
+from billing.budgets import Budget, Every, Measure, Scope
 from billing.money import won
 from billing.periods import billing_month, to_us
-from billing.store.accounts import computed, read_budgets
+from billing.store.accounts import account_of, computed, read_budgets, stored_account
 from billing.store.engine import writing
 from billing.tables import budget_accounts, budget_revision, budgets
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
     from datetime import datetime
 
     from sqlalchemy import Engine
@@ -23,21 +24,38 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class BudgetStatus:
-    """A budget in its current period; amounts in nano-won. `budget` None: accounts without a limit."""
+    """A budget in its current period; amounts in the unit of its measure."""
 
     budget: Budget
     period: str
-    spent_nano_krw: int
-    held_nano_krw: int
+    spent: int
+    held: int
 
     @property
-    def limit_nano_krw(self) -> int:
+    def limit(self) -> int:
         """Its limit in this period, transfers included."""
         return self.budget.limit_in(self.period)
 
     @property
+    def left(self) -> int:
+        return self.limit - self.spent - self.held
+
+    @property
+    def limit_nano_krw(self) -> int:
+        """Of a budget in won, like the three below."""
+        return self.limit
+
+    @property
+    def spent_nano_krw(self) -> int:
+        return self.spent
+
+    @property
+    def held_nano_krw(self) -> int:
+        return self.held
+
+    @property
     def left_nano_krw(self) -> int:
-        return self.limit_nano_krw - self.spent_nano_krw - self.held_nano_krw
+        return self.left
 
 
 class BudgetChange(NamedTuple):
@@ -63,16 +81,17 @@ def set_budget(
 ) -> None:
     """Put a budget in force from now on; what was spent in its running period counts.
 
-    A budget of the same scope, period and hardness that is in force is ended. Raises ValueError for
-    a negative limit.
+    A budget of the same scope, period, hardness and measure that is in force is ended. Raises ValueError
+    for a negative limit.
     """
-    if budget.limit_nano_krw < 0:
+    if budget.limit < 0:
         raise ValueError("예산은 음수일 수 없습니다 / a budget cannot be negative")
     with writing(engine).begin() as connection:
         raise_revision(connection)
+        in_won = budget.measure is Measure.WON
         before: dict[str, Any] = {}
         for other in read_budgets(connection):
-            if (other.scope, other.every, other.hard) == (budget.scope, budget.every, budget.hard):
+            if _kind(other) == _kind(budget):
                 _end(connection, other.id, now, by, reason)
                 before = described(other)
         connection.execute(
@@ -81,7 +100,9 @@ def set_budget(
                 scope_kind=budget.scope.kind,
                 scope_id=budget.scope.id,
                 every=str(budget.every),
-                limit_nano_krw=budget.limit_nano_krw,
+                measure=str(budget.measure),
+                limit_nano_krw=budget.limit if in_won else None,
+                limit_count=None if in_won else budget.limit,
                 hard=int(budget.hard),
                 created_at_us=to_us(now),
                 created_by=by,
@@ -110,30 +131,43 @@ def end_budget(
         return _end(connection, budget_id, now, by, reason)
 
 
+def _kind(budget: Budget) -> tuple[object, ...]:
+    """What one budget at a time is in force of."""
+    return budget.scope, budget.every, budget.hard, budget.measure
+
+
 def described(budget: Budget) -> dict[str, Any]:
-    """Return a budget as a trail shows it; the limit is exact won, as text."""
+    """Return a budget as a trail shows it; won are exact and text."""
+    in_won = budget.measure is Measure.WON
+    limit = {"limit_krw": f"{won(budget.limit):f}"} if in_won else {f"limit_{budget.measure}": budget.limit}
     return {
         "id": budget.id,
         "scope": ":".join(budget.scope),
         "every": str(budget.every),
-        "limit_krw": f"{won(budget.limit_nano_krw):f}",
+        **limit,
         "hard": budget.hard,
     }
 
 
 def budget_status(engine: Engine, now: datetime) -> list[BudgetStatus]:
     """Every budget in force, with what is spent and held in the period that `now` lies in."""
-    month = billing_month(now)
     with engine.connect() as connection:
-        stored = {
-            AccountKey(*row[:4]): Account(AccountKey(*row[:4]), row[4], row[5])
-            for row in connection.execute(select(budget_accounts))
-        }
-        statuses = []
-        for budget in sorted(read_budgets(connection), key=lambda b: (b.scope, b.every, b.id)):
-            key = budget.account_key(month)
-            account = stored.get(key) or computed(connection, key)
-            statuses.append(BudgetStatus(budget, key.period, account.spent_nano_krw, account.held_nano_krw))
+        return _statuses(connection, read_budgets(connection), billing_month(now))
+
+
+def budgets_over(engine: Engine, scopes: Collection[Scope], now: datetime) -> list[BudgetStatus]:
+    """Every budget in force of these scopes, in the period that `now` lies in."""
+    with engine.connect() as connection:
+        theirs = [budget for budget in read_budgets(connection) if budget.scope in scopes]
+        return _statuses(connection, theirs, billing_month(now))
+
+
+def _statuses(connection: Connection, found: Iterable[Budget], month: str) -> list[BudgetStatus]:
+    statuses = []
+    for budget in sorted(found, key=lambda b: (b.scope, b.every, b.measure, b.id)):
+        account = stored_account(connection, budget.account_key(month))
+        spent, held = account.spent.of(budget.measure), account.held.of(budget.measure)
+        statuses.append(BudgetStatus(budget, account.key.period, spent, held))
     return statuses
 
 
@@ -141,13 +175,14 @@ def check_accounts(engine: Engine) -> list[str]:
     """Compare every stored account with the ledger; names of those that differ, of which there are none."""
     with writing(engine).begin() as connection:
         differing = []
-        for *key, spent, held in connection.execute(select(budget_accounts)).all():
-            truth = computed(connection, AccountKey(*key))
-            in_force = {(b.scope, b.every) for b in read_budgets(connection)}
-            if (Scope(key[0], key[1]), Every(key[2])) not in in_force:
+        in_force = {(b.scope, b.every) for b in read_budgets(connection)}
+        for row in connection.execute(select(budget_accounts)).mappings().all():
+            stored = account_of(row)
+            if (Scope(*stored.key[:2]), Every(stored.key.every)) not in in_force:
                 continue  # nobody moves it any more; it is made anew when a budget is set again
-            if (truth.spent_nano_krw, truth.held_nano_krw) != (spent, held):
-                differing.append("/".join(key))
+            truth = computed(connection, stored.key)
+            if (truth.spent, truth.held) != (stored.spent, stored.held):
+                differing.append("/".join(stored.key))
         return differing
 
 

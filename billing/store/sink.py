@@ -38,7 +38,7 @@ from billing.ledger import (
 from billing.periods import to_us
 from billing.seals import EVERY_US
 from billing.store import slots
-from billing.store.accounts import Accounts
+from billing.store.accounts import Accounts, hold_of
 from billing.store.adoption import adopt_attempts, adopt_slot
 from billing.store.engine import Checkpointer, writing
 from billing.store.rows import CHARGE_SELECT, DISPATCH_SELECT, charge_of_attempt, correction_of, read_lines
@@ -47,9 +47,11 @@ from billing.store.statements import insert_rows
 from billing.tables import charges, dispatches, lines, quotes, writers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection, Engine
+
+    from billing.budgets import Amounts
 
 log = logging.getLogger(__name__)
 
@@ -70,8 +72,6 @@ _WAIT_FOR_THE_DISK: Final = (
     "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
 )
 
-_HOLD: Final = DISPATCH_COLUMNS.index("hold_nano_krw")
-
 _ROWS_FAULT: Final = (DBAPIError, TypeError, ValueError, OverflowError)
 """What a row can cause by what is in it, unless `_is_away` says that the database is the cause."""
 
@@ -80,7 +80,7 @@ class _Open(NamedTuple):
     """An attempt without a charge: its place in the chain and what is held for it."""
 
     seq: int
-    hold_nano_krw: int
+    hold: Amounts
 
 
 class _Plan(NamedTuple):
@@ -144,6 +144,10 @@ class LedgerSink:
     def needs_database(self, submission: Sequence[Record]) -> bool:
         """Whether a hard budget, as this sink knows them, stands over a dispatch."""
         return self._accounts.needs_database(submission)
+
+    def left_nano_krw(self, payer: Mapping[str, Any]) -> int | None:
+        """Won that the tightest hard budget over `payer` leaves; see Accounts. Callable from any thread."""
+        return self._accounts.left_nano_krw(payer)
 
     def tick(self) -> None:
         """Beat, adopt writers that died, seal once an hour. Raises SinkUnavailable."""
@@ -316,7 +320,7 @@ class LedgerSink:
         refusals: list[RowRefused | None] = [None] * len(group)
         if self._accounts.refresh(connection):
             self._fence(connection, self._own())  # everybody locks slots before accounts
-            holds = {attempt_id: attempt.hold_nano_krw for attempt_id, attempt in self._open.items()}
+            holds = {attempt_id: attempt.hold for attempt_id, attempt in self._open.items()}
             refusals = [*self._accounts.move(connection, group, holds, refusable=refusable)]
         kept = [s for s, refusal in zip(group, refusals, strict=True) if refusal is None]
         self._append(connection, self._planned(kept))
@@ -352,7 +356,7 @@ class LedgerSink:
             plan.columns[record.table] = columns
             plan.rows.setdefault(record.table, []).append(values)
             if record.table == DISPATCH_TABLE:
-                plan.opened[record.values[0]] = _Open(seq, record.values[_HOLD])
+                plan.opened[record.values[0]] = _Open(seq, hold_of(record))
                 if record.quote_id is not None and record.quote_document is not None:
                     plan.quotes[record.quote_id] = record.quote_document
             else:

@@ -1,4 +1,4 @@
-"""`haechi budgets set|list|end|check`: what a key, a person or a unit may cost in a period."""
+"""`haechi budgets set|list|end|check`: what a key, a person or a unit may use in a period."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from uuid import uuid4
 
 import typer
 
-from billing.budgets import Every, ScopeKind
+from billing.budgets import Every, Measure, ScopeKind, amount_text
+from billing.money import won
 from gateway.cli.common import (
     ConfigOption,
     Exit,
@@ -38,21 +39,27 @@ _EVERY = {"month": "월", "quarter": "분기", "year": "연", "once": "소진 �
 def set_(
     scope: Annotated[ScopeKind, typer.Argument(help="key, person 또는 unit")],
     scope_id: Annotated[str, typer.Argument(help="키 ID, 사번, 부서 코드 / key, employee or unit id")],
-    krw: Annotated[str, typer.Argument(help="한도, 원 / limit in won")],
     reason: ReasonOption,
+    krw: Annotated[str | None, typer.Argument(help="한도, 원 / limit in won")] = None,
+    tokens: Annotated[str | None, typer.Option("--tokens", help="한도, 토큰 / limit in tokens")] = None,
+    requests: Annotated[
+        str | None, typer.Option("--requests", help="한도, 요청 수 / limit in requests")
+    ] = None,
     every: Annotated[Every, typer.Option("--every", help="기간 / period")] = Every.MONTH,
     soft: Annotated[bool, typer.Option("--soft", help="넘어도 막지 않음 / count, refuse nothing")] = False,
     config: ConfigOption = None,
 ) -> None:
-    """예산을 정합니다. 같은 대상·기간의 앞 예산은 끝납니다 / Set a budget; it replaces the one before."""
+    """예산을 정합니다. 같은 대상·기간·단위의 앞 예산은 끝납니다 / Set a budget; it replaces the last one."""
     from billing.budgets import Budget, Scope
     from billing.store import set_budget
     from gateway.store.budget_trail import budget_trail
 
-    budget = Budget(uuid4().hex, Scope(scope, scope_id), every, nano_of(krw), hard=not soft)
+    limits = _limits(krw, tokens, requests)
     with database(settings_for(config)) as engine:
-        set_budget(engine, budget, now=now(), by=actor(), reason=reason, trail=budget_trail)
-    say(f"예산을 정했습니다: {budget.id}", f"The budget is in force: {budget.id}")
+        for measure, limit in limits.items():
+            budget = Budget(uuid4().hex, Scope(scope, scope_id), every, limit, not soft, measure)
+            set_budget(engine, budget, now=now(), by=actor(), reason=reason, trail=budget_trail)
+            say(f"예산을 정했습니다: {budget.id}", f"The budget is in force: {budget.id}")
 
 
 @app.command("list")
@@ -98,6 +105,34 @@ def check(config: ConfigOption = None) -> None:
     say("모든 예산 계정이 장부와 일치합니다.", "Every account is what the ledger says.")
 
 
+def _limits(krw: str | None, tokens: str | None, requests: str | None) -> dict[Measure, int]:
+    """Return the limits given, one of each measure at most."""
+    given = {
+        Measure.WON: None if krw is None else nano_of(krw),
+        Measure.TOKENS: None if tokens is None else _count(tokens),
+        Measure.REQUESTS: None if requests is None else _count(requests),
+    }
+    limits = {measure: limit for measure, limit in given.items() if limit is not None}
+    if not limits:
+        fail(
+            "한도를 정하세요: 금액(원), --tokens 또는 --requests",
+            "give a limit: an amount in won, --tokens or --requests",
+            Exit.USAGE,
+        )
+    return limits
+
+
+def _count(text: str) -> int:
+    digits = text.replace(",", "")
+    if not (digits.isascii() and digits.isdecimal()) or int(digits) >= 2**63:
+        fail(
+            f"한도는 0 이상의 정수여야 합니다: {text}",
+            f"the limit must be a whole number from 0, not {text}",
+            Exit.USAGE,
+        )
+    return int(digits)
+
+
 def nano_of(krw: str) -> int:
     """Read an amount in won, `3,000,000원`, as nano-won."""
     from billing.money import nano
@@ -117,6 +152,8 @@ def nano_of(krw: str) -> int:
 
 def _row(status: BudgetStatus) -> dict[str, object]:
     budget = status.budget
+    unit = "krw" if budget.measure is Measure.WON else budget.measure
+    amounts = ("limit", status.limit), ("spent", status.spent), ("held", status.held), ("left", status.left)
     return {
         "id": budget.id,
         "scope": budget.scope.kind,
@@ -124,10 +161,11 @@ def _row(status: BudgetStatus) -> dict[str, object]:
         "every": budget.every,
         "period": status.period,
         "hard": budget.hard,
-        "limit_krw": _krw(status.limit_nano_krw),
-        "spent_krw": _krw(status.spent_nano_krw),
-        "held_krw": _krw(status.held_nano_krw),
-        "left_krw": _krw(status.left_nano_krw),
+        "measure": budget.measure,
+        **{
+            f"{name}_{unit}": _krw(amount) if budget.measure is Measure.WON else amount
+            for name, amount in amounts
+        },
     }
 
 
@@ -139,13 +177,15 @@ def _cells(status: BudgetStatus) -> tuple[object, ...]:
         f"{_EVERY[budget.every]} {status.period}".strip(),
         "차단" if budget.hard else "경고",
         *(
-            f"{amount / 10**9:,.2f}"
-            for amount in map(
-                Decimal,
-                (status.limit_nano_krw, status.spent_nano_krw, status.held_nano_krw, status.left_nano_krw),
-            )
+            _shown(budget.measure, amount)
+            for amount in (status.limit, status.spent, status.held, status.left)
         ),
     )
+
+
+def _shown(measure: Measure, amount: int) -> str:
+    """Won with two decimals and no unit, as every amount in a table; other counts with theirs."""
+    return f"{won(amount):,.2f}" if measure is Measure.WON else amount_text(measure, amount)
 
 
 def _krw(nano_krw: int) -> str:

@@ -35,3 +35,19 @@ def test_an_ended_budget_is_gone(haechi, used):
 @pytest.mark.parametrize("won", ["-1", "많이", "NaN", "1e30"])
 def test_a_limit_that_is_no_amount_is_refused(haechi, used, won):
     assert haechi("budgets", "set", "--reason", "x", "--", "unit", "IS", won).code == 2
+
+
+def test_tokens_and_requests_are_budgets_beside_won(haechi, used):
+    haechi("budgets", "set", "unit", "IS", "1000", "--tokens", "5,000,000", "--reason", "배정").ok()
+    haechi("budgets", "set", "unit", "IS", "--requests", "300", "--reason", "배정").ok()
+    rows = {row["measure"]: row for row in haechi("budgets", "list", "--json").ok().json}
+    assert rows.keys() == {"won", "tokens", "requests"}
+    assert rows["tokens"]["limit_tokens"] == 5_000_000
+    assert rows["requests"]["limit_requests"] == 300
+    assert rows["requests"]["spent_requests"] > 0
+    haechi("budgets", "check").ok()
+
+
+@pytest.mark.parametrize("limits", [(), ("--tokens", "1.5"), ("--requests", "-3")])
+def test_a_budget_without_a_whole_limit_is_refused(haechi, used, limits):
+    assert haechi("budgets", "set", "unit", "IS", *limits, "--reason", "x").code == 2
