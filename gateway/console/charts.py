@@ -1,0 +1,130 @@
+"""Charts as inline SVG: pygal computes them, the style sheet colours them, a table stands beside each.
+
+pygal writes its own style sheet, script and tooltips into a picture; the console's content policy allows
+none of them, so `_cleaned` takes them out and leaves the geometry with its class names. Each chart is drawn
+twice, for wide and for narrow screens, because the letters of a picture shrink with it; the style sheet
+shows one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final
+from xml.etree import ElementTree
+
+import pygal
+from markupsafe import Markup
+from pygal.etree import etree
+from pygal.style import Style
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from xml.etree.ElementTree import Element
+
+etree.to_etree()  # whether or not somebody installs lxml
+
+_STYLE: Final = Style(label_font_size=12, major_label_font_size=12, font_family="sans-serif")
+"""Only what pygal measures texts by; what is seen is in static/css/charts.css."""
+
+_SIZES: Final = (("wide", 880, 260, 12), ("narrow", 360, 220, 5))
+"""Class, width, height in units of the picture, and how many labels fit below it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    name: str
+    values: tuple[int | None, ...]
+    """One for each label; None leaves a gap."""
+
+
+def bars(title: str, labels: Sequence[str], series: Sequence[Series], shown: Callable[[int], str]) -> Markup:
+    """Return stacked columns. `title` is the accessible name, `shown` prints a value."""
+    most = max((sum(values) for values in _columns(series)), default=0)
+    return _drawn(pygal.StackedBar, title, labels, series, shown, most)
+
+
+def lines(title: str, labels: Sequence[str], series: Sequence[Series], shown: Callable[[int], str]) -> Markup:
+    """Return lines. `title` is the accessible name, `shown` prints a value."""
+    most = max((max(values) for values in _columns(series) if values), default=0)
+    return _drawn(pygal.Line, title, labels, series, shown, most)
+
+
+def ticks(most: int) -> list[int]:
+    """Return round numbers from 0 to the first one that is not below `most`; three to six of them."""
+    step = next(step for step in _steps() if step * 5 >= most)
+    return list(range(0, max(most, 1) + step, step))
+
+
+def _steps() -> Iterator[int]:
+    return (digit * 10**power for power in count() for digit in (1, 2, 5))
+
+
+def _columns(series: Sequence[Series]) -> Iterator[list[int]]:
+    for values in zip(*(one.values for one in series), strict=True):
+        yield [value for value in values if value is not None]
+
+
+def _drawn(
+    kind: type[Any],
+    title: str,
+    labels: Sequence[str],
+    series: Sequence[Series],
+    shown: Callable[[int], str],
+    most: int,
+) -> Markup:
+    pictures = []
+    for name, width, height, fitting in _SIZES:
+        chart = kind(width=width, height=height, **_SETTINGS, value_formatter=lambda value: shown(round(value)))
+        chart.x_labels = list(labels)
+        chart.x_labels_major_every = max(1, -(-len(labels) // fitting))
+        chart.y_labels = ticks(most)
+        for one in series:
+            chart.add(one.name, list(one.values))
+        root = _cleaned(chart.render_tree(), [one.name for one in series])
+        root.attrib |= {"class": f"chart {name}", "role": "img", "aria-label": title}
+        pictures.append(ElementTree.tostring(root, encoding="unicode"))
+    return Markup("".join(pictures))  # noqa: S704 - ElementTree has escaped every text
+
+
+_SETTINGS: Final[dict[str, Any]] = {
+    "style": _STYLE,
+    "js": [],
+    "explicit_size": False,
+    "show_legend": False,
+    "show_dots": False,
+    "show_minor_x_labels": False,
+    "margin": 8,
+    "spacing": 12,
+    "rounded_bars": 2,
+    "truncate_label": -1,
+}
+
+
+def _cleaned(root: Element, names: Sequence[str]) -> Element:
+    """Leave geometry, class names and texts: no style, script, tooltip or identifier of pygal's."""
+    for element in list(root.iter()):
+        for child in list(element):
+            if _is_machinery(child):
+                element.remove(child)
+        for name in ("style", "id"):
+            element.attrib.pop(name, None)
+    for number, name in enumerate(names):
+        for bar in root.findall(f".//g[@class='series serie-{number} color-{number % 16}']//g[@class='bar']"):
+            _entitle(bar, name)
+    return root
+
+
+def _is_machinery(element: Element) -> bool:
+    classes = element.attrib.get("class", "")
+    overlay = "overlay" in classes or classes == "titles"
+    return callable(element.tag) or element.tag in {"defs", "title"} or overlay
+
+
+def _entitle(bar: Element, name: str) -> None:
+    """Put what pygal notes beside a bar into the words that a pointer resting on it shows."""
+    told = {note.attrib.get("class"): note.text or "" for note in bar.findall("desc")}
+    for note in bar.findall("desc"):
+        bar.remove(note)
+    title = ElementTree.SubElement(bar, "title")
+    title.text = f"{told.get('x_label', '')} · {name}: {told.get('value', '')}"
