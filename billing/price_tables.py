@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from billing.periods import billing_day, day_start
-from billing.quotes import FxRate, Price, Tier
+from billing.quotes import FxRate, Price, Tier, variant
 from billing.usage import TOKEN_CLASSES
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ UNIT_CLASSES: Final[Mapping[str, str]] = {
 ABSURD: Final = Decimal(1_000_000_000)
 _MAX_DECIMALS: Final = 15
 _ENTRY_KEYS: Final = frozenset(
-    {"key", "from", "until", "currency", "version", "tiers", "service_tiers", "source", "checked", "verified"}
+    {"key", "from", "until", "currency", "version", "tiers", "service_tiers", "variants"}
+    | {"source", "checked", "verified"}
 )
 _FX_KEYS: Final = frozenset({"base", "quote", "date", "rate", "source", "published_at"})
 _CURRENCIES: Final = frozenset({"KRW", "USD", "EUR", "JPY", "GBP", "CNY"})
@@ -112,6 +113,7 @@ class _Reader:
         prices = self._prices(entry, table)
         tiers = self._tiers(entry, table.get("tiers", ()))
         service_tiers = self._factors(entry, table.get("service_tiers", {}))
+        variants = self._variants(entry, table.get("variants", ()), prices)
         checked = self._day(entry, table, "checked") if "checked" in table else None
         verified = table.get("verified", False)
         if not isinstance(verified, bool):
@@ -131,6 +133,7 @@ class _Reader:
             prices=prices,
             tiers=tiers,
             service_tiers=service_tiers,
+            variants=variants,
             source=str(table.get("source", "")),
             checked=checked,
             verified=verified,
@@ -200,6 +203,38 @@ class _Reader:
         if any(a.above_input_tokens == b.above_input_tokens for a, b in pairwise(tiers)):
             self._wrong(entry, "tiers", "같은 구간이 두 번 있습니다", "the same tier stands twice")
         return tuple(tiers)
+
+    def _variants(
+        self,
+        entry: str,
+        tables: Any,  # noqa: ANN401 - straight from TOML
+        base: Mapping[str, Decimal],
+    ) -> dict[str, dict[str, Decimal]]:
+        """Read prices by size and quality; what no row names has the entry's, so there must be one."""
+        if not isinstance(tables, list | tuple):
+            self._wrong(entry, "variants", "표의 배열이어야 합니다", "must be an array of tables")
+            return {}
+        read: dict[str, dict[str, Decimal]] = {}
+        for number, table in enumerate(tables):
+            where = f"{entry}.variants[{number}]"
+            self._check_names(where, table, {"size", "quality", *UNIT_CLASSES})
+            name = variant(table.get("size"), table.get("quality"))
+            if name == variant(None, None) or name in read:
+                self._wrong(
+                    where,
+                    "size",
+                    "size나 quality가 있어야 하고, 같은 조합이 두 번 있으면 안 됩니다",
+                    "needs a size or a quality, and each pair of them once",
+                )
+            read[name] = self._prices(where, table)
+            for missing in read[name].keys() - base.keys():
+                self._wrong(
+                    where,
+                    missing,
+                    "목록에 없는 크기와 품질에 쓸 기본 단가를 항목에 먼저 적으세요",
+                    "the entry needs this price too, for sizes and qualities that no row names",
+                )
+        return read
 
     def _factors(self, entry: str, table: Any) -> dict[str, Decimal]:  # noqa: ANN401 - straight from TOML
         if not isinstance(table, dict):

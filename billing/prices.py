@@ -15,6 +15,10 @@
     input = "2.50"
     [prices.service_tiers]       # optional: factors
     flex = "0.5"
+    [[prices.variants]]          # optional: pictures by size and quality, films by size; one may be left out
+    size = "1024x1536"
+    quality = "high"
+    images = "0.25"              # other sizes and qualities cost what the entry itself says of `images`
 
     [[fx]]
     base = "USD"

@@ -100,7 +100,8 @@ class Price:
     """One version of one price: in force from `starts_at` until `ends_at` (exclusive; None: open).
 
     `prices` maps usage classes to the price of `PER[class]` units, in `currency`.
-    `service_tiers` maps a service tier (`flex`, `priority`, `batch`) to its factor.
+    `service_tiers` maps a service tier (`flex`, `priority`, `batch`) to its factor. `variants` maps what
+    a picture or film was served as (`variant`) to prices of its own; the rest costs what `prices` says.
     """
 
     key: str
@@ -111,9 +112,18 @@ class Price:
     ends_at: datetime | None = None
     tiers: tuple[Tier, ...] = ()
     service_tiers: Mapping[str, Decimal] = field(default_factory=dict)
+    variants: Mapping[str, Mapping[str, Decimal]] = field(default_factory=dict)
     source: str = ""
     checked: date | None = None
     verified: bool = False
+
+
+ANY: Final = "*"
+
+
+def variant(size: str | None, quality: str | None) -> str:
+    """Name what was served: `1024x1024/high`; `*` stands for what nobody said."""
+    return f"{size or ANY}/{quality or ANY}"
 
 
 class _Rate(NamedTuple):
@@ -239,6 +249,7 @@ class Quote:
             prices=_decimals(content["prices"]),
             tiers=tuple(Tier(above, _decimals(prices)) for above, prices in content["tiers"]),
             service_tiers=_decimals(content["service_tiers"]),
+            variants={name: _decimals(prices) for name, prices in content.get("variants", {}).items()},
             source=content["source"],
             checked=date.fromisoformat(content["checked"]) if content["checked"] else None,
             verified=content["verified"],
@@ -255,7 +266,7 @@ class Quote:
 
     def _reachable(self, tiers: int) -> Iterator[dict[str, _Rate]]:
         for index in range(-1, tiers):
-            for service_tier in ("", *self.price.service_tiers):
+            for service_tier in ("", *self.price.service_tiers, *self.price.variants):
                 for quarantined in (False, True):
                     yield self._table(index, service_tier, quarantined)
 
@@ -264,8 +275,15 @@ class Quote:
         for i, tier in enumerate(self.price.tiers):
             if input_tokens > tier.above_input_tokens:
                 index = i
-        known = service_tier if service_tier in self.price.service_tiers else ""
-        return self._table(index, known or "", quarantined)
+        return self._table(index, self._known(service_tier or ""), quarantined)
+
+    def _known(self, served: str) -> str:
+        """Return the name under which the price knows what was served, the narrowest first; "" if none."""
+        if served in self.price.service_tiers or served in self.price.variants:
+            return served
+        size, _, quality = served.partition("/")
+        candidates = (variant(size, None), variant(None, quality)) if self.price.variants else ()
+        return next((name for name in candidates if name in self.price.variants), "")
 
     def _table(self, index: int, service_tier: str, quarantined: bool) -> dict[str, _Rate]:  # noqa: FBT001 - see _rates
         cached = self._tables.get((index, service_tier, quarantined))
@@ -278,6 +296,7 @@ class Quote:
         prices = dict(self.price.prices)
         if index >= 0:
             prices |= self.price.tiers[index].prices
+        prices |= self.price.variants.get(service_tier, {})
         factor = self.price.service_tiers.get(service_tier, Decimal(1))
         with localcontext(EXACT):
             prices = {name: price * factor for name, price in prices.items()}
@@ -364,6 +383,8 @@ def _document(price: Price, fx: FxRate | None) -> str:
         "verified": price.verified,
         "fx": _fx_content(fx),
     }
+    if price.variants:  # absent otherwise, so that quotes from before there were any keep their ids
+        content["variants"] = {name: _texts(prices) for name, prices in price.variants.items()}
     return json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 

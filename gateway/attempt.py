@@ -309,7 +309,7 @@ class Attempt:
             source=source,
             usage=usage,
             stated_cost_usd=report.stated_cost_usd if report else None,
-            service_tier=completion.service_tier if completion else None,
+            service_tier=completion.service_tier if completion else self._media and self._media.asked_as,
             served_model=completion.served_model if completion else None,
             provider_request_id=completion.id if completion else None,
             raw_usage=orjson.dumps(report.raw).decode() if report and report.raw else None,

@@ -5,10 +5,12 @@ Source: OpenAI API reference, "Images". Metered by pieces, and by tokens where t
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import orjson
 
+from billing.quotes import variant
 from billing.usage import Usage
 from gateway.errors import InvalidRequest
 from gateway.media import work
@@ -51,11 +53,12 @@ class Surface(work.MediaSurface):
 
         def read(answer: bytes, _headers: Mapping[str, str]) -> work.Done:
             drawn = images.read(answer)
-            return work.Done(drawn, drawn.report)
+            return work.Done(drawn, drawn.report, served_as=_served_as(drawn, request))
 
         made = work.Work(lambda deployment: images.request(request, deployment), read)
         pieces = Usage(images=request.n)
-        return work.asked(request.model, [request.prompt], made, maxima=pieces, expected=pieces)
+        asked = work.asked(request.model, [request.prompt], made, maxima=pieces, expected=pieces)
+        return replace(asked, asked_as=_variant(request.size, request.quality))
 
     @staticmethod
     def encode(completion: Completion, _model_id: str, _answer_id: str, created: int) -> bytes:
@@ -87,6 +90,18 @@ def prompt_of(body: Mapping[str, JSON]) -> str:
             code="missing_field",
         )
     return str(prompt)
+
+
+def _served_as(drawn: images.Images, asked: images.ImageRequest) -> str:
+    """Name size and quality as the provider says it drew; where it does not say, as they were asked for."""
+    size = drawn.extra.get("size") or asked.size or asked.extra.get("resolution")
+    quality = drawn.extra.get("quality") or asked.quality
+    return _variant(size, quality)
+
+
+def _variant(size: JSON, quality: JSON) -> str:
+    said = (word[:40] if isinstance(word, str) and word != "auto" else None for word in (size, quality))
+    return variant(*said)
 
 
 def _shown(picture: str, revised: str | None) -> dict[str, JSON]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import orjson
 
+from billing.quotes import variant
 from billing.usage import Usage
 from gateway.domain import UsageReport
 from gateway.errors import UnsupportedFeature
@@ -67,10 +68,11 @@ class Surface(work.MediaSurface):
         most = Usage(video_ms=1000 * seconds)
         made = work.Work(
             lambda deployment: video.submit(request, deployment),
-            lambda answer, _headers: _taken(answer, seconds),
+            lambda answer, _headers: _taken(answer, seconds, request.size),
             beside=self._rows,
         )
-        return work.MediaRequest(request.model, (), work=made, maxima=most, expected=most)
+        asked_as = _served_as(request.size)
+        return work.MediaRequest(request.model, (), work=made, maxima=most, expected=most, asked_as=asked_as)
 
     def _rows(self, charge: Charge, done: work.Done) -> Sequence[Entry]:
         job: video.Job = done.made
@@ -122,7 +124,7 @@ def state_of(job: video.Job) -> dict[str, Any]:
         "status": job.status,
         "progress": 100 if job.status == "completed" else min(max(job.progress, 0), 100),
         "seconds": job.seconds or 0,
-        "size": job.size[:MOST_SIZE] if isinstance(job.size, str) else None,
+        "size": job.size[:MOST_SIZE] if isinstance(job.size, str) and job.size.isprintable() else None,
         "failure": (failure or "failed")[:MOST_SIZE] if job.status == "failed" else None,
     }
 
@@ -137,14 +139,18 @@ def read(body: bytes) -> video.Job:
     return job
 
 
-def _taken(answer: bytes, asked_s: int) -> work.Done:
+def _taken(answer: bytes, asked_s: int, asked_size: str | None) -> work.Done:
     """Read the answer to a submission: reported if the job is over already, else an estimate."""
     job = read(answer)
     over = job.report()
     if job.seconds is None:
         job = video.with_seconds(job, asked_s)
     estimate = UsageReport(Usage(video_ms=1000 * (job.seconds or asked_s)), {}, partial=True)
-    return work.Done(job, over or estimate)
+    return work.Done(job, over or estimate, served_as=_served_as(state_of(job)["size"] or asked_size))
+
+
+def _served_as(size: str | None) -> str:
+    return variant(size[:MOST_SIZE] if size else None, None)
 
 
 def _seconds(body: Mapping[str, JSON]) -> int:

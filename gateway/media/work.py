@@ -33,6 +33,8 @@ class Done:
     report: UsageReport | None
     text: str = ""
     content_type: str = "application/json"
+    served_as: str | None = None
+    """Size and quality as `billing.quotes.variant` names them, where the price may depend on them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,13 @@ class Whole:
         done = self._read(bytes(self._body), self.headers)
         choices = (Choice(0, (Text(done.text),), "stop"),) if done.text else ()
         return Completion(
-            "", self._model, choices, done.report, extra={"done": done}, content_type=done.content_type
+            "",
+            self._model,
+            choices,
+            done.report,
+            service_tier=done.served_as,
+            extra={"done": done},
+            content_type=done.content_type,
         )
 
 
@@ -103,6 +111,8 @@ class MediaRequest(ChatRequest):
     work: Work | None = None
     maxima: Usage | None = None
     expected: Usage | None = None
+    asked_as: str | None = None
+    """Size and quality that were asked for, see Done.served_as: what counts if nothing was heard."""
 
 
 def asked(

@@ -86,6 +86,11 @@ def test_an_edited_price_never_keeps_its_version() -> None:
         ({"tiers": [{"above_input_tokens": 5, "input": "1"}] * 2}, "tiers"),
         ({"service_tiers": "flex"}, "service_tiers"),
         ({"service_tiers": {"flex": 0.5}}, "flex"),
+        ({"variants": {"size": "x"}}, "variants"),
+        ({"variants": [{"images": "1"}]}, "size"),
+        ({"images": "1", "variants": [{"quality": "high", "images": "2"}] * 2}, "size"),
+        ({"variants": [{"size": "1024x1024", "images": "1"}]}, "images"),
+        ({"images": "1", "variants": [{"size": "1024x1024", "image": "1"}]}, "image"),
     ],
 )
 def test_a_wrong_field_is_named(change: dict[str, Any], field: str) -> None:
@@ -142,3 +147,15 @@ def test_a_wrong_rate_is_named(change: dict[str, Any], field: str) -> None:
 def test_two_rates_for_one_day_are_refused() -> None:
     with pytest.raises(PriceTableError, match=r"fx\[1\].*fx\[0\]"):
         read_fx([FX, FX | {"rate": "1400"}])
+
+
+def test_prices_by_size_and_quality_are_read() -> None:
+    rows = [
+        {"size": "1024x1024", "quality": "high", "images": "0.167"},
+        {"quality": "low", "images": "0.011"},
+    ]
+    (price,) = read_prices([GOOD | {"images": "0.042", "variants": rows}])["openai/gpt"]
+    assert price.variants == {
+        "1024x1024/high": {"images": Decimal("0.167")},
+        "*/low": {"images": Decimal("0.011")},
+    }

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing.money import NANO
-from billing.quotes import PER, FxRate, Price, Quote, Tier, document_id, negated, total
+from billing.quotes import PER, FxRate, Price, Quote, Tier, document_id, negated, total, variant
 from billing.usage import CLASSES, TOKEN_CLASSES, Usage
 
 AT = datetime(2026, 11, 1, tzinfo=UTC)
@@ -208,3 +208,57 @@ def test_a_stated_cost_that_is_no_amount_is_refused(cost: str) -> None:
 def test_a_stated_cost_in_a_currency_without_a_frozen_rate_is_refused() -> None:
     with pytest.raises(ValueError, match="EUR"):
         quote(input="1").rate_stated(Decimal(1), "EUR")
+
+
+# --- size and quality ----------------------------------------------------------------------------
+
+PICTURES = Quote(
+    Price(
+        "m",
+        "v1",
+        AT,
+        "KRW",
+        {"images": Decimal(60)},
+        variants={
+            "1024x1024/high": {"images": Decimal(230)},
+            "1024x1536/*": {"images": Decimal(90)},
+            "*/low": {"images": Decimal(15)},
+        },
+    ),
+    None,
+)
+
+
+@pytest.mark.parametrize(
+    ("size", "quality", "won"),
+    [
+        ("1024x1024", "high", 230),
+        ("1024x1536", "high", 90),  # its size is named, its quality is not
+        ("512x512", "low", 15),
+        ("1024x1536", "low", 90),  # size before quality
+        ("512x512", "high", 60),
+        (None, None, 60),
+        (None, "low", 15),
+    ],
+)
+def test_a_picture_costs_what_its_size_and_quality_cost(
+    size: str | None, quality: str | None, won: int
+) -> None:
+    (line,) = PICTURES.rate(Usage(images=3), variant(size, quality))
+    assert (line.quantity, line.unit_price, line.amount_nano_krw) == (3, Decimal(won), 3 * won * NANO)
+
+
+def test_no_size_and_quality_costs_more_than_the_bound() -> None:
+    bound = PICTURES.upper_bound(0, 0, maxima=Usage(images=2))
+    dearest = total(PICTURES.rate(Usage(images=2), "1024x1024/high"))
+    assert dearest <= bound < dearest + 100
+
+
+def test_prices_by_size_and_quality_outlive_the_price_book() -> None:
+    rebuilt = Quote.from_document(PICTURES.document)
+    assert rebuilt.id == PICTURES.id
+    assert rebuilt.rate(Usage(images=1), "*/low") == PICTURES.rate(Usage(images=1), "*/low")
+
+
+def test_a_price_without_variants_keeps_the_document_it_had_before_there_were_any() -> None:
+    assert "variants" not in quote(input="1").document
