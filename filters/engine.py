@@ -140,8 +140,7 @@ class Engine:
                 found = detector.find(folded.text)
             for span in found:
                 if span.score >= THRESHOLD and (wanted is None or wanted(span.start, span.end)):
-                    start, end = folded.origin(span.start, span.end)
-                    spans.append(span._replace(start=start, end=end))
+                    spans.append(folded.traced(span))
         return spans
 
 

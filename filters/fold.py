@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote_to_bytes
 
 from filters.detector import limited
+from filters.spans import Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,6 +47,13 @@ class Folded:
         if self.starts is None or self.ends is None:
             return start, end
         return self.starts[start], self.ends[end - 1]
+
+    def traced(self, span: Span) -> Span:
+        """A span of the folded text as one of the original."""
+        if self.starts is None or self.ends is None:
+            return span
+        start, end, *rest = span
+        return Span(self.starts[start], self.ends[end - 1], *rest)
 
     def part(self, start: int, end: int) -> Folded:
         """A stretch of the folded text that still knows its way back."""

@@ -20,8 +20,8 @@ def resolve(spans: Iterable[Span]) -> list[Span]:
     return [span for _, _, span in kept]
 
 
-def _rank(span: Span) -> tuple[float, int, int, str]:
-    return (-span.score, span.start - span.end, span.start, span.type)
+def _rank(span: Span) -> tuple[float, int, int, str, str]:
+    return (-span.score, span.start - span.end, span.start, span.type, span.rule)
 
 
 def _overlaps(kept: list[tuple[int, int, Span]], span: Span) -> bool:

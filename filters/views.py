@@ -310,7 +310,12 @@ VIEWS: Final = (
         ),
         _lookalikes,
     ),
-    View("base64", (r"[A-Za-z0-9+/_\-]{12}",), _base64),
+    View(
+        "base64",
+        # Twelve characters in a row, at least one of them a capital: half of them stand on one side of it.
+        (r"[A-Z][A-Za-z0-9+/_\-]{6}|[A-Za-z0-9+/_\-]{6}[A-Z]",),
+        _base64,
+    ),
     View("hexadecimal", (r"(?:[2-3][0-9a-dA-D][\s:,\-]?(?:0x|\\x)?){6}[0-9]",), _hexadecimal),
     View("character_codes", (r"(?:(?:4[5-9]|5[0-7])[\s,;]{1,2}){6}[0-9]",), _character_codes),
     View("reversed", (r"거꾸로|역순|뒤집|반대로|(?i:revers|backward)",), _reversed),

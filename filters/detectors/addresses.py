@@ -89,6 +89,7 @@ _COMPLEX = r"(?:아파트|빌라|오피스텔|맨션|연립|주공|자이|푸르
 COMPLEX_UNIT: Final = re.compile(rf"{_COMPLEX}[ ]?(?:\d{{1,2}}단지[ ]?)?{_UNITS}")
 COMPLEX_END: Final = re.compile(rf"[가-힣A-Za-z0-9]{{0,12}}{_COMPLEX}")
 TOKEN: Final = re.compile(r"[가-힣A-Za-z0-9·]+")
+OWNER: Final = "addresses"
 ANCHOR: Final = re.compile(r"(?:로|길|동|리|가)[ \u00a0]{0,3}(?:지하|산)?[ ]?[0-9]")
 REGION_TOKEN: Final = re.compile(
     rf"(?:{_SIDO})|(?:{_SIDO})?[가-힣]{{1,4}}(?:시|군|구)|(?:[가-힣]{{1,4}}"
@@ -122,7 +123,7 @@ ADVERBS: Final = frozenset(
 )
 PARTICLE_ROAD: Final = re.compile(r"(?:[시군구도읍면동리]|[가-힣]{2}(?:으|기|지|자|서|호|료|사))로$")
 
-GATES: Final = (
+GATES: Final[tuple[str, ...]] = (
     r"(?:로|길|동|리|가)[ \x{00a0}]{0,3}(?:지하|산)?[ ]?[0-9]",
     r"[0-9A-Z가나다라]동,?[ ]{0,3}제?[0-9]{1,4}(?:호|층)",
     (
@@ -137,7 +138,7 @@ GATES: Final = (
 class Addresses:
     """KR_ADDRESS as a detector of the engine."""
 
-    name = "addresses"
+    name = OWNER
     gates = GATES
 
     def find(self, text: str) -> list[Span]:
@@ -156,36 +157,42 @@ def find(text: str) -> list[Span]:
 
 def _candidates(text: str) -> Iterator[Span]:
     yield from _roads_and_lots(text)
-    for match in limited(FLAT.finditer(text), Addresses.name):
+    for match in limited(FLAT.finditer(text), OWNER):
         if number := BUILDING_NUMBER.search(text, max(0, match.start() - 6), match.start()):
             yield Span(_start_of_complex(text, number.start()), match.end(), KR_ADDRESS, 0.75, "address_flat")
-    for match in limited(COMPLEX_UNIT.finditer(text), Addresses.name):
+    for match in limited(COMPLEX_UNIT.finditer(text), OWNER):
         start = _start_of_token(text, match.start())
         if start < match.start() or text[start : match.end()].startswith(("아파트", "빌라", "오피스텔")):
             yield Span(start, match.end(), KR_ADDRESS, 0.7, "address_flat")
     if ROMANISED_HINT.search(text):
-        for match in limited(ROMANISED.finditer(text), Addresses.name):
+        for match in limited(ROMANISED.finditer(text), OWNER):
             yield _span(match, 0.8, "address_romanised")
 
 
 def _roads_and_lots(text: str) -> Iterator[Span]:
     done = 0
-    for anchor in limited(ANCHOR.finditer(text), Addresses.name):
+    for anchor in limited(ANCHOR.finditer(text), OWNER):
         if anchor.start() < done:
             continue
         start = _start_of_region(text, anchor.start() + 1, done)
-        road = ROAD.match(text, start)
-        lot = LOT.match(text, start)
-        bare = ROAD_WITHOUT_NUMBER.match(text, start)
-        if road and road.end() > anchor.end() - 1 and _is_road_address(road, text):
-            yield (span := _span(road, 0.9 if road["region"] else 0.7, "address_road"))
-        elif bare:
-            yield (span := _span(bare, 0.7, "address_road"))
-        elif lot and (lot["region"].strip() or "번지" in lot["lot"]):
-            yield (span := _span(lot, 0.85, "address_lot"))
-        else:
-            continue
-        done = span.end
+        span = _road_or_lot(text, start, anchor.end() - 1)
+        if span is not None:
+            yield span
+            done = span.end
+
+
+def _road_or_lot(text: str, start: int, number: int) -> Span | None:
+    """The address that begins at `start` and goes on beyond the first character of its `number`."""
+    road = ROAD.match(text, start)
+    if road and road.end() > number and _is_road_address(road, text):
+        return _span(road, 0.9 if road["region"] else 0.7, "address_road")
+    bare = ROAD_WITHOUT_NUMBER.match(text, start)
+    if bare:
+        return _span(bare, 0.7, "address_road")
+    lot = LOT.match(text, start)
+    if lot and (lot["region"].strip() or "번지" in lot["lot"]):
+        return _span(lot, 0.85, "address_lot")
+    return None
 
 
 def _start_of_region(text: str, end: int, floor: int) -> int:

@@ -11,7 +11,7 @@ from functools import cache
 from math import exp
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from filters.detector import DetectorError, limited
+from filters.detector import MAX_MATCHES, DetectorError
 from filters.detectors import name_rules
 from filters.detectors.person_features import (
     DULL,
@@ -35,7 +35,7 @@ from filters.lexicon import LEXICON_DIR
 from filters.spans import PERSON, Span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from filters.detectors.person_features import Runs
 
@@ -51,12 +51,23 @@ WORTH_A_LOOK_AROUND: Final = -1.5
 HONORIFIC_BONUS: Final = 1.5
 """홍길동님: in the prompts of an office 님 after a full name's shape says more than in the news."""
 
+OWNER: Final = "names"
 MAX_LOOKS: Final = 60_000
 """In one text; a megabyte of prose takes about 30,000."""
 LOOKS_OF_SEVERAL: Final = 5
 
-Promise = tuple[list[tuple[float, Form]], bool]
-NO_PROMISE: Final[Promise] = ([], False)
+
+class Promise:
+    """What a run says by itself: its forms with their scores, and whether more runs may join it."""
+
+    __slots__ = ("forms", "several")
+
+    def __init__(self, forms: list[tuple[float, Form]], *, several: bool) -> None:
+        self.forms = forms
+        self.several = several
+
+
+NO_PROMISE: Final = Promise([], several=False)
 
 
 class Scored(NamedTuple):
@@ -73,7 +84,7 @@ class Scored(NamedTuple):
 class Names:
     """PERSON as a detector of the engine."""
 
-    name = "names"
+    name = OWNER
     gates = (r"[가-힣]|[A-Z][a-z]",)
 
     def find(self, text: str) -> list[Span]:
@@ -101,7 +112,7 @@ def _merged(scored: list[Span], ruled: Iterable[Span]) -> list[Span]:
 
 def _accepted(runs: Runs) -> list[Scored]:
     """The best candidate per place, from left to right; a doubtful one counts if it is sure elsewhere."""
-    scored = list(limited(_scored(runs), Names.name))
+    scored = _scored(runs)
     sure = {candidate.name for candidate in scored if candidate.score > SURE}
     chosen: list[Scored] = []
     for candidate in scored:
@@ -132,34 +143,36 @@ def _choose(candidate: Scored, chosen: list[Scored]) -> None:
         chosen[-1] = candidate
 
 
-def _scored(runs: Runs) -> Iterator[Scored]:
+def _scored(runs: Runs) -> list[Scored]:
     """Candidates that reach at least the lower threshold.
 
     Runs come back in a long text; what a run says by itself is worked out once per call.
     """
     weights = _weights()
     seen: dict[str, Promise] = {}
+    scored: list[Scored] = []
+    gaps = runs.gaps
     looks = 0
     for index, word in enumerate(runs.words):
-        if word in DULL:
-            continue
         promise = seen.get(word)
         if promise is None:
-            promise = seen[word] = _promise(weights, word)
+            promise = seen[word] = NO_PROMISE if word in DULL else _promise(weights, word)
         if promise is NO_PROMISE or is_part_of_a_number(runs, index):
             continue
-        if (looks := looks + 1) > MAX_LOOKS:
-            raise DetectorError(Names.name, "TooMany")
-        forms, several = promise
-        yield from _scored_here(weights, runs, index, forms)
-        if several and runs.gaps[index + 1] in JOINTS:
+        looks += 1
+        if promise.forms:
+            _score_here(weights, runs, index, promise.forms, scored)
+        if promise.several and gaps[index + 1] in JOINTS:
             looks += LOOKS_OF_SEVERAL
-            yield from _scored_over_several(weights, runs, index)
+            _score_over_several(weights, runs, index, scored)
+        if looks > MAX_LOOKS or len(scored) > MAX_MATCHES:
+            raise DetectorError(OWNER, "TooMany")
+    return scored
 
 
-def _scored_here(
-    weights: Weights, runs: Runs, index: int, forms: list[tuple[float, Form]]
-) -> Iterator[Scored]:
+def _score_here(
+    weights: Weights, runs: Runs, index: int, forms: list[tuple[float, Form]], scored: list[Scored]
+) -> None:
     for own, (name, shape, suffix) in forms:
         if shape == SURNAME_ALONE and not title_follows(runs, index, suffix[0]):
             continue
@@ -168,7 +181,7 @@ def _scored_here(
             score += HONORIFIC_BONUS
         if score > THRESHOLD_IF_REPEATED:
             start = runs.starts[index]
-            yield Scored(score, start, start + len(name), index, index, name)
+            scored.append(Scored(score, start, start + len(name), index, index, name))
 
 
 def _promise(weights: Weights, word: str) -> Promise:
@@ -176,24 +189,27 @@ def _promise(weights: Weights, word: str) -> Promise:
     if not may_hold_name(word):
         return NO_PROMISE
     cut_word = word[:MAX_RUN]
-    kept = []
+    kept: list[tuple[float, Form]] = []
     for form in forms_of(word):
         score = weights.of_one_run(form[0], cut_word, form[1], form[2])
         if score > WORTH_A_LOOK_AROUND:
             kept.append((score, form))
-    if alone := surname_alone(word):
+    alone = surname_alone(word)
+    if alone is not None:
         kept.append((weights.of_one_run(alone[0], cut_word, alone[1], alone[2]), alone))
     several = starts_several(word)
-    return (kept, several) if kept or several else NO_PROMISE
+    return Promise(kept, several=several) if kept or several else NO_PROMISE
 
 
-def _scored_over_several(weights: Weights, runs: Runs, index: int) -> Iterator[Scored]:
+def _score_over_several(weights: Weights, runs: Runs, index: int, scored: list[Scored]) -> None:
     for candidate in over_several_runs(runs, index):
         score = weights.of(candidate, runs)
         if score > WORTH_A_LOOK_AROUND:
             score += weights.around(runs, index, candidate.last, candidate.shape, candidate.suffix[0])
             if score > THRESHOLD_IF_REPEATED:
-                yield Scored(score, candidate.start, candidate.end, index, candidate.last, candidate.name)
+                scored.append(
+                    Scored(score, candidate.start, candidate.end, index, candidate.last, candidate.name)
+                )
 
 
 @cache

@@ -232,7 +232,10 @@ def _looks_foreign(name: str, word: str) -> bool:
 
 def foreign_score(name: str) -> int:
     """Sum of the syllables' log odds of standing in a foreign person's name."""
-    return sum([FOREIGN.get(s, 0) for s in name])
+    total = 0
+    for syllable in name:
+        total += FOREIGN.get(syllable, 0)
+    return total
 
 
 def title_follows(runs: Runs, index: int, suffix_class: int) -> bool:

@@ -47,8 +47,20 @@ class Weights:
         self._own = [tables[name] for name in INNER]
         self._by_code: dict[int, float] = {}
         """kind and class of the word -> what shape, word, common and token say together"""
-        self._no_tail = tables["tail"].get("", 0.0) + tables["tail2"].get("", 0.0)
-        self._given = {name: tables["given"].get(30_000 + code, 0.0) for name, code in GIVEN.items()}
+        self._by_suffix: dict[int, float] = {}
+        """kind, class of the suffix and agreement -> what these say of a run that is no word"""
+        self._run = tables["run"]
+        self._tail, self._tail2 = tables["tail"], tables["tail2"]
+        self._no_tail = self._tail.get("", 0.0) + self._tail2.get("", 0.0)
+        self._known = [tables["known"].get(key, 0.0) for key in range(80)]
+        self._given_by_name = {name: tables["given"].get(30_000 + code, 0.0) for name, code in GIVEN.items()}
+        self._given = tables["given"]
+        self._compound = tables["compound"]
+        self._no_compound = self._compound.get(-1, 0.0)
+        self._foreign = tables["foreign"]
+        self._native = self._foreign.get(0, 0.0)
+        self._surname = tables["surname"]
+        self._no_surname = self._surname.get("", 0.0)
 
     def of(self, candidate: Candidate, runs: Runs) -> float:
         """Log odds of the candidate by itself."""
@@ -61,48 +73,48 @@ class Weights:
 
     def of_one_run(self, name: str, word: str, shape: int, suffix: tuple[int, str]) -> float:
         """The same for a candidate within one run."""
-        tables = self.tables
         suffix_class, demand = suffix
-        kind = shape * 10 + (min(MAX_NAME, len(name)))
+        length = len(name)
+        kind = shape * 10 + (length if length < MAX_NAME else MAX_NAME)
         code = WORDS.get(name, 0)
         score = self._by_code.get(kind * 10_000 + code)
         if score is None:
             score = self._learn_code(kind, shape, code)
-        known = int(is_known_person(name)) if code < 1000 or code % 10 else 2
-        score += tables["known"].get(shape * 10 + known, 0.0) + tables["suffix"].get(
-            kind * 100 + suffix_class, 0.0
-        )
+        known = 2 if code >= 1000 and not code % 10 else 1 if is_known_person(name) else 0
+        agreement = 0
+        if demand != "-":
+            agreement = 1 if ((ord(name[-1]) - 0xAC00) % 28 != 0) == (demand == "C") else 2
+        suffixed = self._by_suffix.get(kind * 1000 + suffix_class * 10 + agreement)
+        if suffixed is None:
+            suffixed = self._learn_suffix(kind, suffix_class, agreement)
+        score += self._known[shape * 10 + known] + suffixed
         if suffix_class:
             whole = WORDS.get(word, 0)
-            score += (
-                tables["run"].get(shape * 100 + whole // 1000 * 10 + whole // 100 % 10, 0.0) + self._no_tail
-            )
+            if whole:
+                score += self._of_whole(shape, whole)
         else:
-            score += tables["run"].get(shape * 100, 0.0)
-            score += tables["tail"].get(name[-1], 0.0) + tables["tail2"].get(name[-2:], 0.0)
-        if demand == "-":
-            score += tables["agree"].get(0, 0.0)
-        else:
-            fits = ((ord(name[-1]) - 0xAC00) % 28 != 0) == (demand == "C")
-            score += tables["agree"].get(1 if fits else 2, 0.0)
+            score += self._tail.get(name[-1], 0.0) + self._tail2.get(name[-2:], 0.0)
         return score + self._of_shape(name, shape)
 
     def _of_shape(self, name: str, shape: int) -> float:
-        tables = self.tables
         if shape == THREE:
-            given = self._given.get(name[1:])
-            score = tables["given"].get(given_key(name, shape), 0.0) if given is None else given
+            score = self._given_by_name.get(name[1:])
+            if score is None:
+                score = self._given.get(given_key(name, shape), 0.0)
             compound = WORDS.get(name[:2], 0) // 1000 * 10 + (name[2] in NOUN_ENDINGS)
-            score += tables["compound"].get(compound, 0.0) + tables["foreign"].get(0, 0.0)
+            score += self._compound.get(compound, 0.0) + self._native
         else:
-            score = tables["given"].get(given_key(name, shape), 0.0) + tables["compound"].get(-1, 0.0)
-            foreign = (
-                shape * 100 + max(-9, min(20, foreign_score(name)))
-                if shape >= THREE_OTHER or shape == TWO
-                else 0
-            )
-            score += tables["foreign"].get(foreign, 0.0)
-        return score + tables["surname"].get(name[0] if shape < THREE_OTHER else "", 0.0)
+            foreign = 0
+            if shape >= THREE_OTHER or shape == TWO:
+                foreign = shape * 100 + max(-9, min(20, foreign_score(name)))
+            score = self._given.get(given_key(name, shape), 0.0) + self._no_compound
+            score += self._foreign.get(foreign, 0.0)
+        return score + (self._surname.get(name[0], 0.0) if shape < THREE_OTHER else self._no_surname)
+
+    def _of_whole(self, shape: int, whole: int) -> float:
+        """What it says that the run with its suffix is a word, beyond what a run says that is none."""
+        of_word = self._run.get(shape * 100 + whole // 1000 * 10 + whole // 100 % 10, 0.0)
+        return of_word - self._run.get(shape * 100, 0.0)
 
     def _learn_code(self, kind: int, shape: int, code: int) -> float:
         tables = self.tables
@@ -114,6 +126,16 @@ class Weights:
             + tables["token"].get(shape * 100 + code // 10 % 100, 0.0)
         )
         self._by_code[kind * 10_000 + code] = score
+        return score
+
+    def _learn_suffix(self, kind: int, suffix_class: int, agreement: int) -> float:
+        score = (
+            self.tables["suffix"].get(kind * 100 + suffix_class, 0.0)
+            + self.tables["agree"].get(agreement, 0.0)
+            + self._run.get(kind // 10 * 100, 0.0)
+            + (self._no_tail if suffix_class else 0.0)
+        )
+        self._by_suffix[kind * 1000 + suffix_class * 10 + agreement] = score
         return score
 
     def around(self, runs: Runs, first: int, last: int, shape: int, suffix_class: int) -> float:
