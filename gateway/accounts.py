@@ -41,6 +41,30 @@ class Account:
     signed_in_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One browser that is signed in. `stage` code: the one-time code is still to come."""
+
+    id: str
+    account: Account
+    stage: Literal["code", "open"]
+    created_at: datetime
+    seen_at: datetime
+    expires_at: datetime
+    address: str
+    user_agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRules:
+    """How long a browser stays signed in without a click, and at most."""
+
+    idle: timedelta = timedelta(minutes=30)
+    absolute: timedelta = timedelta(hours=10)
+    code: timedelta = timedelta(minutes=5)
+    """For typing the one-time code."""
+
+
 def login_of(text: str) -> str | None:
     """Return the login id that `text` means, or None if it cannot be one."""
     login = unicodedata.normalize("NFKC", text).strip().lower()

@@ -46,6 +46,18 @@ class AuditEvent:
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """Who changes something, when and why: what every changing function of the stores is handed."""
+
+    at: datetime
+    actor: Actor
+    reason: str = ""
+
+    def event(self, action: str, subject: str = "", **details: Any) -> AuditEvent:  # noqa: ANN401 - JSON
+        return AuditEvent(self.at, self.actor, action, subject, self.reason, details=details)
+
+
 class Auditor(Protocol):
     """What pages write to; `gateway.store.audit.Trail` is the real one."""
 
