@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import getpass
 import sys
 from contextlib import contextmanager
@@ -10,9 +9,11 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from enum import IntEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+
+from gateway.spreadsheets import write_csv
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -146,28 +147,11 @@ def print_json(value: Any) -> None:  # noqa: ANN401 - whatever JSON can hold
     sys.stdout.write(orjson.dumps(value, option=options, default=str).decode())
 
 
-def write_csv(stream: TextIO, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write CSV that a spreadsheet opens as it is: BOM, CRLF, and no cell that runs as a formula."""
-    stream.write("\ufeff")
-    writer = csv.writer(stream, lineterminator="\r\n")
-    writer.writerow([_inert(name) for name in header])
-    writer.writerows([_inert(value) for value in row] for row in rows)
-
-
 def print_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is not None:
         reconfigure(encoding="utf-8", newline="")
     write_csv(sys.stdout, header, rows)
-
-
-def _inert(value: object) -> object:
-    """Return `value`, a text that a spreadsheet would run led by an apostrophe (OWASP, CSV injection)."""
-    if isinstance(value, str) and value.lstrip().startswith(
-        ("=", "+", "-", "@", "＝", "＋", "－", "＠", "|")
-    ):
-        return "'" + value
-    return value.replace("\t", " ").replace("\r", " ") if isinstance(value, str) else value
 
 
 def _cell(value: object) -> str:
