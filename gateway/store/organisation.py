@@ -19,7 +19,7 @@ from gateway.organisation import Grant, Key, Organisation, Person, Unit
 from gateway.store.tables import admin_event, api_key, org_unit, person, revision
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import date, datetime
 
     from sqlalchemy import Column, Connection, Engine, RowMapping, Table
@@ -32,6 +32,10 @@ DIRECTORY = "directory"
 
 class NoSuchKey(LookupError):
     """No key, or more than one, answers to that id or prefix."""
+
+
+class KeyExists(ValueError):
+    """A key of that id was issued before."""
 
 
 # --- reading -------------------------------------------------------------------------------------
@@ -57,6 +61,15 @@ def list_keys(engine: Engine) -> list[Key]:
         return sorted(_keys(connection), key=lambda key: key.created_at, reverse=True)
 
 
+def keys_of(engine: Engine, person_id: str) -> list[Key]:
+    """Return the keys of one person, the newest first."""
+    statement = (
+        select(api_key).where(api_key.c.person_id == person_id).order_by(api_key.c.created_at_us.desc())
+    )
+    with engine.connect() as connection:
+        return [_key(row) for row in connection.execute(statement).mappings()]
+
+
 def unit_names(engine: Engine) -> dict[str, str]:
     """Map unit codes to their latest names, for reports."""
     with engine.connect() as connection:
@@ -64,11 +77,13 @@ def unit_names(engine: Engine) -> dict[str, str]:
         return {row.code: row.name for row in rows}
 
 
-def person_names(engine: Engine) -> dict[str, str]:
-    """Map employee numbers to their latest names, for reports."""
+def person_names(engine: Engine, ids: Collection[str] | None = None) -> dict[str, str]:
+    """Map employee numbers to their latest names: of `ids` (a page of them), or of everybody, for reports."""
+    statement = select(person.c.employee_id, person.c.name).order_by(person.c.valid_from)
+    if ids is not None:
+        statement = statement.where(person.c.employee_id.in_(ids))
     with engine.connect() as connection:
-        rows = connection.execute(select(person.c.employee_id, person.c.name).order_by(person.c.valid_from))
-        return {row.employee_id: row.name for row in rows}
+        return {row.employee_id: row.name for row in connection.execute(statement)}
 
 
 # --- registers -----------------------------------------------------------------------------------
@@ -119,12 +134,21 @@ def _summary(plan: Plan[Any]) -> dict[str, int]:
 
 
 def create_key(
-    engine: Engine, hash_key: DerivedKey, grant: Grant, *, at: datetime, actor: str
+    engine: Engine,
+    hash_key: DerivedKey,
+    grant: Grant,
+    *,
+    at: datetime,
+    actor: str,
+    key_id: str | None = None,
 ) -> tuple[Key, str]:
-    """Issue a key; return it and its secret, which is shown once and kept nowhere."""
+    """Issue a key; return it and its secret, which is shown once and kept nowhere.
+
+    `key_id` makes a form that is sent twice harmless: the second time raises KeyExists.
+    """
     minted = apikeys.mint()
     key = Key(
-        id=f"key_{uuid4().hex[:16]}",
+        id=key_id or f"key_{uuid4().hex[:16]}",
         prefix=minted.prefix,
         digest=apikeys.digest(minted.secret, hash_key.key),
         hash_key_id=hash_key.key_id,
@@ -133,6 +157,8 @@ def create_key(
     )
     with writing(engine).begin() as connection:
         bump_revision(connection)
+        if connection.execute(select(api_key.c.id).where(api_key.c.id == key.id)).first() is not None:
+            raise KeyExists(key.id)
         connection.execute(insert(api_key).values(**_key_row(key)))
         owner = {"person_id": grant.person_id, "service": grant.service}
         _record(connection, at, actor, "key.create", key.id, owner)
@@ -152,6 +178,16 @@ def revoke_key(engine: Engine, id_or_prefix: str, *, at: datetime, actor: str) -
             connection.execute(change)
             _record(connection, at, actor, "key.revoke", key.id, {})
     return key
+
+
+def rename_key(engine: Engine, key_id: str, label: str, *, at: datetime, actor: str) -> None:
+    """Give a key another label. Raises NoSuchKey."""
+    with writing(engine).begin() as connection:
+        bump_revision(connection)
+        change = update(api_key).where(api_key.c.id == key_id).values(label=label)
+        if connection.execute(change).rowcount == 0:
+            raise NoSuchKey(key_id)
+        _record(connection, at, actor, "key.rename", key_id, {"label": label})
 
 
 def bump_revision(connection: Connection) -> None:
