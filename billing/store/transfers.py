@@ -12,13 +12,13 @@ from uuid import uuid4
 
 from sqlalchemy import insert, or_, select
 
-from billing.budgets import Budget, Every, Scope, period_of
+from billing.budgets import Budget, Every, Measure, Scope, period_of
 from billing.money import format_won_exact, won
 from billing.periods import billing_month, from_us, to_us
-from billing.store.accounts import computed, read_budgets
+from billing.store.accounts import read_budgets, stored_account
 from billing.store.budget_admin import BudgetChange, raise_revision
 from billing.store.engine import writing
-from billing.tables import budget_accounts, budget_transfers, budgets
+from billing.tables import budget_transfers, budgets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine, RowMapping
 
-    from billing.budgets import AccountKey
     from billing.store.budget_admin import Trail
 
 MOST_NANO_KRW: Final = 9 * 10**18
@@ -63,7 +62,7 @@ class Transfer(NamedTuple):
 
 
 class HistoryRow(NamedTuple):
-    """One change of a budget. Limits in nano-won; None: there was, or is, none."""
+    """One change of a budget. Limits in the unit of its measure; None: there was, or is, none."""
 
     at: datetime
     by: str
@@ -74,8 +73,9 @@ class HistoryRow(NamedTuple):
     hard: bool
     period: str
     """Of a transfer the one it holds in, else empty: until it is changed."""
-    before_nano_krw: int | None
-    after_nano_krw: int | None
+    measure: str
+    before: int | None
+    after: int | None
     reason: str
     budget_id: str
 
@@ -140,6 +140,10 @@ def _found(in_force: Mapping[str, Budget], budget_id: str) -> Budget:
 
 
 def _moved(giver: Budget, taker: Budget, amount: int, month: str) -> Transfer:
+    if {giver.measure, taker.measure} != {Measure.WON}:
+        raise TransferRefused(
+            "원 단위 예산끼리만 옮길 수 있습니다.", "only budgets in won give to each other"
+        )
     gives = giver.limit_in(period_of(giver.every, month))
     takes = taker.limit_in(period_of(taker.every, month))
     if takes + amount > MOST_NANO_KRW:
@@ -151,26 +155,14 @@ def _moved(giver: Budget, taker: Budget, amount: int, month: str) -> Transfer:
 
 def _refuse_too_much(connection: Connection, made: Transfer, month: str) -> None:
     """Refuse to give what is spent or held: the giver must stay within what is left of its limit."""
-    left = made.giver_limits[1] - _committed(connection, made.giver.account_key(month))
+    account = stored_account(connection, made.giver.account_key(month))
+    left = made.giver_limits[1] - account.spent.nano_krw - account.held.nano_krw
     if left < 0:
         room = format_won_exact(max(0, left + made.amount_nano_krw))
         raise TransferRefused(
             f"보내는 예산의 잔액이 모자랍니다: 남은 금액은 {room}입니다.",
             f"the giving budget has only {room} left",
         )
-
-
-def _committed(connection: Connection, key: AccountKey) -> int:
-    """Nano-won spent and held in an account; nobody moves it before this transaction ends."""
-    stored = connection.execute(
-        select(budget_accounts.c.spent_nano_krw + budget_accounts.c.held_nano_krw).where(
-            *(budget_accounts.c[name] == value for name, value in key._asdict().items())
-        )
-    ).scalar()
-    if stored is not None:
-        return int(stored)
-    account = computed(connection, key)
-    return account.spent_nano_krw + account.held_nano_krw
 
 
 def _row(made: Transfer, now: datetime, by: str, reason: str) -> dict[str, Any]:
@@ -210,12 +202,12 @@ def _settings(rows: Sequence[RowMapping]) -> Iterator[HistoryRow]:
     successors = {(*_kind(row), row["created_at_us"]) for row in rows}
     for row in rows:
         before = replaced.get((*_kind(row), row["created_at_us"]))
-        limit = None if before is None or before["id"] == row["id"] else before["limit_nano_krw"]
+        limit = None if before is None or before["id"] == row["id"] else _limit(before)
         made = (row["created_at_us"], row["created_by"], row["reason"])
-        yield _history_row(row, "set", made, (limit, row["limit_nano_krw"]))
+        yield _history_row(row, "set", made, (limit, _limit(row)))
         if row["ended_at_us"] is not None and (*_kind(row), row["ended_at_us"]) not in successors:
             ended = (row["ended_at_us"], row["ended_by"], row["end_reason"])
-            yield _history_row(row, "end", ended, (row["limit_nano_krw"], None))
+            yield _history_row(row, "end", ended, (_limit(row), None))
 
 
 def _transfers(rows: Mapping[str, RowMapping], moved: Sequence[RowMapping]) -> Iterator[HistoryRow]:
@@ -226,14 +218,19 @@ def _transfers(rows: Mapping[str, RowMapping], moved: Sequence[RowMapping]) -> I
             if budget_id not in rows:
                 continue
             row = rows[budget_id]
-            before = limits.get((budget_id, period), row["limit_nano_krw"])
+            before = limits.get((budget_id, period), _limit(row))
             after = limits[budget_id, period] = before + sign * made["amount_nano_krw"]
             who = (made["made_at_us"], made["made_by"], made["reason"])
             yield _history_row(row, action, who, (before, after), period)
 
 
 def _kind(row: RowMapping) -> tuple[Any, ...]:
-    return row["scope_kind"], row["scope_id"], row["every"], row["hard"]
+    return row["scope_kind"], row["scope_id"], row["every"], row["hard"], row["measure"]
+
+
+def _limit(row: RowMapping) -> int:
+    limit: int = row["limit_count"] if row["limit_nano_krw"] is None else row["limit_nano_krw"]
+    return limit
 
 
 def _history_row(
@@ -246,4 +243,5 @@ def _history_row(
     at_us, by, reason = made
     scope = Scope(row["scope_kind"], row["scope_id"])
     every, hard = str(Every(row["every"])), bool(row["hard"])
-    return HistoryRow(from_us(at_us), by, action, scope, every, hard, period, *limits, reason, row["id"])
+    kind = (scope, every, hard, period, row["measure"])
+    return HistoryRow(from_us(at_us), by, action, *kind, *limits, reason, row["id"])

@@ -109,7 +109,9 @@ def _budget(engine: Database, who: str, every: Every) -> Budget:
     if named:
         return named[0]
     scope = scope_of(who)
-    found = [budget for budget in in_force if (budget.scope, budget.every) == (scope, every)]
+    found = [
+        budget for budget in in_force if (budget.scope, budget.every, budget.measure) == (scope, every, "won")
+    ]
     if not found:
         fail(
             f"{who}에 시행 중인 예산이 없습니다({every}). `haechi budgets list`로 확인하세요.",
@@ -133,8 +135,9 @@ def _history_row(row: HistoryRow) -> dict[str, object]:
         "every": row.every,
         "period": row.period,
         "hard": row.hard,
-        "before_krw": _krw(row.before_nano_krw),
-        "after_krw": _krw(row.after_nano_krw),
+        "measure": row.measure,
+        "before": _amount(row, row.before),
+        "after": _amount(row, row.after),
         "reason": row.reason,
         "budget_id": row.budget_id,
     }
@@ -157,8 +160,14 @@ def _history_cells(row: HistoryRow) -> tuple[object, ...]:
     )
 
 
-def _shown(nano_krw: int | None) -> str:
-    return "" if nano_krw is None else f"{Decimal(nano_krw).scaleb(-9):,.2f}"
+def _amount(row: HistoryRow, limit: int | None) -> str | int | None:
+    return _krw(limit) if row.measure == "won" else limit
+
+
+def _shown(row: HistoryRow, limit: int | None) -> str:
+    if limit is None:
+        return ""
+    return f"{Decimal(limit).scaleb(-9):,.2f}" if row.measure == "won" else f"{limit:,} {row.measure}"
 
 
 def _krw(nano_krw: int | None) -> str | None:

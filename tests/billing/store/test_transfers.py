@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError
 
-from billing.budgets import Budget, BudgetExceeded, Every, Scope
+from billing.budgets import Budget, BudgetExceeded, Every, Measure, Scope
 from billing.ledger import record_of
 from billing.store import LedgerSink, budget_status, end_budget, set_budget
 from billing.store.transfers import Order, TransferRefused, history, transfer, transfers_of
@@ -146,7 +146,7 @@ def test_the_history_shows_who_when_why_before_and_after(engine: Engine, make: M
     move(engine, make, ids, 100, by="deputy")
     end_budget(engine, ids[1], now=make.tick(), by="finance", reason="끝")
     rows = history(engine)
-    seen = [(r.action, r.scope.id, r.before_nano_krw, r.after_nano_krw, r.by, r.reason) for r in rows]
+    seen = [(r.action, r.scope.id, r.before, r.after, r.by, r.reason) for r in rows]
     assert seen == [
         ("set", "총무과", None, 1000, "finance", "배정"),
         ("set", "총무과", 1000, 2000, "finance", "배정"),
@@ -160,3 +160,11 @@ def test_the_history_shows_who_when_why_before_and_after(engine: Engine, make: M
     assert [row.period for row in rows][3:5] == ["2026-11", "2026-11"]
     assert {row.scope for row in history(engine, TAKER)} == {TAKER}
     assert rows[0].budget_id == first
+
+
+def test_tokens_are_not_given_for_won(engine: Engine, make: Maker, both: tuple[str, str]) -> None:
+    tokens = Budget(make.ids.next(make.now), TAKER, Every.MONTH, 100, measure=Measure.TOKENS)
+    set_budget(engine, tokens, now=make.tick(), by="finance", reason="배정")
+    with pytest.raises(TransferRefused, match="won"):
+        move(engine, make, (both[0], tokens.id), 1)
+    assert [(row.measure, row.after) for row in history(engine, TAKER)] == [("won", 100), ("tokens", 100)]
