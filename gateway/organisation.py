@@ -7,6 +7,7 @@ id is the employee number; both outlive every version.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
@@ -101,6 +102,12 @@ _Version = TypeVar("_Version", Unit, Person)
 
 def valid_on(versions: Iterable[_Version], day: date) -> Iterable[_Version]:
     return (v for v in versions if v.valid_from <= day and (v.valid_to is None or day < v.valid_to))
+
+
+def version_of(versions: Iterable[_Version]) -> str:
+    """Name what a unit's or person's history is: whoever changes it says which one they saw."""
+    texts = sorted(repr(version) for version in versions)
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
 
 
 def places(units: Iterable[Unit], day: date) -> dict[str, Place]:

@@ -51,14 +51,14 @@ def read_revision(engine: Engine) -> int:
 def load_organisation(engine: Engine) -> Organisation:
     with engine.connect() as connection:
         return Organisation(
-            units=tuple(_units(connection)), people=tuple(_people(connection)), keys=tuple(_keys(connection))
+            units=tuple(units_in(connection)), people=tuple(people_in(connection)), keys=tuple(keys_in(connection))
         )
 
 
 def list_keys(engine: Engine) -> list[Key]:
     """Return every key, the newest first."""
     with engine.connect() as connection:
-        return sorted(_keys(connection), key=lambda key: key.created_at, reverse=True)
+        return sorted(keys_in(connection), key=lambda key: key.created_at, reverse=True)
 
 
 def keys_of(engine: Engine, person_id: str) -> list[Key]:
@@ -67,7 +67,7 @@ def keys_of(engine: Engine, person_id: str) -> list[Key]:
         select(api_key).where(api_key.c.person_id == person_id).order_by(api_key.c.created_at_us.desc())
     )
     with engine.connect() as connection:
-        return [_key(row) for row in connection.execute(statement).mappings()]
+        return [key_of(row) for row in connection.execute(statement).mappings()]
 
 
 def unit_names(engine: Engine) -> dict[str, str]:
@@ -95,8 +95,8 @@ def import_units(
     """Bring the units in line with `rows`, all or nothing. Raises imports.ImportFailed."""
     with writing(engine).begin() as connection:
         bump_revision(connection)
-        plan = plan_units(_units(connection), rows, absent_end=absent_end)
-        _replace(connection, org_unit, org_unit.c.code, plan.changes)
+        plan = plan_units(units_in(connection), rows, absent_end=absent_end)
+        replace_versions(connection, org_unit, org_unit.c.code, plan.changes)
         _record(connection, at, actor, "departments.import", "", _summary(plan))
     return plan
 
@@ -107,13 +107,13 @@ def import_people(
     """Bring the people in line with `rows`, all or nothing. Raises imports.ImportFailed."""
     with writing(engine).begin() as connection:
         bump_revision(connection)
-        plan = plan_people(_people(connection), rows, _units(connection), absent_end=absent_end)
-        _replace(connection, person, person.c.employee_id, plan.changes)
+        plan = plan_people(people_in(connection), rows, units_in(connection), absent_end=absent_end)
+        replace_versions(connection, person, person.c.employee_id, plan.changes)
         _record(connection, at, actor, "people.import", "", _summary(plan))
     return plan
 
 
-def _replace(
+def replace_versions(
     connection: Connection, table: Table, id_column: Column[str], changes: Sequence[Change[Any]]
 ) -> None:
     if not changes:
@@ -159,7 +159,7 @@ def create_key(
         bump_revision(connection)
         if connection.execute(select(api_key.c.id).where(api_key.c.id == key.id)).first() is not None:
             raise KeyExists(key.id)
-        connection.execute(insert(api_key).values(**_key_row(key)))
+        connection.execute(insert(api_key).values(**key_row(key)))
         owner = {"person_id": grant.person_id, "service": grant.service}
         _record(connection, at, actor, "key.create", key.id, owner)
     return key, minted.secret
@@ -169,7 +169,7 @@ def revoke_key(engine: Engine, id_or_prefix: str, *, at: datetime, actor: str) -
     """Revoke the one key of that id or shown prefix; revoking twice changes nothing. Raises NoSuchKey."""
     with writing(engine).begin() as connection:
         bump_revision(connection)
-        found = [key for key in _keys(connection) if id_or_prefix in (key.id, key.prefix)]
+        found = [key for key in keys_in(connection) if id_or_prefix in (key.id, key.prefix)]
         if len(found) != 1:
             raise NoSuchKey(id_or_prefix)
         key = found[0]
@@ -202,19 +202,19 @@ def bump_revision(connection: Connection) -> None:
 # --- rows <-> values -----------------------------------------------------------------------------
 
 
-def _units(connection: Connection) -> list[Unit]:
+def units_in(connection: Connection) -> list[Unit]:
     return [Unit(**row) for row in connection.execute(select(org_unit)).mappings()]
 
 
-def _people(connection: Connection) -> list[Person]:
+def people_in(connection: Connection) -> list[Person]:
     return [Person(**row) for row in connection.execute(select(person)).mappings()]
 
 
-def _keys(connection: Connection) -> list[Key]:
-    return [_key(row) for row in connection.execute(select(api_key)).mappings()]
+def keys_in(connection: Connection) -> list[Key]:
+    return [key_of(row) for row in connection.execute(select(api_key)).mappings()]
 
 
-def _key(row: RowMapping) -> Key:
+def key_of(row: RowMapping) -> Key:
     models, expires, revoked = row["allowed_models"], row["expires_at_us"], row["revoked_at_us"]
     return Key(
         id=row["id"],
@@ -235,7 +235,7 @@ def _key(row: RowMapping) -> Key:
     )
 
 
-def _key_row(key: Key) -> dict[str, Any]:
+def key_row(key: Key) -> dict[str, Any]:
     grant = key.grant
     return {
         "id": key.id,
