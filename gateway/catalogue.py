@@ -98,7 +98,7 @@ class Model:
     kind: str = "chat"
     """chat, embedding, image, speech, transcription, video."""
     capabilities: frozenset[str] = frozenset()
-    """vision, tools, reasoning, structured_output, audio, search."""
+    """vision, tools, reasoning, structured_output, image, video, audio, search."""
     context_tokens: int | None = None
     max_output_tokens: int | None = None
     default_max_output_tokens: int | None = None

@@ -32,7 +32,7 @@ Origin = Annotated[str, Field(pattern=r"^https?://[^\s/*]+$")]
 ZoneWord = Literal["external", "in_house"]
 Kind = Literal["chat", "embedding", "image", "speech", "transcription", "video"]
 StrategyWord = Literal["weighted", "least_busy", "lowest_latency", "cheapest"]
-Capability = Literal["vision", "tools", "reasoning", "structured_output", "audio", "search"]
+Capability = Literal["vision", "tools", "reasoning", "structured_output", "image", "video", "audio", "search"]
 
 
 class TomlTable(BaseModel):

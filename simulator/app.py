@@ -108,8 +108,8 @@ def create(ledger: Ledger, pace: Pace = Pace()) -> Starlette:
         routes=[
             Route("/livez", alive),
             Route("/ledger", ledger_lines),
-            Route("/{provider}/v1/videos/{job}", poll),
-            Route("/{provider}/v1/videos/{job}/content", fetch),
+            Route("/{provider}/{base:path}/videos/{job}", poll),
+            Route("/{provider}/{base:path}/videos/{job}/content", fetch),
             Route("/{provider}/{rest:path}", exchange, methods=["POST"]),
         ]
     )

@@ -64,18 +64,19 @@ def request(asked: ImageRequest, deployment: Deployment) -> UpstreamRequest:
     if deployment.wire not in _WIRES:
         raise lacking(f"images over the wire format {deployment.wire}", "model")
     profile = profiles.of(deployment)
-    user = None if "user" in profile.lacks else asked.user
+    wanted = {**asked.extra, **present(size=asked.size, quality=asked.quality, user=asked.user)}
+    if refused := sorted(wanted.keys() & profile.refuses):
+        raise lacking(refused[0], refused[0])
+    dropped = tuple(sorted(wanted.keys() & profile.lacks))
     body = {
         **profile.body,
-        **asked.extra,
-        **present(size=asked.size, quality=asked.quality, user=user),
+        **{name: value for name, value in wanted.items() if name not in profile.lacks},
         "model": deployment.upstream_model,
         "prompt": asked.prompt,
         "n": asked.n,
     }
     if _answers_by_address(deployment.upstream_model):
         body["response_format"] = "b64_json"
-    dropped = ("user",) if asked.user is not None and user is None else ()
     if asked.pictures:
         content_type, form = multipart.encode([(name, _text(v)) for name, v in body.items()], asked.pictures)
         headers = reach.headers(deployment, profile, "application/json", content_type)

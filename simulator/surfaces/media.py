@@ -35,7 +35,10 @@ MP3_FRAMES_PER_S = 38
 
 
 def images(body: JSON, pictures_in: int = 0) -> Served:
-    """Answer `POST …/images/generations` or, with pictures that came in, `…/images/edits`."""
+    """Answer `POST …/images/generations` or, with pictures that came in, `…/images/edits`.
+
+    The gpt-image models state tokens, size and quality; the others are billed by the piece and state nothing.
+    """
     count = int(body.get("n") or 1)
     width, height = _size(body.get("size") or "1024x1024")
     each = OUTPUT_TOKENS.get(body.get("quality") or "medium", OUTPUT_TOKENS["medium"])
@@ -47,7 +50,10 @@ def images(body: JSON, pictures_in: int = 0) -> Served:
         "total_tokens": text_in + image_in + each * count,
     }
     picture = base64.b64encode(png(width, height, body["prompt"])).decode()
-    answer = {"created": CREATED, "data": [{"b64_json": picture}] * count, "usage": usage}
+    answer = {"created": CREATED, "data": [{"b64_json": picture}] * count}
+    if not body["model"].startswith("gpt-image"):
+        return Served(dumps(answer), body["model"], {"images": count})
+    answer |= {"usage": usage, "size": f"{width}x{height}", "quality": body.get("quality") or "medium"}
     billed = {"input": text_in, "image_input": image_in, "image_output": each * count, "images": count}
     return Served(dumps(answer), body["model"], billed, usage)
 

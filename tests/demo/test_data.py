@@ -107,6 +107,14 @@ def test_every_model_has_a_price_and_a_rate_today(config):
             config.price_book.quote(deployment.price_key, TODAY)
 
 
+def test_staff_can_write_draw_film_speak_write_down_and_search(config):
+    models = config.catalogue.models.values()
+    kinds = Counter(model.kind for model in models)
+    assert kinds == {"chat": 23, "image": 2, "video": 1, "speech": 1, "transcription": 1, "embedding": 1}
+    flags = {flag for model in models for flag in model.capabilities}
+    assert {"vision", "tools", "reasoning", "image", "video", "audio"} <= flags
+
+
 def test_every_price_names_its_source_and_the_day_it_was_looked_at():
     for price in tomllib.loads(CATALOGUE)["prices"]:
         assert price["source"]
@@ -122,7 +130,11 @@ GENAI_KEYS = {
     "cache_write_1h": "cache_write_1h_mtok",
     "output": "output_mtok",
     "audio_input": "input_audio_mtok",
+    "image_input": "input_image_mtok",
+    "image_output": "output_image_mtok",
 }
+GENAI_UNITS = {"characters": ("input_mchars", 1), "audio_seconds": ("audio_hours", 3600)}
+"""Names of units there, and how many of ours make one."""
 
 
 def genai_price(key: str, at: datetime):
@@ -150,6 +162,9 @@ def test_what_is_called_verified_equals_the_published_price_data():
             )
             for tier in value.tiers if isinstance(value, TieredPrices) else ():
                 assert Decimal(tiers[tier.start][ours]) == tier.price, (price["key"], ours, tier.start)
+        for ours, (theirs, units) in GENAI_UNITS.items():
+            if ours in price:
+                assert Decimal(price[ours]) * units == getattr(known, theirs), (price["key"], ours)
         if "searches" in price:
             assert Decimal(price["searches"]) * 1000 == known.web_searches_kcount
         checked += 1
@@ -158,7 +173,8 @@ def test_what_is_called_verified_equals_the_published_price_data():
 
 def test_nothing_is_called_verified_that_the_price_data_does_not_know():
     unverified = {p["key"] for p in tomllib.loads(CATALOGUE)["prices"] if not p["verified"]}
-    assert {key.partition("/")[0] for key in unverified} == {"upstage", "naver", "friendli", "skt", "kt"}
+    chats = unverified - {"xai/grok-imagine-image", "google-openai/veo-3.1-generate-preview"}
+    assert {key.partition("/")[0] for key in chats} == {"upstage", "naver", "friendli", "skt", "kt"}
 
 
 # --- prompts -------------------------------------------------------------------------------------
@@ -166,7 +182,7 @@ def test_nothing_is_called_verified_that_the_price_data_does_not_know():
 
 def test_every_model_and_every_department_is_used(config):
     asks = data.asks()
-    assert {ask.model for ask in asks} == set(config.catalogue.models)
+    assert {ask.model for ask in asks} == {m.id for m in config.catalogue.models.values() if m.kind == "chat"}
     assert {ask.unit for ask in asks} == set(_staff())
     assert {"answered", "masked", "routed", "blocked", "refused"} == {ask.expect for ask in asks}
     assert 0.3 < sum(ask.stream for ask in asks) / len(asks) < 0.7
