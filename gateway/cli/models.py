@@ -37,14 +37,15 @@ def list_(json: JsonOption = False, config: ConfigOption = None) -> None:
         print_json([_row(model) for model in models])
         return
     show_table(
-        ("모델", "이름", "제공자", "위치", "종류", "배포", ""),
+        ("모델", "이름", "제공자", "위치", "종류", "할 수 있는 일", "배포", ""),
         [
             (
                 model.id,
                 model.name,
                 model.owned_by,
                 "·".join(sorted(_ZONES[zone.value] for zone in model.zones)),
-                model.kind,
+                _KINDS[model.kind],
+                _abilities(model),
                 len(model.deployments),
                 "모의 (simulated)" if model.simulated else "",
             )
@@ -60,9 +61,13 @@ def show(model: ModelArgument, json: JsonOption = False, config: ConfigOption = 
     if json:
         print_json(_row(found))
         return
-    say(f"{found.id} — {found.name} ({found.owned_by}, {found.kind})")
+    say(f"{found.id} — {found.name} ({found.owned_by}, {_KINDS[found.kind]})")
     if found.description:
         say(found.description)
+    if found.capabilities:
+        say(f"  할 수 있는 일 / capabilities: {_abilities(found)}")
+    if found.context_tokens:
+        say(f"  문맥 / context: {found.context_tokens:,} tokens")
     for deployment in found.deployments:
         say(
             f"  {deployment.id}: {_ZONES[deployment.zone.value]}, {deployment.wire}/{deployment.profile},"
@@ -94,12 +99,12 @@ def price(model: ModelArgument, json: JsonOption = False, config: ConfigOption =
         [
             (
                 r["deployment"],
-                r["class"],
+                f"{_NAMES.get(str(r['class']), r['class'])} {r['where']}".rstrip(),
                 f"{r['price']} {r['currency']}",
-                r["per"],
-                r["from"],
+                r["unit"],
+                r["day"],
                 r["source"],
-                "확인됨" if r["verified"] else "미확인 (unverified)",
+                f"{'확인됨' if r['verified'] else '미확인 (unverified)'} {r['checked'] or ''}".rstrip(),
             )
             for r in rows
         ],
@@ -107,29 +112,63 @@ def price(model: ModelArgument, json: JsonOption = False, config: ConfigOption =
 
 
 _ZONES = {"external": "외부", "in_house": "내부"}
+_KINDS = {
+    "chat": "대화",
+    "embedding": "임베딩",
+    "image": "그림",
+    "speech": "음성",
+    "transcription": "받아쓰기",
+    "video": "영상",
+}
+_UNITS = {
+    "characters": "1,000,000자",
+    "requests": "1건",
+    "searches": "1회",
+    "images": "1장",
+    "audio_ms": "1초",
+    "video_ms": "1초",
+}
+"""Of what one price buys; tokens are sold by the million."""
+
+
+_NAMES = {"audio_ms": "audio_seconds", "video_ms": "video_seconds"}
+"""As the price table calls them."""
+
+
+def _abilities(model: Model) -> str:
+    return " ".join(sorted(model.capabilities))
 
 
 def _prices(config: Config, deployment: Deployment) -> list[dict[str, object]]:
+    from billing.periods import billing_day
     from billing.quotes import PER
 
     quote = config.price_book.quote(deployment.price_key, now())
     price = quote.price
+    tables = [("", price.prices)]
+    tables += [(f">{tier.above_input_tokens:,} tokens", tier.prices) for tier in price.tiers]
+    tables += [(name.removeprefix("*/").removesuffix("/*"), prices) for name, prices in price.variants.items()]
     return [
         {
             "deployment": deployment.id,
             "price_key": price.key,
             "version": price.version,
             "class": usage_class,
+            "where": where,
             "price": str(amount),
             "currency": price.currency,
             "per": PER[usage_class],
+            "unit": _UNITS.get(usage_class, "1,000,000토큰"),
             "from": price.starts_at.isoformat(),
+            "day": billing_day(price.starts_at).isoformat(),
             "fx": str(quote.fx.rate) if quote.fx else None,
             "fx_date": quote.fx.day.isoformat() if quote.fx else None,
             "source": price.source,
+            "checked": price.checked.isoformat() if price.checked else None,
             "verified": price.verified,
         }
-        for usage_class, amount in price.prices.items()
+        for where, prices in tables
+        for usage_class, amount in prices.items()
     ]
 
 

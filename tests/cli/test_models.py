@@ -1,5 +1,7 @@
 from pathlib import Path
 
+from gateway.demo import data
+
 
 def test_models_are_listed_with_where_they_run(installed, haechi):
     (row,) = haechi("models", "list", "--json").ok().json
@@ -34,3 +36,23 @@ def test_an_unknown_model_gets_a_suggestion(installed, haechi):
     wrong = haechi("models", "show", "city-lm")
     assert wrong.code == 2
     assert "'city-llm'?" in wrong.err
+
+
+def test_the_demo_s_models_show_what_they_can_do_and_cost_by_their_own_units(haechi):
+    Path("demo.toml").write_text(data.catalogue("http://127.0.0.1:1", "http://127.0.0.1:2"))
+    rows = {row["id"]: row for row in haechi("models", "list", "--json", "--config", "demo.toml").ok().json}
+    assert len(rows) == 29
+    assert rows["veo-3.1"]["kind"] == "video"
+    assert rows["gpt-image-2.5"]["capabilities"] == ["image", "vision"]
+    assert "그림" in haechi("models", "show", "grok-imagine", "--config", "demo.toml").ok().out
+    units = {}
+    for model in ("gpt-image-2.5", "grok-imagine", "veo-3.1", "tts-1", "gpt-transcribe", "embed-4"):
+        prices = haechi("models", "price", model, "--json", "--config", "demo.toml").ok().json
+        assert all(price["source"] and price["checked"] == "2026-11-22" for price in prices)
+        units[model] = {price["class"]: price["unit"] for price in prices}
+    assert units["grok-imagine"] == {"images": "1장"}
+    assert units["tts-1"] == {"characters": "1,000,000자"}
+    assert units["gpt-transcribe"] == {"audio_ms": "1초"}
+    assert units["embed-4"] == {"input": "1,000,000토큰"}
+    films = haechi("models", "price", "veo-3.1", "--json", "--config", "demo.toml").ok().json
+    assert [(film["where"], film["price"]) for film in films] == [("", "0.4"), ("3840x2160", "0.6")]
