@@ -7,6 +7,7 @@
     [limits]      default_max_output_tokens, drain_s (how long an abandoned answer is read on), …
     [routing]     strategy, attempts, retry_for_s, retry_cost_krw, breaker_failures, …
     [side_calls]  header, model, tasks   [cache] enabled, ttl_s, most_entries, most_mib
+    [notices]     thresholds, forecast, emails, smtp, webhooks (gateway/config_notices.py)
     [filter]      in_house_model; [[filter.policies]] as filters.policy reads them, [[filter.rules]]
     [[providers]] name, base_url, wire, profile, zone, api_key_env | api_key_file, proxy_url, ca_bundle, …
     [[models]]    id, name, capabilities, …  [[models.deployments]] provider, upstream_model, price_key, …
@@ -37,6 +38,7 @@ from filters.errors import PolicyError
 from filters.policy import Policy, PolicyBook, default_policy
 from gateway.catalogue import Catalogue, Credential, Deployment, Model, Strategy, Timeouts
 from gateway.config_mistakes import ConfigError, Mistakes, not_toml
+from gateway.config_notices import NoticeSettings, Sources, settings_of
 from gateway.config_schema import (
     CacheTable,
     ConsoleTable,
@@ -84,6 +86,7 @@ class Config:
     in_house_model: str | None = None
     """Where requests go that only an in-house model may answer; None: they are refused."""
     custom_rules: tuple[CustomRule, ...] = ()
+    notices: NoticeSettings = field(default_factory=NoticeSettings)
     jwt_secrets: tuple[str, ...] = field(default=(), repr=False)
     warnings: tuple[tuple[str, str], ...] = ()
 
@@ -164,6 +167,7 @@ class _Builder:
             policies=self._policies(),
             in_house_model=self._in_house_model(models),
             custom_rules=self._custom_rules(),
+            notices=settings_of(document.notices, Sources(self._secret, self._file, self.mistakes)),
             jwt_secrets=self._jwt_secrets(document.identity),
             warnings=tuple(self.warnings),
         )

@@ -29,6 +29,7 @@ Name = Annotated[str, Field(min_length=1, max_length=120)]
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,119}$")]
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
 Origin = Annotated[str, Field(pattern=r"^https?://[^\s/*]+$")]
+EmailAddress = Annotated[str, Field(pattern=r"^[^@\s<>,;:\"]{1,64}@[A-Za-z0-9.-]{1,253}$")]
 ZoneWord = Literal["external", "in_house"]
 Kind = Literal["chat", "embedding", "image", "speech", "transcription", "video"]
 StrategyWord = Literal["weighted", "least_busy", "lowest_latency", "cheapest"]
@@ -108,6 +109,39 @@ class CacheTable(TomlTable):
     ttl_s: float = Field(default=600.0, gt=0, le=86_400)
     most_entries: int = Field(default=1_000, ge=1, le=1_000_000)
     most_mib: int = Field(default=64, ge=1, le=10_000)
+
+
+class SmtpTable(TomlTable):
+    host: Annotated[str, Field(min_length=1, max_length=253)]
+    port: int | None = Field(default=None, ge=1, le=65535)
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    sender: EmailAddress
+    username: str | None = None
+    password_env: str | None = None
+    password_file: str | None = None
+    ca_bundle: str | None = None
+    timeout_s: float = Field(default=10.0, gt=0, le=60)
+
+
+class WebhookTable(TomlTable):
+    name: Identifier
+    url: HttpUrl
+    secret_env: str | None = None
+    secret_file: str | None = None
+    scopes: list[Annotated[str, Field(pattern=r"^(unit|person|key):.+$")]] = []
+    ca_bundle: str | None = None
+    timeout_s: float = Field(default=10.0, gt=0, le=60)
+
+
+class NoticesTable(TomlTable):
+    thresholds: list[Annotated[int, Field(ge=1, le=100)]] = [50, 80, 100]
+    forecast: bool = True
+    check_s: float = Field(default=30.0, ge=1, le=3600)
+    tries: int = Field(default=12, ge=1, le=100)
+    first_pause_s: float = Field(default=30.0, ge=1, le=3600)
+    emails: list[EmailAddress] = []
+    smtp: SmtpTable | None = None
+    webhooks: list[WebhookTable] = []
 
 
 class RuleTable(TomlTable):
@@ -205,6 +239,7 @@ class Document(TomlTable):
     side_calls: SideCallsTable = SideCallsTable()
     cache: CacheTable = CacheTable()
     filter: FilterTable = FilterTable()
+    notices: NoticesTable = NoticesTable()
     providers: list[ProviderTable] = []
     models: list[ModelTable] = []
     prices: list[dict[str, Any]] = []

@@ -40,6 +40,8 @@ deployments = Gauge(
 breakers_opened = Counter("haechi_breaker_opened", "Times a circuit breaker opened", ["deployment"])
 turned_away = Counter("haechi_overload_refusals", "Requests refused for want of room", ["deployment"])
 retries = Counter("haechi_retries", "Attempts after a failed one, by model that answered next", ["model"])
+adopted = Counter("haechi_attempts_adopted", "Attempts of dead writers, charged once by estimate")
+notices = Counter("haechi_notices", "Notices of budgets: noted; deliveries sent, failed, dead", ["state"])
 cache_lookups = Counter("haechi_cache_lookups", "Look-ups in the response cache", ["result"])
 inspection = Histogram("haechi_filter_seconds", "Time to inspect one request", buckets=INSPECTION_SECONDS)
 journal_wait = Histogram(
@@ -62,7 +64,7 @@ def _child(metric: Counter | Histogram, *labels: str) -> Counter | Histogram:
 
 
 def count(metric: Counter, *labels: str, amount: float = 1) -> None:
-    child = _child(metric, *labels)
+    child = _child(metric, *labels) if labels else metric
     assert isinstance(child, Counter)
     child.inc(amount)
 

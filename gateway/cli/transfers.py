@@ -152,10 +152,7 @@ def _history_cells(row: HistoryRow) -> tuple[object, ...]:
         _ACTIONS[row.action],
         ":".join(row.scope),
         f"{row.every} {row.period}".strip(),
-        *(
-            "" if n is None else f"{Decimal(n).scaleb(-9):,.2f}"
-            for n in (row.before_nano_krw, row.after_nano_krw)
-        ),
+        *(_shown(row, amount) for amount in (row.before, row.after)),
         row.reason,
     )
 

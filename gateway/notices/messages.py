@@ -1,0 +1,181 @@
+"""The words of notices: figures become a letter, Korean first, or the body of a webhook. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from billing.budgets import Measure, amount_text, amount_text_en
+from billing.money import won
+from billing.thresholds import FORECAST, USED_UP
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from billing.store.notices import Notice
+    from billing.thresholds import Occasion, Standing
+
+BUDGET_EVENTS: Final = {FORECAST: "budget.forecast", str(USED_UP): "budget.used_up"}
+ADOPTED: Final = "ledger.adopted"
+TEST: Final = "test"
+_EVERY: Final = {
+    "month": ("월", "monthly"),
+    "quarter": ("분기", "quarterly"),
+    "year": ("연간", "yearly"),
+    "once": ("전체", "one-time"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    subject: str
+    text: str
+
+
+def document_of(standing: Standing, occasion: Occasion, name: str) -> dict[str, Any]:
+    """Return what is said of a budget, as it is stored and posted. Won are exact, as text."""
+    limit, spent = standing.limit, standing.spent
+    return {
+        "event": BUDGET_EVENTS.get(occasion.name, "budget.threshold"),
+        "scope": ":".join(standing.scope),
+        "name": _line(name),
+        "every": str(standing.every),
+        "period": standing.period,
+        "measure": str(standing.measure),
+        "hard": standing.hard,
+        "threshold": None if occasion.name == FORECAST else int(occasion.name),
+        "percent": standing.percent,
+        "limit": _exact(standing.measure, limit),
+        "spent": _exact(standing.measure, spent),
+        "left": _exact(standing.measure, limit - spent),
+        "shown": [amount_text(standing.measure, amount) for amount in (limit, spent, limit - spent)],
+        "shown_en": [amount_text_en(standing.measure, amount) for amount in (limit, spent, limit - spent)],
+        "refused": standing.refused,
+        "runs_out_on": None if occasion.runs_out_on is None else occasion.runs_out_on.isoformat(),
+    }
+
+
+def adopted_document(slot: int, attempts: int) -> dict[str, Any]:
+    """Return what is said of a writer that died and left attempts open."""
+    return {"event": ADOPTED, "slot": slot, "attempts": attempts}
+
+
+def webhook_body(notice: Notice) -> bytes:
+    """JSON in the shape of the Standard Webhooks specification: type, timestamp, data."""
+    document = {key: value for key, value in notice.document.items() if not key.startswith("shown")}
+    event = document.pop("event")
+    data = {"id": notice.id, "budget_id": notice.budget_id or None, **document}
+    return orjson.dumps({"type": event, "timestamp": notice.noted_at.isoformat(), "data": data})
+
+
+def letter_of(document: Mapping[str, Any]) -> Letter:
+    match document["event"]:
+        case "ledger.adopted":
+            return _adopted(document)
+        case "test":
+            return _test()
+        case _:
+            return _budget(document)
+
+
+def _budget(document: Mapping[str, Any]) -> Letter:
+    korean, english = _headlines(document)
+    limit, spent, left = document["shown"]
+    limit_en, spent_en, left_en = document["shown_en"]
+    percent = document["percent"]
+    text = (
+        f"{korean}\n\n"
+        f"  예산현액  {limit}\n  집행액    {spent} ({percent}%)\n  잔액      {left}\n\n"
+        f"{_what_next(document)}\n\n"
+        f"--\n{english}\n\n"
+        f"  limit  {limit_en}\n  spent  {spent_en} ({percent} %)\n  left   {left_en}\n\n"
+        f"{_what_next_en(document)}\n"
+    )
+    return Letter(f"[해치] {_subject(document)}", text)
+
+
+def _subject(document: Mapping[str, Any]) -> str:
+    whose = f"{document['name']} {_EVERY[document['every']][0]} 예산"
+    match document["event"]:
+        case "budget.forecast":
+            return f"{whose}: {document['runs_out_on']} 소진 예상"
+        case "budget.used_up":
+            return f"{whose} 소진"
+        case _:
+            return f"{whose} {document['threshold']}% 도달"
+
+
+def _headlines(document: Mapping[str, Any]) -> tuple[str, str]:
+    korean, english = _EVERY[document["every"]]
+    period = f" ({document['period']})" if document["period"] else ""
+    whose, whose_en = (
+        f"{document['name']}의 {korean} 예산{period}",
+        f"{document['name']}: {english} budget{period}",
+    )
+    match document["event"]:
+        case "budget.forecast":
+            day = document["runs_out_on"]
+            return (
+                f"{whose}이 지금까지의 근무일 평균대로라면 {day}에 소진될 것으로 보입니다.",
+                f"{whose_en} is forecast to run out on {day}, at the pace of its working days so far.",
+            )
+        case "budget.used_up":
+            return f"{whose}이 소진되었습니다.", f"{whose_en} is used up."
+        case _:
+            threshold = document["threshold"]
+            return f"{whose}을 {threshold}% 넘게 썼습니다.", f"{whose_en} has passed {threshold} %."
+
+
+def _what_next(document: Mapping[str, Any]) -> str:
+    if not document["hard"]:
+        return "경고용 예산이므로 요청은 계속 처리됩니다."
+    if document["event"] == "budget.used_up":
+        return (
+            "남은 금액으로 감당할 수 없는 요청은 거절됩니다(429 budget_exhausted)."
+            " 예산을 늘리거나(haechi budgets set) 다른 부서에서 옮길 수 있습니다(haechi budgets transfer)."
+        )
+    return "한도에 이르면 요청이 거절됩니다. 미리 예산을 조정하거나 다른 부서에서 옮길 수 있습니다."
+
+
+def _what_next_en(document: Mapping[str, Any]) -> str:
+    if not document["hard"]:
+        return "It is a soft budget: requests go on."
+    if document["event"] == "budget.used_up":
+        return (
+            "Requests that what is left does not cover are refused (429 budget_exhausted). Raise it"
+            " (haechi budgets set) or move won from another department (haechi budgets transfer)."
+        )
+    return "At the limit requests are refused. Raise it in time, or move won from another department."
+
+
+def _adopted(document: Mapping[str, Any]) -> Letter:
+    slot, attempts = document["slot"], document["attempts"]
+    return Letter(
+        f"[해치] 중단된 프로세스의 요청 {attempts}건을 추정액으로 청구",
+        f"기록자 {slot}번이 끝나지 않은 요청 {attempts}건을 남기고 중단되어,"
+        " 각 요청을 한 번씩 추정액으로 청구했습니다(outcome = adopted, source = estimated).\n"
+        "제공자의 청구서나 사용 내역이 오면 `haechi ledger reconcile 파일`로"
+        " 실제 금액을 반영할 수 있습니다.\n\n"
+        "--\n"
+        f"Writer {slot} died and left {attempts} requests open; each was charged once, by estimate.\n"
+        "When the provider's bill or usage export arrives, `haechi ledger reconcile FILE` applies it.\n",
+    )
+
+
+def _test() -> Letter:
+    return Letter(
+        "[해치] 시험 알림",
+        "이 주소로 예산 알림이 갑니다.\n\n--\nNotices of budgets reach this address.\n",
+    )
+
+
+def _exact(measure: Measure, amount: int) -> str | int:
+    return f"{won(amount):f}" if measure is Measure.WON else amount
+
+
+def _line(name: str) -> str:
+    """One printable line: a name comes from a register and goes into a header."""
+    return re.sub(r"\s+", " ", "".join(c if c.isprintable() else " " for c in name)).strip()[:120]
