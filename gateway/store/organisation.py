@@ -14,9 +14,11 @@ from sqlalchemy import delete, insert, select, update
 from billing.periods import from_us, to_us
 from billing.store import writing
 from gateway import apikeys
+from gateway.audit import Actor, AuditEvent
 from gateway.imports import plan_people, plan_units
 from gateway.organisation import Grant, Key, Organisation, Person, Unit
-from gateway.store.tables import admin_event, api_key, org_unit, person, revision
+from gateway.store.audit import append
+from gateway.store.tables import api_key, org_unit, person, revision
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -51,7 +53,9 @@ def read_revision(engine: Engine) -> int:
 def load_organisation(engine: Engine) -> Organisation:
     with engine.connect() as connection:
         return Organisation(
-            units=tuple(units_in(connection)), people=tuple(people_in(connection)), keys=tuple(keys_in(connection))
+            units=tuple(units_in(connection)),
+            people=tuple(people_in(connection)),
+            keys=tuple(keys_in(connection)),
         )
 
 
@@ -90,26 +94,36 @@ def person_names(engine: Engine, ids: Collection[str] | None = None) -> dict[str
 
 
 def import_units(
-    engine: Engine, rows: Sequence[Row[Unit]], *, at: datetime, actor: str, absent_end: date | None = None
+    engine: Engine,
+    rows: Sequence[Row[Unit]],
+    *,
+    at: datetime,
+    actor: Actor | str,
+    absent_end: date | None = None,
 ) -> Plan[Unit]:
     """Bring the units in line with `rows`, all or nothing. Raises imports.ImportFailed."""
     with writing(engine).begin() as connection:
         bump_revision(connection)
         plan = plan_units(units_in(connection), rows, absent_end=absent_end)
         replace_versions(connection, org_unit, org_unit.c.code, plan.changes)
-        _record(connection, at, actor, "departments.import", "", _summary(plan))
+        record(connection, at, actor, "departments.import", "", _summary(plan))
     return plan
 
 
 def import_people(
-    engine: Engine, rows: Sequence[Row[Person]], *, at: datetime, actor: str, absent_end: date | None = None
+    engine: Engine,
+    rows: Sequence[Row[Person]],
+    *,
+    at: datetime,
+    actor: Actor | str,
+    absent_end: date | None = None,
 ) -> Plan[Person]:
     """Bring the people in line with `rows`, all or nothing. Raises imports.ImportFailed."""
     with writing(engine).begin() as connection:
         bump_revision(connection)
         plan = plan_people(people_in(connection), rows, units_in(connection), absent_end=absent_end)
         replace_versions(connection, person, person.c.employee_id, plan.changes)
-        _record(connection, at, actor, "people.import", "", _summary(plan))
+        record(connection, at, actor, "people.import", "", _summary(plan))
     return plan
 
 
@@ -139,7 +153,7 @@ def create_key(
     grant: Grant,
     *,
     at: datetime,
-    actor: str,
+    actor: Actor | str,
     key_id: str | None = None,
 ) -> tuple[Key, str]:
     """Issue a key; return it and its secret, which is shown once and kept nowhere.
@@ -161,11 +175,13 @@ def create_key(
             raise KeyExists(key.id)
         connection.execute(insert(api_key).values(**key_row(key)))
         owner = {"person_id": grant.person_id, "service": grant.service}
-        _record(connection, at, actor, "key.create", key.id, owner)
+        record(connection, at, actor, "key.create", key.id, owner)
     return key, minted.secret
 
 
-def revoke_key(engine: Engine, id_or_prefix: str, *, at: datetime, actor: str) -> Key:
+def revoke_key(
+    engine: Engine, id_or_prefix: str, *, at: datetime, actor: Actor | str, reason: str = ""
+) -> Key:
     """Revoke the one key of that id or shown prefix; revoking twice changes nothing. Raises NoSuchKey."""
     with writing(engine).begin() as connection:
         bump_revision(connection)
@@ -176,18 +192,18 @@ def revoke_key(engine: Engine, id_or_prefix: str, *, at: datetime, actor: str) -
         if key.revoked_at is None:
             change = update(api_key).where(api_key.c.id == key.id).values(revoked_at_us=to_us(at))
             connection.execute(change)
-            _record(connection, at, actor, "key.revoke", key.id, {})
+            record(connection, at, actor, "key.revoke", key.id, {}, reason=reason)
     return key
 
 
-def rename_key(engine: Engine, key_id: str, label: str, *, at: datetime, actor: str) -> None:
+def rename_key(engine: Engine, key_id: str, label: str, *, at: datetime, actor: Actor | str) -> None:
     """Give a key another label. Raises NoSuchKey."""
     with writing(engine).begin() as connection:
         bump_revision(connection)
         change = update(api_key).where(api_key.c.id == key_id).values(label=label)
         if connection.execute(change).rowcount == 0:
             raise NoSuchKey(key_id)
-        _record(connection, at, actor, "key.rename", key_id, {"label": label})
+        record(connection, at, actor, "key.rename", key_id, {"label": label})
 
 
 def bump_revision(connection: Connection) -> None:
@@ -254,11 +270,16 @@ def key_row(key: Key) -> dict[str, Any]:
     }
 
 
-def _record(
-    connection: Connection, at: datetime, actor: str, action: str, subject: str, details: Mapping[str, Any]
+def record(
+    connection: Connection,
+    at: datetime,
+    actor: Actor | str,
+    action: str,
+    subject: str,
+    details: Mapping[str, Any],
+    *,
+    reason: str = "",
 ) -> None:
-    connection.execute(
-        insert(admin_event).values(
-            at_us=to_us(at), actor=actor, action=action, subject=subject, details=dict(details)
-        )
-    )
+    """Leave an event of the trail in the transaction of what it tells of, as its last statement."""
+    who = actor if isinstance(actor, Actor) else Actor(actor)
+    append(connection, AuditEvent(at, who, action, subject, reason, details=details))
