@@ -34,6 +34,10 @@ from gateway.attempt import Desk, Unsettled
 from gateway.breaker import BreakerRules
 from gateway.cache import AnswerCache, CacheRules
 from gateway.catalogue import Strategy
+from gateway.console import failures
+from gateway.console.guard import Guard
+from gateway.console.parts import ConsoleParts
+from gateway.console.routes import router as console_router
 from gateway.directory import directory_snapshot
 from gateway.dispatch import Dispatcher
 from gateway.errors import GatewayError, InvalidRequest
@@ -51,6 +55,8 @@ from gateway.retry import RetryRules
 from gateway.rollups import Rollups
 from gateway.settings import Settings
 from gateway.sidecalls import OPEN_WEBUI_TASKS, SideCalls
+from gateway.sign_in import SignIn, session_rules
+from gateway.store.audit import Trail, audited
 from gateway.store.database import Database, check_migrated
 from gateway.store.receipts import RECEIPT_TABLE, receipt_row
 from gateway.store.videos import VIDEO_TABLE
@@ -111,6 +117,10 @@ def _mount(app: FastAPI, plant: Plant) -> None:
     app.include_router(filter_preview.router(pipeline, server.body_limit_mib * 1024**2))
     app.include_router(models.router(pipeline, created=int(time.time())))
     app.include_router(operations.router(plant.checks(), plant.fleet.report))
+    if plant.config.console.enabled:
+        app.state.console = plant.console
+        app.include_router(console_router())
+        app.add_middleware(Guard)
     app.add_exception_handler(GatewayError, _gateway_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _invalid_parameters)
@@ -143,12 +153,13 @@ class Plant:
     inspector: Inspector
     pipeline: Pipeline
     videos: VideoJobs
+    console: ConsoleParts
     rollups: Rollups
     new_id: Callable[[], str]
 
     @classmethod
     def build(cls, config: Config, keyring: Keyring) -> Plant:
-        database = open_engine(config.database_url)
+        database = audited(open_engine(config.database_url), lambda: keyring)
         directory = directory_snapshot(
             database, keyring, jwt_secrets=config.jwt_secrets, max_stale_s=config.max_stale_s
         )
@@ -208,6 +219,7 @@ class Plant:
             inspector=inspector,
             pipeline=pipeline,
             videos=_videos(config, database, desk),
+            console=_console(config, database, keyring, directory, fleet),
             rollups=Rollups(database, config.limits.rollups_s),
             new_id=new_id,
         )
@@ -257,6 +269,22 @@ class Plant:
     def _check_filter(self) -> None:
         if not self.inspector.detect("900101-1234568").found:
             raise RuntimeError("the filter finds nothing")
+
+
+def _console(
+    config: Config, database: Database, keyring: Keyring, directory: Snapshot[Directory], fleet: Fleet
+) -> ConsoleParts:
+    rules = session_rules(config.console.idle_minutes, config.console.absolute_hours)
+    return ConsoleParts(
+        config=config,
+        database=database,
+        keyring=keyring,
+        directory=directory,
+        sign_in=SignIn(database, keyring, rules),
+        audit=Trail(database),
+        fleet=fleet.report,
+        now=lambda: datetime.now(UTC),
+    )
 
 
 def _videos(config: Config, database: Database, desk: Desk) -> VideoJobs:
@@ -328,11 +356,15 @@ def _receipts(finding_key_id: str) -> Callable[[Call, Verdict, str, int], Entry]
 
 def _gateway_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, GatewayError), "registered for this class"
+    if failures.is_page(request):
+        return failures.page_of(request, error)
     return errors.response(error, request.headers, request.url.path)
 
 
 def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException), "registered for this class"
+    if failures.is_page(request):
+        return failures.page_of_http(request, error)
     if error.status_code == 405:
         words = (
             "이 주소에 쓸 수 없는 메서드입니다.",
@@ -353,6 +385,8 @@ def _http_error(request: Request, error: Exception) -> Response:
 
 
 def _invalid_parameters(request: Request, _error: Exception) -> Response:
+    if failures.is_page(request):
+        return failures.page_of_http(request, HTTPException(400))
     return errors.response(
         InvalidRequest("주소의 값이 잘못되었습니다.", "A value in the address is wrong."), request.headers
     )

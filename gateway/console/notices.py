@@ -28,6 +28,14 @@ class Notice:
 
 
 NOTICES: Final[Mapping[str, Notice]] = {
+    "signed-out": Notice("good", N_("로그아웃했습니다.")),
+    "signed-out-elsewhere": Notice("good", N_("다른 브라우저에서 모두 로그아웃했습니다.")),
+    "password-changed": Notice("good", N_("비밀번호를 바꿨습니다. 다른 브라우저에서는 로그아웃되었습니다.")),
+    "totp-off": Notice("good", N_("2단계 인증을 껐습니다.")),
+    "account-created": Notice("good", N_("계정을 만들었습니다.")),
+    "account-disabled": Notice("good", N_("계정을 막았습니다. 로그인해 있던 곳에서도 바로 나갑니다.")),
+    "account-enabled": Notice("good", N_("계정을 다시 열었습니다.")),
+    "roles-changed": Notice("good", N_("역할을 바꿨습니다. 바로 적용됩니다.")),
     "saved": Notice("good", N_("저장했습니다.")),
     "key-renamed": Notice("good", N_("키 이름을 바꿨습니다.")),
     "key-revoked": Notice("good", N_("키를 폐기했습니다. 1초 안에 모든 곳에서 막힙니다.")),

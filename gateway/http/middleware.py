@@ -48,11 +48,10 @@ class RequestIdentity:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                message["headers"] = [
-                    *message.get("headers", ()),
-                    (b"x-request-id", request_id.encode()),
-                    *STANDING_HEADERS,
-                ]
+                said = list(message.get("headers", ()))
+                named = {name for name, _ in said}  # what a page says of itself goes before
+                standing = (header for header in STANDING_HEADERS if header[0] not in named)
+                message["headers"] = [*said, (b"x-request-id", request_id.encode()), *standing]
             await send(message)
 
         metrics.in_flight.inc()

@@ -1,0 +1,28 @@
+"""Every page of the console under one router: what is not included here does not exist."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Depends, Request
+
+from gateway.console import assets, design, sign_in_pages
+from gateway.console.session import UNSAFE, stale_form
+
+
+def _same_origin(request: Request) -> None:
+    """Refuse a change that another site started, whatever tokens it carries."""
+    if request.method not in UNSAFE:
+        return
+    site = request.headers.get("sec-fetch-site")
+    if site is not None and site not in {"same-origin", "none"}:
+        raise stale_form()
+    origin = request.headers.get("origin")
+    if origin is not None and origin != f"{request.url.scheme}://{request.url.netloc}":
+        raise stale_form()
+
+
+def router() -> APIRouter:
+    whole = APIRouter(dependencies=[Depends(_same_origin)])
+    whole.include_router(assets.router())
+    whole.include_router(sign_in_pages.routes)
+    whole.include_router(design.router())
+    return whole
