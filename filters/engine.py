@@ -75,6 +75,7 @@ class Engine:
         self._local = frozenset(range(local))
         self._whole = frozenset(range(local, len(self._detectors)))
         self._in_views = frozenset(range(len(anywhere))) | frozenset(range(local, local + 1 + len(own)))
+        self._views = frozenset(range(len(self._detectors), len(self._detectors) + len(VIEWS)))
         self._gate = Gate(
             [*(detector.gates for detector in self._detectors), *(view.gates for view in VIEWS)]
         )
@@ -100,48 +101,56 @@ class Engine:
         for part in folded.pieces():
             owners = self._gate.owners(part.text)
             fired |= owners
-            spans += self._read_by(owners & self._local, part)
-            spans += self._in_all_views(owners, part)
+            self._read_by(owners & self._local, part, spans)
+            self._in_all_views(owners, part, spans)
             if len(spans) > MAX_MATCHES:
                 raise DetectorError("engine", "TooMany")
-        return spans + self._read_by(fired & self._whole, folded)
+        self._read_by(fired & self._whole, folded, spans)
+        return spans
 
     def _identifiers(self, text: str) -> list[Span]:
         """What `_found` finds without names, addresses, markings and the like."""
         folded = fold(text)
         owners = self._gate.owners(folded.text)
-        return self._read_by(owners & self._in_views, folded) + self._in_all_views(owners, folded)
-
-    def _in_all_views(self, owners: AbstractSet[int], folded: Folded) -> list[Span]:
-        return [
-            span
-            for index, view in enumerate(VIEWS, len(self._detectors))
-            if index in owners and (reading := read(view, folded)) is not None
-            for span in self._in_view(reading)
-        ]
-
-    def _in_view(self, reading: Reading) -> list[Span]:
-        """Findings that touch what the view changed; only its surroundings are read again."""
         spans: list[Span] = []
+        self._read_by(owners & self._in_views, folded, spans)
+        self._in_all_views(owners, folded, spans)
+        return spans
+
+    def _in_all_views(self, owners: AbstractSet[int], folded: Folded, spans: list[Span]) -> None:
+        for index in sorted(owners & self._views):
+            reading = read(VIEWS[index - len(self._detectors)], folded)
+            if reading is not None:
+                self._in_view(reading, spans)
+
+    def _in_view(self, reading: Reading, spans: list[Span]) -> None:
+        """Findings that touch what the view changed; only its surroundings are read again."""
         for start, end in reading.stretches():
             part = reading.folded.part(start, end)
             owners = self._gate.owners(part.text) & self._in_views
-            spans += self._read_by(owners, part, reading.changes_from(start))
-        return spans
+            self._read_by(owners, part, spans, reading.changes_from(start))
 
     def _read_by(
-        self, owners: Iterable[int], folded: Folded, wanted: Callable[[int, int], bool] | None = None
-    ) -> list[Span]:
-        """Findings of some detectors in the original's coordinates; `wanted` judges them in the folded."""
-        spans: list[Span] = []
+        self,
+        owners: Iterable[int],
+        folded: Folded,
+        spans: list[Span],
+        wanted: Callable[[int, int], bool] | None = None,
+    ) -> None:
+        """Add what some detectors find, in the original's coordinates; `wanted` judges the folded ones."""
         for owner in owners:
             detector = self._detectors[owner]
-            with _sealed(detector.name):
+            try:
                 found = detector.find(folded.text)
-            for span in found:
-                if span.score >= THRESHOLD and (wanted is None or wanted(span.start, span.end)):
-                    spans.append(folded.traced(span))
-        return spans
+            except DetectorError:
+                raise
+            except Exception as failure:  # noqa: BLE001 - its message might quote the text
+                raise DetectorError(detector.name, type(failure).__name__) from None
+            spans += [
+                folded.traced(span)
+                for span in found
+                if span.score >= THRESHOLD and (wanted is None or wanted(span.start, span.end))
+            ]
 
 
 _BUILT_IN: Final = frozenset(

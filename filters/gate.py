@@ -27,18 +27,21 @@ class Gate:
     def __init__(self, patterns_of: Sequence[Sequence[str]]) -> None:
         self._all = frozenset(range(len(patterns_of)))
         self._always = frozenset(owner for owner, patterns in enumerate(patterns_of) if not patterns)
-        self._owners = [owner for owner, patterns in enumerate(patterns_of) for _ in patterns]
-        self._shelves = _shelved([pattern for patterns in patterns_of for pattern in patterns])
+        owners = [owner for owner, patterns in enumerate(patterns_of) for _ in patterns]
+        shelves = _shelved([pattern for patterns in patterns_of for pattern in patterns])
+        self._shelves = [(automaton, [owners[place] for place in places]) for automaton, places in shelves]
 
     def owners(self, text: str) -> set[int]:
         """Indices of the owners that must look at `text`."""
         raw = text.encode()
         owners = set(self._always)
-        for automaton, indices in self._shelves:
+        for automaton, owner_of in self._shelves:
             fired = automaton.Match(raw)
             if not fired:
                 return set(self._all)  # the empty pattern always matches: nothing at all means RE2 gave up
-            owners.update(self._owners[indices[index]] for index in fired if index < len(indices))
+            for index in fired:
+                if index < len(owner_of):
+                    owners.add(owner_of[index])
         return owners
 
 

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from itertools import chain, pairwise
+from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from filters.detectors.labels import label_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from collections.abc import Set as AbstractSet
 
-_RUN: Final = re.compile(r"(?<![0-9])[0-9]++(?:[^0-9A-Za-z가-힣]{1,5}+[0-9]++)*+")
+_RUN: Final = re.compile(r"[0-9]++(?:[^0-9A-Za-z가-힣]{1,5}+[0-9]++)*+")
 _GROUP: Final = re.compile(r"[0-9]++")
+_NOT_DIGITS: Final = re.compile(r"[^0-9]++")
 _MIN_DIGITS, _MAX_DIGITS = 8, 19
 _MAX_GROUPS: Final = 19
 _DATE: Final = (4, 2, 2)
@@ -31,7 +32,21 @@ _UNIT: Final = re.compile(
     r"|명(?![가-힣])|[건개매](?![가-힣])|㎡|톤|%|km|kg)"
 )
 
-Group = tuple[int, int]
+
+class Row:
+    """Digit groups of one run: where they stand, their lengths, and what stands between them."""
+
+    __slots__ = ("groups", "lengths", "separators", "text")
+
+    def __init__(self, text: str, start: int, end: int) -> None:
+        self.text = text
+        groups = self.groups = [match.span() for match in _GROUP.finditer(text, start, end)]
+        self.lengths = tuple([last - first for first, last in groups])
+        self.separators = _NOT_DIGITS.findall(text, start, end) if len(groups) > 1 else []
+
+    def free(self, first: int, last: int) -> bool:
+        """Whether no letter touches groups `first` to `last`."""
+        return _free(self.text, self.groups[first][0], self.groups[last][1])
 
 
 class Candidate:
@@ -43,14 +58,19 @@ class Candidate:
 
     __slots__ = ("called", "digits", "end", "isolated", "lengths", "separators", "start", "text")
 
-    def __init__(self, text: str, groups: list[Group], lengths: tuple[int, ...], *, isolated: bool) -> None:
+    def __init__(self, row: Row, first: int, last: int, *, isolated: bool) -> None:
+        """Groups `first` to `last` of a row, both included."""
+        text, groups = row.text, row.groups[first : last + 1]
+        start, end = groups[0][0], groups[-1][1]
         self.text = text
-        self.start, self.end = groups[0][0], groups[-1][1]
-        self.digits = "".join([text[first:last] for first, last in groups])
-        self.lengths = lengths
-        self.separators = [text[left[1] : right[0]] for left, right in pairwise(groups)]
+        self.start, self.end = start, end
+        self.digits = (
+            text[start:end] if first == last else "".join([text[begin:stop] for begin, stop in groups])
+        )
+        self.lengths = row.lengths[first : last + 1]
+        self.separators = row.separators[first:last]
         self.isolated = isolated
-        label = label_of(text, self.start, self.end)
+        label = label_of(text, start, end)
         self.called = label.kind if label.direct else ""
 
     @property
@@ -102,45 +122,48 @@ def candidates(text: str) -> Iterator[Candidate]:
     for match in _RUN.finditer(text):
         start, end = match.span()
         if end - start >= _MIN_DIGITS:
-            groups = [group.span() for group in _GROUP.finditer(text, start, end)]
-            if len(groups) == 1:
-                yield from _single(text, groups)
-                continue
-            lengths = tuple([last - first for first, last in groups])
-            if sum(lengths) >= _MIN_DIGITS and lengths != _DATE:
-                yield from _windows(text, groups, lengths)
+            yield from _of_row(Row(text, start, end))
 
 
-def _single(text: str, groups: list[Group]) -> Iterator[Candidate]:
-    start, end = groups[0]
-    if end - start <= _MAX_DIGITS:
-        yield Candidate(text, groups, (end - start,), isolated=_free(text, start, end))
+def _of_row(row: Row) -> Iterable[Candidate]:
+    lengths = row.lengths
+    total = sum(lengths)
+    if len(lengths) == 1:
+        return [Candidate(row, 0, 0, isolated=row.free(0, 0))] if total <= _MAX_DIGITS else []
+    if total < _MIN_DIGITS or lengths == _DATE:
+        return []
+    if _TIES.issuperset(row.separators):
+        return _chain(row, total)
+    return _windows(row)
 
 
-def _rows(text: str, groups: list[Group], lengths: tuple[int, ...]) -> Iterator[Candidate]:
+def _short_groups(row: Row) -> list[Candidate]:
     """Digits written one by one or in pairs: rows of short groups, as long as a number."""
+    lengths = row.lengths
+    found: list[Candidate] = []
     first = 0
-    for last in range(1, len(groups) + 1):
-        if last == len(groups) or lengths[last] > _SHORT:
+    for last in range(1, len(lengths) + 1):
+        if last == len(lengths) or lengths[last] > _SHORT:
             if last - first >= _MIN_DIGITS // _SHORT:
-                yield from _row(text, groups[first:last], lengths[first:last])
+                found += _of_short_groups(row, first, last)
             first = last + 1
+    return found
 
 
-def _row(text: str, groups: list[Group], lengths: tuple[int, ...]) -> Iterator[Candidate]:
+def _of_short_groups(row: Row, first: int, behind: int) -> list[Candidate]:
     """Stretches of short groups that are held together by one separator, or by one and a second."""
-    separators = [text[left[1] : right[0]] for left, right in pairwise(groups)]
-    first = 0
-    while first < len(groups) - 1:
+    lengths, separators = row.lengths, row.separators
+    found: list[Candidate] = []
+    while first < behind - 1:
         last = first + 1
         inner = {separators[first]}
-        while last < len(groups) - 1 and (separators[last] in inner or len(inner) < _MIXED_SEPARATORS):
+        while last < behind - 1 and (separators[last] in inner or len(inner) < _MIXED_SEPARATORS):
             inner.add(separators[last])
             last += 1
         if _MIN_DIGITS <= sum(lengths[first : last + 1]) <= _MAX_DIGITS and last - first + 1 >= _ROW_GROUPS:
-            isolated = _free(text, groups[first][0], groups[last][1])
-            yield Candidate(text, groups[first : last + 1], lengths[first : last + 1], isolated=isolated)
+            found.append(Candidate(row, first, last, isolated=row.free(first, last)))
         first = last if last - first > _MIN_DIGITS else first + 1
+    return found
 
 
 _SHORT: Final = 2
@@ -150,34 +173,37 @@ _MIXED_SEPARATORS: Final = 2
 """`9 0 1 0 1 0 - 1 2 3`: a blank between digits and a hyphen between halves."""
 
 
-def _chain(text: str, groups: list[Group], lengths: tuple[int, ...]) -> Iterator[Candidate]:
+def _chain(row: Row, total: int) -> list[Candidate]:
     """A run tied throughout is one number, except that a resident number may hang in a longer chain."""
-    if 8 < sum(lengths) <= _MAX_DIGITS or lengths in SHAPES:
-        yield Candidate(text, groups, lengths, isolated=_free(text, groups[0][0], groups[-1][1]))
-    for first in range(len(groups) - 1):
-        if lengths[first : first + 2] == (6, 7) and len(groups) > 2:
-            yield Candidate(text, groups[first : first + 2], (6, 7), isolated=False)
+    lengths = row.lengths
+    last = len(lengths) - 1
+    found: list[Candidate] = []
+    if _MIN_DIGITS < total <= _MAX_DIGITS or lengths in SHAPES:
+        found.append(Candidate(row, 0, last, isolated=row.free(0, last)))
+    if last > 1:
+        found += [
+            Candidate(row, first, first + 1, isolated=False)
+            for first in range(last)
+            if lengths[first : first + 2] == (6, 7)
+        ]
+    return found
 
 
-def _windows(text: str, groups: list[Group], lengths: tuple[int, ...]) -> Iterator[Candidate]:
+def _windows(row: Row) -> Iterator[Candidate]:
     """Stretches by common shape, the whole run, and any stretch of 13 digits that may begin with a date."""
-    if all(text[left[1] : right[0]] in _TIES for left, right in pairwise(groups)):
-        yield from _chain(text, groups, lengths)
-        return
-    yield from _rows(text, groups, lengths)
+    yield from _short_groups(row)
+    lengths, separators = row.lengths, row.separators
     if max(lengths) <= _SHORT:
         return
-    separators = [text[left[1] : right[0]] for left, right in pairwise(groups)]
     thousands = _thousands_commas(lengths, separators)
     plan = _plan(lengths) if len(lengths) <= _CACHED_GROUPS else _planned(lengths, thousands)
     for window in chain(plan, _stretches(lengths, separators)):
         first, last = window.first, window.last
-        if first in thousands or last + 1 in thousands or not _fits(text, groups, separators, window):
+        if first in thousands or last + 1 in thousands or not _fits(row, window):
             continue
-        start, end = groups[first][0], groups[last][1]
-        isolated = _free(text, start, end) and not _tied(separators, first, last)
+        isolated = row.free(first, last) and not _tied(separators, first, last)
         if isolated or window.total == _RESIDENT or window.kind == "stretch":
-            yield Candidate(text, groups[first : last + 1], lengths[first : last + 1], isolated=isolated)
+            yield Candidate(row, first, last, isolated=isolated)
 
 
 class _Window(NamedTuple):
@@ -227,14 +253,14 @@ def _stretches(lengths: tuple[int, ...], separators: list[str]) -> Iterator[_Win
             first = last + 1
 
 
-def _fits(text: str, groups: list[Group], separators: list[str], window: _Window) -> bool:
+def _fits(row: Row, window: _Window) -> bool:
     """Whether the text bears out what the lengths suggest."""
     first, last, total, kind = window
     if kind == "loose":
-        unbroken = not any(map(_is_break, separators[first:last]))
-        return unbroken and _may_begin_with_date(text, groups, first)
-    if total == _MIN_DIGITS:
-        return text[groups[first][0]] == "1" or separators[first].strip() == "-"  # 15xx, or a local number
+        unbroken = not any(map(_is_break, row.separators[first:last]))
+        return unbroken and _may_begin_with_date(row, first)
+    if total == _MIN_DIGITS:  # 15xx, or a local number
+        return row.text[row.groups[first][0]] == "1" or row.separators[first].strip() == "-"
     return True
 
 
@@ -257,10 +283,10 @@ def _is_break(separator: str) -> bool:
     return _BREAK.search(separator) is not None
 
 
-def _may_begin_with_date(text: str, groups: list[Group], first: int) -> bool:
+def _may_begin_with_date(row: Row, first: int) -> bool:
     digits = ""
-    for start, end in groups[first : first + 6]:
-        digits += text[start:end]
+    for start, end in row.groups[first : first + 6]:
+        digits += row.text[start:end]
         if len(digits) >= 6:
             break
     return digits[2] in "01" and digits[4] in "0123"

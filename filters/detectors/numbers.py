@@ -44,9 +44,10 @@ class Numbers:
     def find(self, text: str) -> list[Span]:
         spans: list[Span] = []
         for candidate in limited(candidates(text), self.name):
-            if len(set(candidate.digits)) == 1:
+            digits = candidate.digits
+            if digits.count(digits[0]) == len(digits):
                 continue  # 000-000-000000 shows a form
-            for rule in _BY_FORM[len(candidate.digits)]:
+            for rule in _BY_FORM[len(digits)]:
                 span = rule(candidate)
                 if span is not None:
                     spans.append(span)

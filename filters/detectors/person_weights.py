@@ -74,8 +74,7 @@ class Weights:
     def of_one_run(self, name: str, word: str, shape: int, suffix: tuple[int, str]) -> float:
         """The same for a candidate within one run."""
         suffix_class, demand = suffix
-        length = len(name)
-        kind = shape * 10 + (length if length < MAX_NAME else MAX_NAME)
+        kind = shape * 10 + min(len(name), MAX_NAME)
         code = WORDS.get(name, 0)
         score = self._by_code.get(kind * 10_000 + code)
         if score is None:
