@@ -64,6 +64,8 @@ class Team:
     dispatcher: Dispatcher
     rules: RetryRules
     strategy: Strategy
+    budget_refused: Callable[[BudgetExceeded], None] = lambda _: None
+    """Hears of every request that a hard budget did not cover."""
 
 
 class Failover:
@@ -109,6 +111,7 @@ class Failover:
             raise unavailable.ledger_unavailable() from error
         except BudgetExceeded as refusal:
             self._attempts -= 1  # it was refused with its dispatch row: nobody was asked
+            self._team.budget_refused(refusal)
             raise unavailable.budget_exhausted(refusal) from refusal
         assert self._last is not None, "a leg that is not opened leaves an error"
         raise self._last

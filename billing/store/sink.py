@@ -95,7 +95,10 @@ class _Plan(NamedTuple):
 
 
 class LedgerSink:
-    """`key` signs the chain; `tables` are other tables whose rows may travel with the ledger's."""
+    """`key` signs the chain; `tables` are other tables whose rows may travel with the ledger's.
+
+    `on_adopted(whose, attempts)` hears, on the journal thread, of attempts that were charged by estimate.
+    """
 
     def __init__(
         self,
@@ -107,12 +110,14 @@ class LedgerSink:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         process: slots.Process | None = None,
         lease_s: float = 15.0,
+        on_adopted: Callable[[str, int], None] = lambda _whose, _attempts: None,
     ) -> None:
         self._engine = writing(engine)
         self._key = key
         self._key_version = key_version
         self._tables = {table.name: table for table in (dispatches, charges, lines, *tables)}
         self._clock = clock
+        self._on_adopted = on_adopted
         self._watch = slots.Watch(process or slots.Process.this(), lease_s, {})
         self._checkpointer = Checkpointer(engine)
         self._connection: Connection | None = None
@@ -162,14 +167,17 @@ class LedgerSink:
     def adopt(self, attempt_ids: Sequence[str]) -> int:
         """Charge attempts by estimate where they have no charge. Raises SinkUnavailable."""
 
-        def adopting(connection: Connection) -> int:
+        def adopting(connection: Connection) -> list[Record]:
             reason = "its journal segment was recovered"
             with connection.begin():
                 records = adopt_attempts(connection, attempt_ids, self._clock(), reason)
                 self._append_group(connection, [records], refusable=False)
-            return len(records)
+            return records
 
-        return self._guarded(adopting)
+        records = self._guarded(adopting)
+        if records:
+            self._say_adopted(f"segment of {records[0].attempt_id}", len(records))
+        return len(records)
 
     def close(self) -> None:
         """Give the slot back; attempts that are still open are adopted by the next writer."""
@@ -195,6 +203,7 @@ class LedgerSink:
     def _adopt_dead(self, connection: Connection) -> None:
         with connection.begin():
             dead = slots.dead_writers(connection, self._watch, self._own().slot)
+        adopted: list[tuple[str, int]] = []
         for row in dead:
             now = self._clock()
             with connection.begin():
@@ -204,7 +213,14 @@ class LedgerSink:
                     connection.execute(
                         update(writers).where(writers.c.slot == row.slot).values(low_seq=writers.c.seq + 1)
                     )
-                    log.warning("ledger_writer_adopted", extra={"slot": row.slot, "attempts": len(records)})
+                    adopted.append((f"{row.slot}.{row.epoch}", len(records)))
+        for whose, attempts in adopted:
+            self._say_adopted(whose, attempts)
+
+    def _say_adopted(self, whose: str, attempts: int) -> None:
+        log.warning("ledger_writer_adopted", extra={"writer": whose, "attempts": attempts})
+        if attempts:
+            self._on_adopted(whose, attempts)
 
     def _seal(self, connection: Connection) -> None:
         now_us = to_us(self._clock())

@@ -61,7 +61,7 @@ class NoticeBoard:
         self._settings = settings
         self._now = now
         self._refused: set[tuple[AccountKey, Measure]] = set()
-        self._adopted: deque[tuple[int, int, int]] = deque(maxlen=1_000)
+        self._adopted: deque[tuple[str, int]] = deque(maxlen=1_000)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="notices", daemon=True)
 
@@ -72,10 +72,10 @@ class NoticeBoard:
         if len(self._refused) < MOST_REFUSED:
             self._refused.add((refusal.account.key, refusal.measure))
 
-    def adopted(self, slot: int, epoch: int, attempts: int) -> None:
+    def adopted(self, whose: str, attempts: int) -> None:
         """A writer died; attempts that it left open were charged by estimate."""
         metrics.count(metrics.adopted, amount=attempts)
-        self._adopted.append((slot, epoch, attempts))
+        self._adopted.append((whose, attempts))
 
     # --- its life --------------------------------------------------------------------------------
 
@@ -153,9 +153,9 @@ class NoticeBoard:
     def _note_adopted(self, now: datetime) -> int:
         noted = 0
         while self._adopted:
-            slot, epoch, attempts = self._adopted[0]
-            document = adopted_document(slot, attempts)
-            notice = Notice(uuid4().hex, "", billing_month(now), f"adopted:{slot}.{epoch}", now, document)
+            whose, attempts = self._adopted[0]
+            document = adopted_document(whose, attempts)
+            notice = Notice(uuid4().hex, "", billing_month(now), f"adopted:{whose}", now, document)
             noted += store.note(self._database, notice, list(self._institution()))
             self._adopted.popleft()
         return noted

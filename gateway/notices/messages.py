@@ -58,9 +58,9 @@ def document_of(standing: Standing, occasion: Occasion, name: str) -> dict[str, 
     }
 
 
-def adopted_document(slot: int, attempts: int) -> dict[str, Any]:
+def adopted_document(writer: str, attempts: int) -> dict[str, Any]:
     """Return what is said of a writer that died and left attempts open."""
-    return {"event": ADOPTED, "slot": slot, "attempts": attempts}
+    return {"event": ADOPTED, "writer": writer, "attempts": attempts}
 
 
 def webhook_body(notice: Notice) -> bytes:
@@ -152,15 +152,15 @@ def _what_next_en(document: Mapping[str, Any]) -> str:
 
 
 def _adopted(document: Mapping[str, Any]) -> Letter:
-    slot, attempts = document["slot"], document["attempts"]
+    writer, attempts = document["writer"], document["attempts"]
     return Letter(
         f"[해치] 중단된 프로세스의 요청 {attempts}건을 추정액으로 청구",
-        f"기록자 {slot}번이 끝나지 않은 요청 {attempts}건을 남기고 중단되어,"
+        f"기록자 {writer}이(가) 끝나지 않은 요청 {attempts}건을 남기고 중단되어,"
         " 각 요청을 한 번씩 추정액으로 청구했습니다(outcome = adopted, source = estimated).\n"
         "제공자의 청구서나 사용 내역이 오면 `haechi ledger reconcile 파일`로"
         " 실제 금액을 반영할 수 있습니다.\n\n"
         "--\n"
-        f"Writer {slot} died and left {attempts} requests open; each was charged once, by estimate.\n"
+        f"Writer {writer} died and left {attempts} requests open; each was charged once, by estimate.\n"
         "When the provider's bill or usage export arrives, `haechi ledger reconcile FILE` applies it.\n",
     )
 
