@@ -13,12 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from sqlalchemy import Table, select, update
 from sqlalchemy.exc import (
-    DatabaseError,
     DBAPIError,
     IntegrityError,
-    InterfaceError,
-    InternalError,
-    OperationalError,
     SQLAlchemyError,
 )
 
@@ -40,6 +36,7 @@ from billing.seals import EVERY_US
 from billing.store import slots
 from billing.store.accounts import Accounts, hold_of
 from billing.store.adoption import adopt_attempts, adopt_slot
+from billing.store.away import is_away, without_values
 from billing.store.engine import Checkpointer, writing
 from billing.store.rows import CHARGE_SELECT, DISPATCH_SELECT, charge_of_attempt, correction_of, read_lines
 from billing.store.sealing import seal_if_due
@@ -73,7 +70,7 @@ _WAIT_FOR_THE_DISK: Final = (
 )
 
 _ROWS_FAULT: Final = (DBAPIError, TypeError, ValueError, OverflowError)
-"""What a row can cause by what is in it, unless `_is_away` says that the database is the cause."""
+"""What a row can cause by what is in it, unless `is_away` says that the database is the cause."""
 
 
 class _Open(NamedTuple):
@@ -97,7 +94,7 @@ class _Plan(NamedTuple):
 class LedgerSink:
     """`key` signs the chain; `tables` are other tables whose rows may travel with the ledger's.
 
-    `on_adopted(whose, attempts)` hears, on the journal thread, of attempts that were charged by estimate.
+    `on_adopted(whose, attempts)`, if set, hears on the journal thread of attempts charged by estimate.
     """
 
     def __init__(
@@ -110,14 +107,13 @@ class LedgerSink:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         process: slots.Process | None = None,
         lease_s: float = 15.0,
-        on_adopted: Callable[[str, int], None] = lambda _whose, _attempts: None,
     ) -> None:
         self._engine = writing(engine)
         self._key = key
         self._key_version = key_version
         self._tables = {table.name: table for table in (dispatches, charges, lines, *tables)}
         self._clock = clock
-        self._on_adopted = on_adopted
+        self.on_adopted: Callable[[str, int], None] = lambda _whose, _attempts: None
         self._watch = slots.Watch(process or slots.Process.this(), lease_s, {})
         self._checkpointer = Checkpointer(engine)
         self._connection: Connection | None = None
@@ -220,7 +216,7 @@ class LedgerSink:
     def _say_adopted(self, whose: str, attempts: int) -> None:
         log.warning("ledger_writer_adopted", extra={"writer": whose, "attempts": attempts})
         if attempts:
-            self._on_adopted(whose, attempts)
+            self.on_adopted(whose, attempts)
 
     def _seal(self, connection: Connection) -> None:
         now_us = to_us(self._clock())
@@ -289,7 +285,7 @@ class LedgerSink:
                 results = self._append_group(connection, group, refusable=refusable)
         except (*_ROWS_FAULT, RowRefused) as error:
             self._head, self._open = own, before
-            if _is_away(error):
+            if is_away(error):
                 raise
             self._known_quotes.clear()
             return self._write_apart(connection, group, refusable=refusable)
@@ -324,9 +320,9 @@ class LedgerSink:
         except (*_ROWS_FAULT, RowRefused) as error:
             self._head, self._open = own, before
             self._known_quotes.clear()
-            if _is_away(error):
+            if is_away(error):
                 raise
-            return error if isinstance(error, RowRefused) else RowRefused(_without_values(error))
+            return error if isinstance(error, RowRefused) else RowRefused(without_values(error))
         return None
 
     def _append_group(
@@ -419,10 +415,10 @@ class LedgerSink:
         try:
             return work(self._connected())
         except DBAPIError as error:
-            if not _is_away(error):
+            if not is_away(error):
                 raise
             self._disconnect()
-            raise SinkUnavailable(_without_values(error)) from error
+            raise SinkUnavailable(without_values(error)) from error
 
     def _connected(self) -> Connection:
         if self._connection is None:
@@ -472,17 +468,6 @@ def _settling(connection: Connection, record: Record) -> Record:
     return correction_of(earlier, estimate_lines, record, "the usage arrived after the estimate")
 
 
-def _is_away(error: Exception) -> bool:
-    """Whether the database is at fault: gone, locked, full, read-only, damaged."""
-    if isinstance(error, InterfaceError):  # a lost connection, but a bad parameter with SQLite
-        return not type(error.orig).__module__.startswith("sqlite3")
-    if type(error) in {DatabaseError, InternalError}:
-        return True
-    return isinstance(error, OperationalError) or (
-        isinstance(error, DBAPIError) and error.connection_invalidated
-    )
-
-
 def _plan_lines(plan: _Plan, record: Record) -> None:
     if not record.lines:
         return
@@ -499,10 +484,3 @@ def _fields(head: slots.Head) -> Iterator[Any]:
 
 def _died(slot: int, epoch: int) -> str:
     return f"writer {slot}.{epoch} ended before the charge"
-
-
-def _without_values(error: Exception) -> str:
-    """Name an error without the values of the row: these are nobody's business in a log."""
-    original = getattr(error, "orig", None) or error
-    first_line = str(original).partition("\n")[0] if _is_away(error) else ""
-    return f"{type(original).__name__}: {first_line}" if first_line else type(original).__name__

@@ -7,11 +7,14 @@ import pytest
 from sqlalchemy import Column, Integer, MetaData, Table, Text, func, select, text
 from sqlalchemy.exc import DBAPIError
 
+from billing.budgets import Budget, Every, Scope
 from billing.journal import Journal, RowRefused, SinkUnavailable
 from billing.ledger import CHARGE_COLUMNS, Row, record_of
 from billing.segments import Segments
-from billing.store import LedgerSink, charges_of, open_dispatches, open_engine, verify
+from billing.store import LedgerSink, charges_of, open_dispatches, open_engine, set_budget, verify
+from billing.store.notices import Notice, note
 from billing.store.rows import line_of, read_lines, read_quote
+from billing.store.transfers import Order, transfer
 from billing.tables import INSERT_ONLY, charges, dispatches, metadata, quotes, writers
 
 if TYPE_CHECKING:
@@ -145,6 +148,13 @@ def test_rows_of_other_tables_travel_with_the_ledgers(engine: Engine, make: Make
     sink.close()
 
 
+def set_a_limit(engine: Engine, make: Maker, unit: str) -> str:
+    set_budget(
+        engine, Budget(unit, Scope("unit", unit), Every.MONTH, 10**15), now=make.now, by="test", reason="test"
+    )
+    return unit
+
+
 @pytest.mark.parametrize("statement", ["UPDATE {} SET {} = {}", "DELETE FROM {}"])
 @pytest.mark.parametrize("table", INSERT_ONLY, ids=lambda table: str(table.name))
 def test_the_database_itself_refuses_to_change_the_ledger(
@@ -152,6 +162,9 @@ def test_the_database_itself_refuses_to_change_the_ledger(
 ) -> None:
     sink.write(exchange(make))
     sink.tick()  # makes a seal
+    note(engine, Notice("n", "b", "2026-11", "80", make.now, {}), [])
+    ids = [set_a_limit(engine, make, scope) for scope in ("총무과", "인사과")]
+    transfer(engine, Order(ids[0], ids[1], 1), now=make.now, by="test", reason="test")
     column = next(iter(table.columns)).name
     with pytest.raises(DBAPIError, match="insert-only"), engine.begin() as connection:
         connection.execute(text(statement.format(table.name, column, column)))
