@@ -1,0 +1,145 @@
+"""Requests and tokens a minute, over real Valkey, SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeAlias
+
+import pytest
+
+from gateway.domain import Caller
+from gateway.limits.limiter import Admission, Limiter, LimitReached
+from gateway.limits.rules import Per, Rule
+from tests.limits.conftest import CALLER, Clock, rule
+
+pytestmark = pytest.mark.anyio
+Workers: TypeAlias = Callable[..., list[Limiter]]
+
+
+async def tries(worker: Limiter, number: int, tokens: int = 0) -> list[Admission | LimitReached]:
+    """Ask so many times at once."""
+
+    async def one() -> Admission | LimitReached:
+        try:
+            admission = await worker.admit(CALLER, "m", tokens)
+        except LimitReached as reached:
+            return reached
+        assert admission is not None, "a rule matches"
+        return admission
+
+    return await asyncio.gather(*(one() for _ in range(number)))
+
+
+def admitted(results: list[Admission | LimitReached]) -> int:
+    return sum(isinstance(result, Admission) for result in results)
+
+
+async def test_exactly_the_limit_is_admitted_by_several_workers(workers: Workers) -> None:
+    some = workers(3, rule(requests=50))
+    results = await asyncio.gather(*(tries(worker, 40) for worker in some))
+    assert sum(map(admitted, results)) == 50
+
+
+async def test_tokens_are_counted_by_what_they_may_be_and_corrected_by_what_they_were(
+    workers: Workers,
+) -> None:
+    (worker,) = workers(1, rule(tokens=1000))
+    first, second, third = await tries(worker, 3, tokens=400)
+    assert isinstance(first, Admission)
+    assert isinstance(second, Admission)
+    assert isinstance(third, LimitReached)
+    first.settle(50)
+    first.settle(0)  # a second time changes nothing
+    assert second.standings()[0].left == 550
+    assert admitted(await tries(worker, 3, tokens=275)) == 2
+
+
+async def test_what_is_given_back_serves_other_workers(workers: Workers) -> None:
+    one, other = workers(2, rule(tokens=1000))
+    (first,) = await tries(one, 1, tokens=1000)
+    assert isinstance(first, Admission)
+    assert admitted(await tries(other, 1, tokens=10)) == 0
+    first.settle(100)
+    await one.tidy(idle_us=0)
+    assert admitted(await tries(other, 1, tokens=900)) == 1
+    assert admitted(await tries(other, 1, tokens=1)) == 0
+
+
+async def test_a_refusal_says_when_there_is_room_and_then_there_is(workers: Workers, clock: Clock) -> None:
+    (worker,) = workers(1, rule(requests=10))
+    *_, reached = await tries(worker, 11)
+    assert isinstance(reached, LimitReached)
+    assert reached.wait_us is not None
+    clock.on(reached.wait_us / 1e6 - 0.01)
+    assert admitted(await tries(worker, 1)) == 0
+    clock.on(0.01)
+    assert admitted(await tries(worker, 1)) == 1
+
+
+async def test_a_burst_does_not_double_at_the_border_of_a_minute(workers: Workers, clock: Clock) -> None:
+    (worker,) = workers(1, rule(requests=60))
+    clock.on(29)
+    assert admitted(await tries(worker, 60)) == 60
+    clock.on(2)  # one second into the next minute: 59/60 of the last one still weigh
+    assert admitted(await tries(worker, 60)) == 1
+    clock.on(10)
+    assert admitted(await tries(worker, 60)) == 10
+
+
+async def test_a_request_above_the_limit_is_told_that_waiting_does_not_help(workers: Workers) -> None:
+    (worker,) = workers(1, rule(tokens=100))
+    (reached,) = await tries(worker, 1, tokens=101)
+    assert isinstance(reached, LimitReached)
+    assert reached.wait_us is None
+    assert admitted(await tries(worker, 1, tokens=100)) == 1
+
+
+async def test_a_request_that_is_refused_by_one_rule_takes_nothing_of_another(workers: Workers) -> None:
+    everyone = Rule("모두", (), requests_per_min=5)
+    (worker,) = workers(1, everyone, rule(requests=3))
+    assert admitted(await tries(worker, 10)) == 3
+    await worker.tidy(idle_us=0)
+    other = Caller("p2", "k2", "총무과", ("시", "총무과"))
+    for _ in range(2):
+        await worker.admit(other, "m", 0)
+    with pytest.raises(LimitReached) as reached:
+        await worker.admit(other, "m", 0)
+    assert reached.value.standing.bucket.rule is everyone
+
+
+async def test_each_combination_has_a_minute_of_its_own(workers: Workers) -> None:
+    (worker,) = workers(1, Rule("r", (Per.DEPARTMENT, Per.MODEL), 1, models=frozenset({"m", "n"})))
+    assert await worker.admit(CALLER, "m", 0)
+    assert await worker.admit(CALLER, "n", 0)
+    assert await worker.admit(CALLER, "other", 0) is None
+    with pytest.raises(LimitReached):
+        await worker.admit(CALLER, "n", 0)
+
+
+async def test_how_a_caller_stands_is_told_without_counting(workers: Workers) -> None:
+    one, other = workers(2, rule(requests=10, tokens=1000))
+    await tries(one, 4, tokens=10)
+    await one.tidy(idle_us=0)
+    standings = await other.standings(CALLER, ["m", "n"])
+    assert [standing.left for standing in standings] == [6, 960]
+    assert all(60_000_000 < standing.fresh_us <= 90_000_000 for standing in standings)
+
+
+async def test_a_share_that_a_minute_outlived_weighs_and_is_returned(workers: Workers, clock: Clock) -> None:
+    (worker,) = workers(1, rule(tokens=1600))
+    (admission,) = await tries(worker, 1, tokens=100)
+    assert isinstance(admission, Admission)
+    clock.on(31)
+    admission.settle(0)
+    await worker.tidy()
+    assert admitted(await tries(worker, 1, tokens=1600)) == 1
+
+
+async def test_a_request_that_is_cancelled_while_it_waits_leaves_nothing_wanted(workers: Workers) -> None:
+    (worker,) = workers(1, rule(requests=2))
+    waiting = asyncio.ensure_future(worker.admit(CALLER, "m", 0))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    assert admitted(await tries(worker, 3)) == 2
