@@ -90,11 +90,15 @@ def config_of(settings: Settings) -> Config:
 
 @contextmanager
 def database(settings: Settings) -> Iterator[Database]:
-    """Open the configured database, refuse one whose tables are behind, and close it after use."""
+    """Open the configured database, refuse one whose tables are behind, and close it after use.
+
+    What is changed through it is written to the access audit, whose key is read at the first change.
+    """
+    from gateway.store.audit import audited
     from gateway.store.database import opened
 
     with opened(config_of(settings).database_url) as engine:
-        yield engine
+        yield audited(engine, settings.keyring)
 
 
 def now() -> datetime:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from gateway.cli import (
+    accounts,
+    audit,
     budgets,
     filtering,
     keys,
@@ -34,6 +36,8 @@ app = typer.Typer(
 )
 for module in (setup, serving, filtering):
     module.register(app)
+app.add_typer(accounts.app, name="accounts")
+app.add_typer(audit.app, name="audit")
 app.add_typer(keys.app, name="keys")
 app.add_typer(registers.departments, name="departments")
 app.add_typer(registers.people, name="people")
@@ -63,6 +67,7 @@ def _explained(error: Exception) -> tuple[list[str], Exit]:
     """Put errors of the parts below into words. Imports here: only a failing command pays for them."""
     from billing.store import DatabaseUnavailable
     from gateway.config_mistakes import ConfigError
+    from gateway.errors import GatewayError
     from gateway.imports import ImportFailed
     from gateway.keyring import SecretError
     from gateway.store.database import NotMigrated, Unusable
@@ -75,6 +80,8 @@ def _explained(error: Exception) -> tuple[list[str], Exit]:
         case ImportFailed():
             title = f"{len(error.mistakes)}곳이 잘못되어 아무것도 바꾸지 않았습니다 / nothing was changed:"
             return [title, *(f"  {mistake}" for mistake in error.mistakes)], Exit.INPUT
+        case GatewayError():
+            return [error.korean, error.english], Exit.INPUT
         case SecretError():
             return [error.korean, error.english], Exit.CONFIG
         case NotMigrated() | DatabaseUnavailable():

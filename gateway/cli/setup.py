@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,7 +11,9 @@ from gateway.cli.common import (
     ConfigOption,
     Exit,
     JsonOption,
+    actor,
     config_of,
+    database,
     fail,
     now,
     print_json,
@@ -19,6 +21,9 @@ from gateway.cli.common import (
     settings_for,
     warn,
 )
+
+if TYPE_CHECKING:
+    from gateway.settings import Settings
 
 
 def register(app: typer.Typer) -> None:
@@ -35,8 +40,11 @@ def init(
     database_url: Annotated[
         str | None, typer.Option(help="기본: 폴더 안의 SQLite / default: SQLite in the folder")
     ] = None,
+    administrator: Annotated[
+        str, typer.Option(help="첫 관리자의 아이디, 빈 값이면 만들지 않음 / login; empty makes none")
+    ] = "admin",
 ) -> None:
-    """haechi.toml, 비밀키(0600), 데이터베이스를 만듭니다 / Lay down config, secret and database."""
+    """haechi.toml, 비밀키(0600), 데이터베이스, 첫 관리자 계정을 만듭니다 / Lay down all that is needed."""
     from gateway.installation import DEFAULT_CONFIG, AlreadyThere, initialise
 
     text = DEFAULT_CONFIG
@@ -52,10 +60,31 @@ def init(
         )
     for path in done.created:
         say(f"만들었습니다: {path} / created")
+    if administrator:
+        _first_administrator(done.settings, administrator)
     option = "" if folder == Path() else f" --config {done.settings.config}"
     say(
         f"다음: {done.settings.config}에 모델을 더하고 `haechi check-config{option}`, `haechi serve{option}`",
         "Next: add models to haechi.toml, then check-config and serve.",
+    )
+
+
+def _first_administrator(settings: Settings, login: str) -> None:
+    """Make the first account of the console, unless the database has an administrator already."""
+    from gateway.account_admin import open_account
+    from gateway.audit import Actor, Deed
+    from gateway.permissions import Role
+    from gateway.store.accounts import AccountFilter, NewAccount, count_accounts
+
+    with database(settings) as engine:
+        if count_accounts(engine, AccountFilter(role=Role.ADMINISTRATOR)):
+            return
+        new = NewAccount(login, "관리자", frozenset({Role.ADMINISTRATOR}))
+        deed = Deed(now(), Actor(actor(), (), "terminal"), "haechi init")
+        made, password = open_account(engine, new, deed)
+    say(
+        f"콘솔의 첫 관리자: {made.login}  첫 비밀번호(한 번만 보여 드립니다): {password}",
+        "The console's first administrator; the password is shown once and must be changed: /console",
     )
 
 

@@ -12,6 +12,7 @@ from gateway.demo import data
 from gateway.imports import read_people, read_units
 from gateway.keyring import Purpose
 from gateway.organisation import Grant
+from gateway.store.audit import audited
 from gateway.store.database import opened
 from gateway.store.organisation import create_key, import_people, import_units
 
@@ -42,7 +43,8 @@ class Office:
         units = read_units(data.read("departments.csv"), NEW_YEAR)
         people = read_people(data.read("people.csv"), NEW_YEAR)
         staff = _staff()
-        with opened(settings.load_config().database_url) as database:
+        with opened(settings.load_config().database_url) as plain:
+            database = audited(plain, settings.keyring)
             import_units(database, units, at=now, actor=ACTOR)
             import_people(database, people, at=now, actor=ACTOR)
             keys = _keys(database, settings, staff, now)

@@ -58,6 +58,7 @@ class NewAccount:
     roles: frozenset[Role]
     person_id: str | None = None
     password_hash: str = field(default="", repr=False)
+    must_change: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +153,7 @@ def _narrowed(statement: Select[Any], wanted: AccountFilter) -> Select[Any]:
 
 
 def create_account(engine: Engine, new: NewAccount, *, deed: Deed) -> Account:
-    """Make an account whose password must be changed at first. Raises LoginTaken or PersonTaken."""
+    """Make an account. Raises LoginTaken or PersonTaken."""
     account_id = f"acct_{uuid4().hex[:16]}"
     values = {
         "id": account_id,
@@ -161,7 +162,7 @@ def create_account(engine: Engine, new: NewAccount, *, deed: Deed) -> Account:
         "person_id": new.person_id,
         "version": 1,
         "password_hash": new.password_hash,
-        "must_change": True,
+        "must_change": new.must_change,
         "password_at_us": to_us(deed.at),
         "created_at_us": to_us(deed.at),
     }

@@ -66,7 +66,7 @@ def trail(_folder):
     engine = create_engine("sqlite:///haechi.db")
     try:
         with engine.connect() as connection:
-            statement = "SELECT action FROM admin_event WHERE action LIKE 'budget.%' ORDER BY id"
+            statement = "SELECT action FROM access_audit WHERE action LIKE 'budget.%' ORDER BY seq"
             return list(connection.execute(text(statement)).scalars())
     finally:
         engine.dispose()
