@@ -25,7 +25,7 @@ def send(smtp: Smtp, letter: Letter, to: str, notice_id: str, now: datetime | No
     """
     try:
         message = message_of(smtp.sender, letter, to, notice_id, now or datetime.now(UTC))
-    except ValueError as error:  # an address that no header takes
+    except (ValueError, IndexError) as error:  # an address that no header takes
         raise DeliveryFailed("not an e-mail address", is_final=True) from error
     try:
         with _session(smtp) as session:
@@ -42,7 +42,7 @@ def send(smtp: Smtp, letter: Letter, to: str, notice_id: str, now: datetime | No
 
 
 def message_of(sender: str, letter: Letter, to: str, notice_id: str, now: datetime) -> EmailMessage:
-    """Return the message as it is sent. Raises ValueError for what is no address."""
+    """Return the message as it is sent. Raises ValueError or IndexError for what is no address."""
     message = EmailMessage(policy=SMTP_POLICY)
     message["From"] = Address("Haechi 해치", addr_spec=sender)
     message["To"] = Address(addr_spec=to)

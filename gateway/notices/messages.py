@@ -110,11 +110,9 @@ def _subject(document: Mapping[str, Any]) -> str:
 
 def _headlines(document: Mapping[str, Any]) -> tuple[str, str]:
     korean, english = _EVERY[document["every"]]
-    period = f" ({document['period']})" if document["period"] else ""
-    whose, whose_en = (
-        f"{document['name']}의 {korean} 예산{period}",
-        f"{document['name']}: {english} budget{period}",
-    )
+    period = f"({document['period']})" if document["period"] else ""
+    whose = f"{document['name']}의 {korean} 예산{period}"
+    whose_en = f"{document['name']}: the {english} budget {period}".rstrip()
     match document["event"]:
         case "budget.forecast":
             day = document["runs_out_on"]
@@ -126,7 +124,7 @@ def _headlines(document: Mapping[str, Any]) -> tuple[str, str]:
             return f"{whose}이 소진되었습니다.", f"{whose_en} is used up."
         case _:
             threshold = document["threshold"]
-            return f"{whose}을 {threshold}% 넘게 썼습니다.", f"{whose_en} has passed {threshold} %."
+            return f"{whose}을 {threshold}% 이상 썼습니다.", f"{whose_en} has reached {threshold} %."
 
 
 def _what_next(document: Mapping[str, Any]) -> str:
