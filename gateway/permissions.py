@@ -191,6 +191,8 @@ ADDRESSES: Final[Mapping[str, Door]] = {
     "GET /v1/videos": Door.KEY,
     "GET /v1/videos/{video_id}": Door.KEY,
     "GET /v1/videos/{video_id}/content": Door.KEY,
+    "DELETE /v1/videos/{video_id}": Door.KEY,
+    "POST /v1/videos/{video_id}/remix": Door.KEY,
     "POST /v1/filter/preview": Door.KEY,
     "GET /v1/models": Door.KEY,
     "GET /v1/models/{model_id:path}": Door.KEY,

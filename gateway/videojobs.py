@@ -49,6 +49,8 @@ ASKING_S: Final = 30.0
 SLOWEST_POLL_S: Final = 30.0
 MISSES: Final = 3
 GIVE_UP: Final = timedelta(days=1)
+GONE: Final = frozenset({404, 405, 410, 501})
+"""A provider has no such film any more, or no way to delete one: its own retention ends it."""
 SHOWN: Final = frozenset(
     {"video/mp4", "video/webm", "video/quicktime", "image/png", "image/jpeg", "image/webp"}
 )
@@ -104,6 +106,29 @@ class VideoJobs:
         length = answer.headers.get("content-length") if "content-encoding" not in answer.headers else None
         chunks = _passed_on(answer, deployment)
         return Film(kind if kind in SHOWN else "application/octet-stream", length, chunks)
+
+    async def erase(self, caller: Caller, job_id: str) -> VideoJob:
+        """Delete a film at its provider and forget the job; the charge stays. Return what it was.
+
+        Raises UnknownVideo, InvalidRequest for one that is still drawn, UpstreamError.
+        """
+        job = await self.find(caller, job_id)
+        if not job.is_settled:
+            raise _still_drawn(job)
+        deployment = self._deployment(job)
+        if job.status == "completed" and deployment is not None:
+            await self._erase_there(job, deployment)
+        await asyncio.to_thread(videos.erase, self.database, job)
+        return job
+
+    async def _erase_there(self, job: VideoJob, deployment: Deployment) -> None:
+        try:
+            answer = await self._open(video.erase(job.upstream_id, deployment), deployment, job)
+        except UpstreamError as error:
+            if error.upstream_status not in GONE:
+                raise
+        else:
+            await answer.aclose()
 
     # --- polling ---------------------------------------------------------------------------------
 
@@ -240,6 +265,15 @@ async def _passed_on(answer: UpstreamAnswer, deployment: Deployment) -> AsyncGen
         raise timed_out(deployment) from late
     finally:
         await answer.aclose()
+
+
+def _still_drawn(job: VideoJob) -> InvalidRequest:
+    return InvalidRequest(
+        f"영상을 아직 만들고 있어({job.progress}%) 지울 수 없습니다. 완료된 뒤에 지우세요.",
+        f"The video is still being made ({job.progress}%). Delete it when it is done.",
+        code="video_not_ready",
+        retry_after_s=2,
+    )
 
 
 def _not_ready(job: VideoJob) -> InvalidRequest:

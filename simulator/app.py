@@ -100,6 +100,9 @@ def create(ledger: Ledger, pace: Pace = Pace()) -> Starlette:
     async def poll(request: Request) -> Response:
         return _film(studio.poll(request.path_params["job"]), "application/json")
 
+    async def erase(request: Request) -> Response:
+        return _film(studio.erase(request.path_params["job"]), "application/json")
+
     async def fetch(request: Request) -> Response:
         return _film(studio.fetch(request.path_params["job"]), "video/mp4")
 
@@ -109,6 +112,7 @@ def create(ledger: Ledger, pace: Pace = Pace()) -> Starlette:
             Route("/livez", alive),
             Route("/ledger", ledger_lines),
             Route("/{provider}/{base:path}/videos/{job}", poll),
+            Route("/{provider}/{base:path}/videos/{job}", erase, methods=["DELETE"]),
             Route("/{provider}/{base:path}/videos/{job}/content", fetch),
             Route("/{provider}/{rest:path}", exchange, methods=["POST"]),
         ]

@@ -147,7 +147,7 @@ def _prices(config: Config, deployment: Deployment) -> list[dict[str, object]]:
     price = quote.price
     tables = [("", price.prices)]
     tables += [(f">{tier.above_input_tokens:,} tokens", tier.prices) for tier in price.tiers]
-    tables += [(name.removeprefix("*/").removesuffix("/*"), prices) for name, prices in price.variants.items()]
+    tables += [(name.strip("*").strip("/"), prices) for name, prices in price.variants.items()]
     return [
         {
             "deployment": deployment.id,

@@ -13,9 +13,10 @@ from python_multipart.multipart import File, FormParser
 from gateway.errors import InvalidRequest
 from gateway.http.body import read_body
 from gateway.http.chat import answered, described, door
-from gateway.media.audio import Speech, Transcription
+from gateway.media.audio import Speech
 from gateway.media.embeddings import Surface as Embeddings
 from gateway.media.images import Surface as Images
+from gateway.media.transcription import Surface as Transcription
 from gateway.providers.multipart import FilePart
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request, Response
 from starlette.responses import StreamingResponse
 
+from gateway.errors import UnsupportedFeature
 from gateway.http.chat import answered, described, door
 from gateway.http.media import read_form, unread
 from gateway.media.video import Surface, shown
@@ -73,6 +74,22 @@ def router(pipeline: Pipeline, jobs: VideoJobs, body_limit_bytes: int) -> APIRou
         if film.length:
             headers["content-length"] = film.length
         return StreamingResponse(film.chunks, media_type=film.content_type, headers=headers)
+
+    @routes.delete("/v1/videos/{video_id}")
+    async def delete_video(request: Request, video_id: str) -> dict[str, Any]:
+        """Delete a finished film at its provider, and the job here. Its charge stays."""
+        job = await jobs.erase(pipeline.identify(request.headers), video_id)
+        return {"id": job.id, "object": "video.deleted", "deleted": True}
+
+    @routes.post("/v1/videos/{video_id}/remix", response_model=None)
+    async def remix_video(request: Request, video_id: str) -> Response:
+        """Refuse: a remix draws on a film that lives at a provider, which no inspection here has seen."""
+        await jobs.find(pipeline.identify(request.headers), video_id)
+        raise UnsupportedFeature(
+            "영상 리믹스는 제공하지 않습니다. 고친 내용을 적어 POST /v1/videos로 새로 요청하세요.",
+            "Remixing is not offered. Describe the changed film and submit it anew with POST /v1/videos.",
+            param="video_id",
+        )
 
     return routes
 

@@ -1,17 +1,12 @@
-"""POST /v1/audio/speech and /v1/audio/transcriptions. Pure.
+"""POST /v1/audio/speech. Pure.
 
-Source: OpenAI API reference, "Audio". Speech is metered by characters, transcription by seconds or tokens.
+Source: OpenAI API reference, "Audio". Speech is metered by the characters that are spoken.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import orjson
-
-from billing.usage import Usage
-from gateway.domain import Text
-from gateway.errors import InvalidRequest, UnsupportedFeature
 from gateway.media import work
 from gateway.providers import audio, failures
 from gateway.surfaces.reading import model_of, object_of, optional, refuse, wrong_type
@@ -20,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gateway.domain import JSON, Completion
-    from gateway.providers.multipart import FilePart
 
 MAX_SPOKEN_CHARACTERS: Final = 100_000
 SOUND_TYPES: Final = {
@@ -31,8 +25,6 @@ SOUND_TYPES: Final = {
     "wav": "audio/wav",
     "pcm": "audio/pcm",
 }
-SLOWEST_BYTES_PER_S: Final = 500
-"""No codec in use needs fewer (4 kbit/s), so the size of a recording bounds its length."""
 
 
 class Speech(work.MediaSurface):
@@ -70,53 +62,3 @@ class Speech(work.MediaSurface):
     def encode(completion: Completion, _model_id: str, _answer_id: str, _created: int) -> bytes:
         sound: bytes = work.done(completion).made
         return sound
-
-
-class Transcription(work.MediaSurface):
-    """A recording written down. The recording is no part of the JSON that the filter reads."""
-
-    NAME = "transcription"
-    KIND = "transcription"
-
-    def __init__(self, recording: FilePart) -> None:
-        self._recording = recording
-
-    def parse(self, body: JSON) -> work.MediaRequest:
-        """Read a request for a transcription. Raises InvalidRequest or UnsupportedFeature."""
-        body = object_of(body)
-        refuse(body, "stream", "받아쓴 글은 한 번에 받습니다.", "transcriptions are answered in one piece.")
-        form = optional(body, "response_format", str) or "json"
-        if form not in ("json", "text"):
-            raise UnsupportedFeature(
-                f"'response_format': '{form[:20]}' 형식은 아직 없습니다. json이나 text를 쓰세요.",
-                f"'response_format': '{form[:20]}' is not offered yet. Use json or text.",
-                param="response_format",
-            )
-        if not self._recording.content:
-            raise InvalidRequest(
-                "'file'이 비어 있습니다. 녹음 파일을 보내세요.",
-                "'file' is empty. Send a recording.",
-                param="file",
-                code="missing_field",
-            )
-        extra = work.rest(body, ("response_format", "input", "file"))
-        (recording,) = work.as_inspected((self._recording,), body)
-        request = audio.TranscriptionRequest(model_of(body), recording, extra)
-
-        def read(answer: bytes, _headers: Mapping[str, str]) -> work.Done:
-            written = audio.read(answer)
-            return work.Done(form, written.report, text=written.text, content_type=_CONTENT_TYPES[form])
-
-        made = work.Work(lambda deployment: audio.transcription(request, deployment), read)
-        longest_ms = len(self._recording.content) * 1000 // SLOWEST_BYTES_PER_S
-        return work.asked(request.model, [str(extra.get("prompt", ""))], made, Usage(audio_ms=longest_ms))
-
-    @staticmethod
-    def encode(completion: Completion, _model_id: str, _answer_id: str, _created: int) -> bytes:
-        """Encode the text of the choice, which was guarded on its way."""
-        parts = completion.choices[0].parts if completion.choices else ()
-        text = "".join(part.text for part in parts if isinstance(part, Text))
-        return text.encode() if work.done(completion).made == "text" else orjson.dumps({"text": text})
-
-
-_CONTENT_TYPES: Final = {"json": "application/json", "text": "text/plain; charset=utf-8"}

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from gateway.catalogue import Deployment
     from gateway.domain import JSON, Delta, UpstreamRequest, UsageReport
     from gateway.errors import UpstreamError
+    from gateway.providers.base import Decoder
     from gateway.providers.multipart import FilePart
 
 
@@ -47,6 +48,8 @@ class Work:
     write: Callable[[Deployment], UpstreamRequest]
     read: Callable[[bytes, Mapping[str, str]], Done]
     beside: Callable[[Charge, Done], Sequence[Entry]] | None = None
+    streamed: Callable[[Deployment], Decoder] | None = None
+    """Makes what reads a streamed answer, where this work can be streamed."""
 
     def rows(self, charge: Charge, completion: Completion | None) -> Sequence[Entry]:
         """Return what must be durable together with the charge."""
@@ -58,8 +61,9 @@ class Work:
         del chat  # `write` knows the request in its own words
         return self.write(deployment)
 
-    def Decoder(self, deployment: Deployment, *, stream: bool) -> Whole:  # noqa: N802 - see base.Adapter
-        del stream
+    def Decoder(self, deployment: Deployment, *, stream: bool) -> Decoder:  # noqa: N802 - see base.Adapter
+        if stream and self.streamed is not None:
+            return self.streamed(deployment)
         return Whole(self.read, deployment.upstream_model)
 
     def error(self, status: int, body: bytes, headers: Mapping[str, str]) -> UpstreamError:
@@ -129,7 +133,7 @@ def done(completion: Completion) -> Done:
 
 
 class MediaSurface:
-    """What the surfaces of this package share; nothing here streams."""
+    """What the surfaces of this package share; nothing streams but transcriptions."""
 
     CONTENT_TYPE: Final = chat.CONTENT_TYPE
     StreamEncoder = chat.StreamEncoder

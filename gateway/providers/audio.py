@@ -1,13 +1,13 @@
 """Speech and transcription in OpenAI's format, metered by characters, seconds or tokens. Pure.
 
 Source: https://platform.openai.com/docs/api-reference/audio. Speech answers with the sound itself and
-states no usage, so what was asked for is what is counted. Transcriptions are always asked for as JSON,
-since only that form states usage; the surface writes the form that the client wants.
+states no usage, so what was asked for is what is counted. Transcriptions are always asked for as JSON
+or as events, since only these state usage; the surface writes the form that the client wants.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 import orjson
@@ -15,16 +15,20 @@ import orjson
 from billing.usage import Usage
 from gateway.domain import NOTHING, UpstreamRequest, UsageReport
 from gateway.providers import failures, multipart, profiles, reach
+from gateway.providers.blocks import Blocks
 from gateway.providers.counting import count, part, rest, settled
+from gateway.providers.decoding import AnswerDecoder
 from gateway.providers.writing import lacking, present
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from gateway.catalogue import Deployment
-    from gateway.domain import JSON
+    from gateway.domain import JSON, Choice, Delta
     from gateway.providers.multipart import FilePart
 
+TIMED: Final = ("verbose_json", "srt", "vtt")
+"""Forms that say what was said when."""
 _WIRES: Final = frozenset({"openai", "responses"})
 error = failures.from_response
 
@@ -47,6 +51,9 @@ class TranscriptionRequest:
     model: str
     recording: FilePart = field(repr=False)
     extra: Mapping[str, JSON] = NOTHING
+    form: str = "json"
+    """As the client wants it: `json`, `text`, `verbose_json`, `srt`, `vtt` or `diarized_json`."""
+    stream: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +63,11 @@ class Transcription:
     text: str = field(repr=False)
     whole: Mapping[str, JSON] = field(repr=False)
     report: UsageReport | None
+
+    @property
+    def segments(self) -> Sequence[Mapping[str, JSON]]:
+        """Return what was said when: each has `start` and `end` in seconds, and `text`."""
+        return self.whole.get("segments") or ()
 
 
 def speech(asked: SpeechRequest, deployment: Deployment) -> UpstreamRequest:
@@ -82,17 +94,33 @@ def transcription(asked: TranscriptionRequest, deployment: Deployment) -> Upstre
     """Write a request for a transcription. Raises UnsupportedFeature."""
     profile = _profile(deployment)
     fields = {**asked.extra, "model": deployment.upstream_model, "response_format": _form(deployment, asked)}
+    if asked.stream and not _is_whisper(deployment):
+        fields["stream"] = "true"
     pairs = [pair for name, value in fields.items() for pair in _fields(name, value)]
     content_type, form = multipart.encode(pairs, [asked.recording])
-    headers = reach.headers(deployment, profile, "application/json", content_type)
+    accept = "text/event-stream" if "stream" in fields else "application/json"
+    headers = reach.headers(deployment, profile, accept, content_type)
     return UpstreamRequest("POST", reach.address(deployment, "audio/transcriptions"), headers, form)
 
 
 def _form(deployment: Deployment, asked: TranscriptionRequest) -> str:
-    """Ask for the length too where the model can say it (Whisper), or for who speaks where that was asked."""
-    if asked.extra.get("response_format") == "diarized_json":
+    """Ask for the times where the client needs them, and for the length where the model can say it (Whisper).
+
+    OpenAI's transcribe models know no times; only those that diarize know who speaks.
+    """
+    model = deployment.upstream_model
+    if asked.form == "diarized_json":
+        if "diarize" not in model:
+            raise lacking("response_format diarized_json", "response_format")
         return "diarized_json"
-    return "verbose_json" if "whisper" in deployment.upstream_model else "json"
+    if asked.form in TIMED and "transcribe" in model and model.startswith("gpt-"):
+        raise lacking(f"response_format {asked.form}", "response_format")
+    return "verbose_json" if asked.form in TIMED or _is_whisper(deployment) else "json"
+
+
+def _is_whisper(deployment: Deployment) -> bool:
+    """Whether a model is one of Whisper, which answers whole even if it is asked to stream."""
+    return "whisper" in deployment.upstream_model
 
 
 def _fields(name: str, value: JSON) -> list[tuple[str, str]]:
@@ -140,3 +168,42 @@ def _report(answer: Mapping[str, JSON]) -> UsageReport | None:
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds < 0:
         return None
     return UsageReport(Usage(audio_ms=round(seconds * 1000)), usage or {"duration": seconds})
+
+
+class Decoder(AnswerDecoder):
+    """Reads a transcription that is streamed, or comes whole because its model cannot stream."""
+
+    def __init__(self, deployment: Deployment, *, stream: bool) -> None:
+        super().__init__(stream=stream)
+        self.served_model = deployment.upstream_model
+        self._blocks = Blocks()
+
+    def choices(self) -> tuple[Choice, ...]:
+        return (self._blocks.as_choice(),) if self._blocks else ()
+
+    def report(self, raw: Mapping[str, JSON], *, partial: bool) -> UsageReport:
+        return replace(_report({"usage": raw}) or UsageReport(Usage(), raw), partial=partial)
+
+    def take_event(self, event: JSON, deltas: list[Delta]) -> None:
+        match event["type"]:
+            case "transcript.text.delta":
+                deltas.append(self._blocks.text(0, event["delta"]))
+            case "transcript.text.done":
+                self._end(event["text"], event.get("usage"), deltas)
+                self.ended = True
+            case "error":
+                self.failure = failures.from_event(event.get("error") or event)
+            case _:  # segments, which say the same again
+                pass
+
+    def take_body(self, body: JSON, deltas: list[Delta]) -> None:
+        if body.get("error"):
+            self.failure = failures.from_event(body["error"])
+            return
+        self._end(body["text"], body.get("usage") or {"seconds": body.get("duration")}, deltas)
+
+    def _end(self, text: str, usage: JSON, deltas: list[Delta]) -> None:
+        self.raw_usage = usage
+        if not self._blocks and text:
+            deltas.append(self._blocks.text(0, text))
+        deltas.append(self._blocks.finish("stop"))

@@ -1,4 +1,4 @@
-"""Video in OpenAI's format: submit, poll, fetch; metered by seconds. Pure.
+"""Video in OpenAI's format: submit, poll, fetch, erase; metered by seconds. Pure.
 
 Source: https://platform.openai.com/docs/api-reference/videos. A job lives at the provider until it is
 fetched, so each answer is read into one Job, whoever asked; a job that failed has drawn nothing.
@@ -107,6 +107,10 @@ def fetch(job_id: str, deployment: Deployment, variant: str = "video") -> Upstre
     if variant == "video":
         return request
     return replace(request, url=f"{request.url}{'&' if '?' in request.url else '?'}variant={variant}")
+
+
+def erase(job_id: str, deployment: Deployment) -> UpstreamRequest:
+    return replace(_about(job_id, deployment, "", "application/json"), method="DELETE")
 
 
 def with_seconds(job: Job, seconds: int) -> Job:

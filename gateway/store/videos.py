@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import and_, delete, or_, select, update
 
 from billing.ledger import Row
 from billing.periods import from_us, to_us
@@ -112,6 +112,13 @@ def listed(engine: Engine, person_id: str, limit: int, after: VideoJob | None, o
         statement = statement.where(or_(moved(here), and_(at == here, tie(after.id))))
     with engine.connect() as connection:
         return [VideoJob(*row) for row in connection.execute(statement)]
+
+
+def erase(engine: Engine, job: VideoJob) -> None:
+    """Forget a settled job; its charge stays in the ledger."""
+    settled = and_(video_job.c.id == job.id, video_job.c.settled_at_us.is_not(None))
+    with writing(engine).begin() as connection:
+        connection.execute(delete(video_job).where(settled))
 
 
 # --- for who polls -------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import re
 import struct
 import wave
 import zlib
@@ -106,15 +107,40 @@ def _wav(samples: bytes) -> bytes:
 
 
 def transcription(fields: Mapping[str, bytes]) -> Served:
-    """Answer `POST …/audio/transcriptions`; billed by the length of the sound. Raises BadRequest."""
+    """Answer `POST …/audio/transcriptions`; billed by the length of the sound. Raises BadRequest.
+
+    As JSON, with times if asked for, or as events unless the model is Whisper, which cannot stream.
+    """
     if "file" not in fields or "model" not in fields:
         raise BadRequest("'file' and 'model' are required")
     seconds = _seconds(fields["file"])
     usage = {"type": "duration", "seconds": seconds}
     text = f"{seconds}초 길이의 녹음입니다. ※ 시뮬레이터가 만든 예시 받아쓰기입니다."
-    return Served(
-        dumps({"text": text, "usage": usage}), fields["model"].decode(), {"audio_ms": seconds * 1000}, usage
-    )
+    model, billed = fields["model"].decode(), {"audio_ms": seconds * 1000}
+    if fields.get("stream") == b"true" and "whisper" not in model:
+        return Served(_transcript_events(text, usage), model, billed, usage, "text/event-stream")
+    answer: dict[str, JSON] = {"text": text, "usage": usage}
+    if fields.get("response_format") == b"verbose_json":
+        answer |= {"task": "transcribe", "language": "korean", "duration": float(seconds)}
+        answer["segments"] = _segments(text, seconds)
+    return Served(dumps(answer), model, billed, usage)
+
+
+def _segments(text: str, seconds: int) -> list[dict[str, JSON]]:
+    sentences = re.split(r"(?<=[.]) ", text)
+    each = seconds / len(sentences)
+    return [
+        {"id": i, "start": round(i * each, 2), "end": round((i + 1) * each, 2), "text": f" {sentence}"}
+        for i, sentence in enumerate(sentences)
+    ]
+
+
+def _transcript_events(text: str, usage: JSON) -> bytes:
+    events: list[dict[str, JSON]] = [
+        {"type": "transcript.text.delta", "delta": piece} for piece in re.findall(r"\S+\s*", text)
+    ]
+    events.append({"type": "transcript.text.done", "text": text, "usage": usage})
+    return b"".join(b"event: %s\ndata: %s\n\n" % (e["type"].encode(), dumps(e)) for e in events)
 
 
 def _seconds(sound: bytes) -> int:

@@ -71,6 +71,12 @@ class Studio:
         job.polls += 1
         return dumps(job.state())
 
+    def erase(self, job_id: str) -> bytes | None:
+        """Delete a job and its film; None if there is no such job."""
+        if self._jobs.pop(job_id, None) is None:
+            return None
+        return dumps({"id": job_id, "object": "video.deleted", "deleted": True})
+
     def fetch(self, job_id: str) -> bytes | None:
         """Return the film of a job that is done, else None."""
         job = self._jobs.get(job_id)

@@ -127,6 +127,11 @@ kind = "transcription"
 deployments = [{{ provider = "house", upstream_model = "whisper-1", price_key = "transcription" }}]
 
 [[models]]
+id = "house-transcribe"
+kind = "transcription"
+deployments = [{{ provider = "house", upstream_model = "gpt-4o-transcribe", price_key = "transcription" }}]
+
+[[models]]
 id = "sim-transcription"
 kind = "transcription"
 deployments = [{{ provider = "sim", upstream_model = "whisper-1", price_key = "transcription" }}]
@@ -143,6 +148,13 @@ currency = "USD"
 images = "0.04"
 source = "test"
 checked = 2026-11-22
+[[prices.variants]]
+size = "1024x1536"
+quality = "high"
+images = "0.25"
+[[prices.variants]]
+quality = "low"
+images = "0.011"
 
 [[prices]]
 key = "speech"

@@ -114,6 +114,63 @@ def test_a_recording_is_written_down_in_house_and_charged_by_seconds(gateway: Ga
     assert charge["audio_ms"] > 0
 
 
+@pytest.mark.parametrize(
+    ("form", "begins"),
+    [
+        ("text", "3초 "),
+        ("verbose_json", ""),
+        ("srt", "1\n00:00:00,000 --> "),
+        ("vtt", "WEBVTT\n\n00:00:00.000 -->"),
+    ],
+)
+def test_a_recording_is_written_down_in_every_form_of_its_client(
+    gateway: Gateway, form: Any, begins: str
+) -> None:
+    with gateway.client() as client:
+        raw = client.audio.transcriptions.with_raw_response.create(
+            model="house-transcription",
+            file=("meeting.wav", recording(3.0), "audio/wav"),
+            response_format=form,
+        )
+        said: Any = raw.parse()
+    if form == "verbose_json":
+        assert [round(segment.end, 1) for segment in said.segments] == [1.5, 3.0]
+        assert said.duration == 3.0
+    else:
+        assert said.startswith(begins)
+    assert charge_of(gateway, raw)["audio_ms"] == 3000
+
+
+@pytest.mark.parametrize("model", ["house-transcribe", "house-transcription"], ids=["streams", "whisper"])
+def test_a_transcription_is_streamed_where_its_model_streams(gateway: Gateway, model: str) -> None:
+    with gateway.client() as client:
+        raw = client.audio.transcriptions.with_raw_response.create(
+            model=model, file=("meeting.wav", recording(3.0), "audio/wav"), stream=True
+        )
+        events: list[Any] = list(raw.parse())
+    pieces = [event.delta for event in events if event.type == "transcript.text.delta"]
+    assert (len(pieces) > 1) == (model == "house-transcribe")
+    assert events[-1].type == "transcript.text.done"
+    assert events[-1].text == "".join(pieces)
+    assert events[-1].usage.seconds == 3
+    assert charge_of(gateway, raw)["audio_ms"] == 3000
+
+
+def test_pictures_are_charged_by_size_and_quality(gateway: Gateway) -> None:
+    with gateway.client() as client:
+        raw = client.images.with_raw_response.generate(
+            model="sim-image", prompt="경복궁의 해치", size="1024x1536", quality="high"
+        )
+        picture = ("seal.png", b"\x89PNG\r\n\x1a\n", "image/png")
+        edit = client.images.with_raw_response.edit(
+            model="house-image", image=picture, prompt="배경을 밝게", size="1024x1024", quality="low"
+        )
+    charge = charge_of(gateway, raw)
+    assert (charge["images"], charge["service_tier"]) == (1, "1024x1536/high")
+    assert lines_of(gateway, charge)["images"] == 347_800_000_000  # 0.25 USD × 1391.20 won
+    assert lines_of(gateway, charge_of(gateway, edit))["images"] == 15_303_200_000  # 0.011 USD × 1391.20 won
+
+
 def test_a_recording_does_not_go_outside_unread(gateway: Gateway) -> None:
     with gateway.client() as client, pytest.raises(BadRequestError) as refused:
         client.audio.transcriptions.create(

@@ -276,6 +276,37 @@ def test_a_film_that_breaks_off_does_not_end_like_a_whole_one(gateway: Gateway) 
 # --- whose it is ---------------------------------------------------------------------------------
 
 
+def delete(gateway: Gateway, video: str, who: str = "p1") -> httpx.Response:
+    headers = {"authorization": f"Bearer {gateway.keys[who]}"}
+    return httpx.delete(f"{gateway.url}/v1/videos/{video}", headers=headers, timeout=20)
+
+
+def test_an_owner_deletes_a_film_and_its_charge_stays(gateway: Gateway) -> None:
+    video = submit(gateway, "good")
+    settled(gateway, video)
+    attempt, charged = row_of(gateway, video)["attempt_id"], books_of(gateway, video)
+    assert delete(gateway, video, "p2").status_code == 404
+    with gateway.client() as client:
+        assert client.videos.delete(video).deleted
+    assert get(gateway, f"/{video}").status_code == 404
+    assert delete(gateway, video).status_code == 404
+    kept = gateway.rows("SELECT * FROM ledger_charge WHERE attempt_id = :a ORDER BY settled_at_us", a=attempt)
+    assert kept == charged != []
+
+
+def test_a_film_that_is_still_drawn_is_not_deleted(gateway: Gateway) -> None:
+    video = submit(gateway, "endless")
+    refused = delete(gateway, video)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "video_not_ready")
+    assert get(gateway, f"/{video}").status_code == 200
+
+
+def test_a_remix_is_refused_by_name(gateway: Gateway) -> None:
+    video = submit(gateway, "good")
+    refused = gateway.post({"prompt": "눈이 온다"}, path=f"/v1/videos/{video}/remix")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "unsupported_feature")
+
+
 def test_nobody_else_sees_a_film(gateway: Gateway) -> None:
     video = submit(gateway, "good")
     settled(gateway, video)
