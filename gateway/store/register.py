@@ -27,7 +27,7 @@ from gateway.store.organisation import (
 from gateway.store.tables import api_key, org_unit, person
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import date, datetime
 
     from sqlalchemy import ColumnElement, Connection, Engine, Select
@@ -45,6 +45,15 @@ class Stale(Exception):
     def __init__(self, now: Sequence[Unit | Person]) -> None:
         super().__init__("changed by somebody else")
         self.now = tuple(now)
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """Who changes something, when and why: what the trail keeps."""
+
+    at: datetime
+    actor: Actor
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,23 +244,21 @@ def _history(connection: Connection, employee_id: str) -> tuple[Person, ...]:
 # --- changes -------------------------------------------------------------------------------------
 
 
-def put_unit(engine: Engine, unit: Unit, seen: str, *, at: datetime, actor: Actor, reason: str) -> Plan[Unit]:
+def put_unit(engine: Engine, unit: Unit, seen: str, deed: Deed) -> Plan[Unit]:
     """Let a unit look like this from `valid_from` on. Raises Stale, imports.ImportFailed."""
     with writing(engine).begin() as connection:
         bump_revision(connection)
         known = units_in(connection)
         before = _unchanged(known, unit.code, seen)
         plan = plan_units(known, [Row(0, unit)])
-        _write(connection, plan)
+        replace_versions(connection, org_unit, org_unit.c.code, plan.changes)
         action = "department.change" if before else "department.create"
         details = {"name": unit.name, "parent": unit.parent_code, "from": unit.valid_from.isoformat()}
-        record(connection, at, actor, action, unit.code, details, reason=reason)
+        _tell(connection, deed, action, unit.code, details)
     return plan
 
 
-def close_unit(
-    engine: Engine, code: str, day: date, seen: str, *, at: datetime, actor: Actor, reason: str
-) -> None:
+def close_unit(engine: Engine, code: str, day: date, seen: str, deed: Deed) -> None:
     """End a unit on `day`. Raises Stale, and ImportFailed while units or people are still in it."""
     with writing(engine).begin() as connection:
         bump_revision(connection)
@@ -262,12 +269,10 @@ def close_unit(
         if after == before:
             raise ImportFailed([_too_early("부서", "unit")])
         replace_versions(connection, org_unit, org_unit.c.code, [Change(code, before, after)])
-        record(connection, at, actor, "department.close", code, {"from": day.isoformat()}, reason=reason)
+        _tell(connection, deed, "department.close", code, {"from": day.isoformat()})
 
 
-def put_person(
-    engine: Engine, value: Person, seen: str, *, at: datetime, actor: Actor, reason: str
-) -> Plan[Person]:
+def put_person(engine: Engine, value: Person, seen: str, deed: Deed) -> Plan[Person]:
     """Let a person look like this from `valid_from` on. Raises Stale, imports.ImportFailed."""
     with writing(engine).begin() as connection:
         bump_revision(connection)
@@ -277,13 +282,11 @@ def put_person(
         replace_versions(connection, person, person.c.employee_id, plan.changes)
         action = "person.change" if before else "person.create"
         details = {"unit": value.unit_code, "from": value.valid_from.isoformat()}
-        record(connection, at, actor, action, value.employee_id, details, reason=reason)
+        _tell(connection, deed, action, value.employee_id, details)
     return plan
 
 
-def end_person(
-    engine: Engine, employee_id: str, day: date, seen: str, *, at: datetime, actor: Actor, reason: str
-) -> None:
+def end_person(engine: Engine, employee_id: str, day: date, seen: str, deed: Deed) -> None:
     """Let a person leave on `day`; their keys stop with it. Raises Stale, ImportFailed."""
     with writing(engine).begin() as connection:
         bump_revision(connection)
@@ -294,7 +297,7 @@ def end_person(
             raise ImportFailed([_too_early("직원", "person")])
         change = Change(employee_id, before, after)
         replace_versions(connection, person, person.c.employee_id, [change])
-        record(connection, at, actor, "person.leave", employee_id, {"from": day.isoformat()}, reason=reason)
+        _tell(connection, deed, "person.leave", employee_id, {"from": day.isoformat()})
 
 
 # --- an import, looked at before it is done --------------------------------------------------------
@@ -312,13 +315,7 @@ def plan_version(plan: Plan[Any]) -> str:
 
 
 def apply_people(
-    engine: Engine,
-    rows: Sequence[Row[Person]],
-    seen: str,
-    *,
-    absent_end: date | None,
-    at: datetime,
-    actor: Actor,
+    engine: Engine, rows: Sequence[Row[Person]], seen: str, deed: Deed, *, absent_end: date | None
 ) -> Plan[Person]:
     """Do an import exactly as it was previewed. Raises Stale, if it would do something else by now."""
     with writing(engine).begin() as connection:
@@ -328,15 +325,15 @@ def apply_people(
             raise Stale(())
         replace_versions(connection, person, person.c.employee_id, plan.changes)
         counts = {kind: plan.count(kind) for kind in ("added", "changed", "ended")}
-        record(connection, at, actor, "people.import", "", counts | {"unchanged": plan.unchanged})
+        _tell(connection, deed, "people.import", "", counts | {"unchanged": plan.unchanged})
     return plan
 
 
 # --- what the changes share ------------------------------------------------------------------------
 
 
-def _write(connection: Connection, plan: Plan[Unit]) -> None:
-    replace_versions(connection, org_unit, org_unit.c.code, plan.changes)
+def _tell(connection: Connection, deed: Deed, action: str, subject: str, details: Mapping[str, Any]) -> None:
+    record(connection, deed.at, deed.actor, action, subject, details, reason=deed.reason)
 
 
 def _unchanged(known: Sequence[Unit], code: str, seen: str) -> tuple[Unit, ...]:

@@ -7,13 +7,13 @@ from gateway.imports import ImportFailed, read_people, read_units
 from gateway.keyring import DerivedKey
 from gateway.organisation import Grant, Person, Unit, version_of
 from gateway.store import organisation, register
-from gateway.store.register import KeyQuery, PeopleQuery, Stale
+from gateway.store.register import Deed, KeyQuery, PeopleQuery, Stale
 
 NOW = datetime(2026, 11, 22, 3, tzinfo=UTC)
 TODAY = date(2026, 11, 22)
 START = date(2026, 1, 1)
 WHO = Actor("admin", ("administrator",), "127.0.0.1")
-ACT = {"at": NOW, "actor": WHO, "reason": "시험"}
+DEED = Deed(NOW, WHO, "시험")
 HASH = DerivedKey("now", b"n" * 32)
 UNITS = """code,name,kind,parent_code
 SEOUL,서울특별시,institution,
@@ -99,44 +99,44 @@ def unit(**changes):
 
 def test_a_unit_is_renamed_from_a_day_on_and_its_past_keeps_its_name(office):
     seen = version_of(register.unit_history(office, "CM"))
-    register.put_unit(office, unit(name="총무담당관"), seen, **ACT)
+    register.put_unit(office, unit(name="총무담당관"), seen, DEED)
     old, new = register.unit_history(office, "CM")
     assert (old.name, old.valid_to, new.name, new.valid_from) == ("총무과", TODAY, "총무담당관", TODAY)
 
 
 def test_the_second_administrator_is_told(office):
     seen = version_of(register.unit_history(office, "CM"))
-    register.put_unit(office, unit(name="첫째"), seen, **ACT)
+    register.put_unit(office, unit(name="첫째"), seen, DEED)
     with pytest.raises(Stale) as told:
-        register.put_unit(office, unit(name="둘째"), seen, **ACT)
+        register.put_unit(office, unit(name="둘째"), seen, DEED)
     assert [version.name for version in told.value.now] == ["총무과", "첫째"]
     person = Person("S1", "김해치", "kim@seoul.example", "IS", TODAY)
     seen = version_of(register.person_history(office, "S1"))
-    register.put_person(office, person, seen, **ACT)
+    register.put_person(office, person, seen, DEED)
     with pytest.raises(Stale):
-        register.end_person(office, "S1", TODAY + timedelta(days=3), seen, **ACT)
+        register.end_person(office, "S1", TODAY + timedelta(days=3), seen, DEED)
 
 
 def test_what_an_import_refuses_is_refused_here_too(office):
     seen = version_of(register.unit_history(office, "CM"))
     with pytest.raises(ImportFailed):
-        register.put_unit(office, unit(parent_code="NONE"), seen, **ACT)
+        register.put_unit(office, unit(parent_code="NONE"), seen, DEED)
     with pytest.raises(ImportFailed):
         register.put_unit(
             office,
             unit(code="HJ", kind="bureau", parent_code="CM"),
             version_of(register.unit_history(office, "HJ")),
-            **ACT,
+            DEED,
         )
     taken = Person("S9", "새사람", "KIM@seoul.example", "CM", TODAY)
     with pytest.raises(ImportFailed, match="S1"):
-        register.put_person(office, taken, version_of([]), **ACT)
+        register.put_person(office, taken, version_of([]), DEED)
 
 
 def test_a_unit_closes_only_when_it_is_empty(office):
     def close(code, day):
         seen = version_of(register.unit_history(office, code))
-        register.close_unit(office, code, day, seen, **ACT)
+        register.close_unit(office, code, day, seen, DEED)
 
     with pytest.raises(ImportFailed, match="직원 2명"):  # S1, and S4 who comes in December
         close("CM", TODAY)
@@ -145,8 +145,8 @@ def test_a_unit_closes_only_when_it_is_empty(office):
     for code in ("S1", "S4"):
         here = register.person_history(office, code)
         moved = Person(code, here[-1].name, here[-1].email, "IS", max(TODAY, here[-1].valid_from))
-        register.put_person(office, moved, version_of(here), **ACT)
-    register.put_unit(office, unit(code="NEW", name="새과"), version_of([]), **ACT)
+        register.put_person(office, moved, version_of(here), DEED)
+    register.put_unit(office, unit(code="NEW", name="새과"), version_of([]), DEED)
     with pytest.raises(ImportFailed, match="시작일보다"):
         close("NEW", TODAY)
     close("CM", TODAY)
@@ -155,7 +155,7 @@ def test_a_unit_closes_only_when_it_is_empty(office):
 
 def test_who_leaves_is_gone_from_that_day(office):
     day = TODAY + timedelta(days=1)
-    register.end_person(office, "S1", day, version_of(register.person_history(office, "S1")), **ACT)
+    register.end_person(office, "S1", day, version_of(register.person_history(office, "S1")), DEED)
     assert register.person_history(office, "S1")[-1].valid_to == day
     assert "S1" in ids(office)
     assert register.find_people(office, PeopleQuery(day, state="left", text="S1"))[1] == 1
@@ -166,9 +166,9 @@ def test_an_import_is_done_as_it_was_previewed_or_not_at_all(office):
     plan = register.preview_people(office, rows, None)
     assert [change.id for change in plan.changes] == ["S1"]
     seen = register.plan_version(plan)
-    assert register.apply_people(office, rows, seen, absent_end=None, at=NOW, actor=WHO) == plan
+    assert register.apply_people(office, rows, seen, DEED, absent_end=None) == plan
     with pytest.raises(Stale):
-        register.apply_people(office, rows, seen, absent_end=None, at=NOW, actor=WHO)
+        register.apply_people(office, rows, seen, DEED, absent_end=None)
 
 
 def test_heads_are_counted_by_unit(office):
