@@ -1,4 +1,4 @@
-"""Style sheets, scripts and pictures of the console: read once, named by their content, served from memory."""
+"""Style sheets, scripts and pictures of the console: read once, named by content, served from memory."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pygal
 from markupsafe import Markup
@@ -75,7 +75,8 @@ def _drawn(
 ) -> Markup:
     pictures = []
     for name, width, height, fitting in _SIZES:
-        chart = kind(width=width, height=height, **_SETTINGS, value_formatter=lambda value: shown(round(value)))
+        chart = kind(width=width, height=height, **_SETTINGS)
+        chart.config.value_formatter = lambda value: shown(round(value))
         chart.x_labels = list(labels)
         chart.x_labels_major_every = max(1, -(-len(labels) // fitting))
         chart.y_labels = ticks(most)
@@ -83,7 +84,7 @@ def _drawn(
             chart.add(one.name, list(one.values))
         root = _cleaned(chart.render_tree(), [one.name for one in series])
         root.attrib |= {"class": f"chart {name}", "role": "img", "aria-label": title}
-        pictures.append(ElementTree.tostring(root, encoding="unicode"))
+        pictures.append(ET.tostring(root, encoding="unicode"))
     return Markup("".join(pictures))  # noqa: S704 - ElementTree has escaped every text
 
 
@@ -126,5 +127,5 @@ def _entitle(bar: Element, name: str) -> None:
     told = {note.attrib.get("class"): note.text or "" for note in bar.findall("desc")}
     for note in bar.findall("desc"):
         bar.remove(note)
-    title = ElementTree.SubElement(bar, "title")
+    title = ET.SubElement(bar, "title")
     title.text = f"{told.get('x_label', '')} · {name}: {told.get('value', '')}"

@@ -17,6 +17,7 @@ from billing.periods import KST
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
+    from decimal import Decimal
 
     from gateway.console.i18n import Language
 
@@ -33,6 +34,21 @@ def won(nano_krw: int | None, language: Language) -> str:
     amount = f"{abs(whole_won(nano_krw)):,}"
     sign = "△" if nano_krw < 0 else ""
     return f"{sign}{amount}원" if language == "ko" else f"{sign}₩{amount}"
+
+
+def short_won(nano_krw: int, language: Language) -> str:
+    """`12만원` or `₩120k`, for axes."""
+    if 0 < abs(nano_krw) < NANO:
+        return won(nano_krw, language)
+    digits = short_count(whole_won(nano_krw), language)
+    return f"{digits}원" if language == "ko" else f"₩{digits}"
+
+
+def price(amount: Decimal, language: Language) -> str:
+    """`1,739원`, `0.38원`: a unit price, which may be less than a won."""
+    whole = amount == amount.to_integral_value()
+    digits = f"{amount:,.0f}" if whole else f"{amount:,.2f}"
+    return f"{digits}원" if language == "ko" else f"₩{digits}"
 
 
 def exact_won(nano_krw: int) -> str:
@@ -101,6 +117,7 @@ def filters(language: Language) -> Mapping[str, Callable[..., str]]:
     return {
         "won": lambda nano_krw: won(nano_krw, language),
         "exact_won": exact_won,
+        "price": lambda amount: price(amount, language),
         "count": count,
         "short_count": lambda number: short_count(number, language),
         "share_of": percent,

@@ -1,6 +1,6 @@
 """Korean is written in the source; English comes from the catalogues in locale/en/LC_MESSAGES.
 
-Templates call `_("…")` (or `{% trans %}`), Python marks a text with `N_("…")` and lets a template translate it.
+Templates call `_("…")` or `{% trans %}`; Python marks a text with `N_("…")`, and a template translates it.
 Every `*.po` of the folder is read, so that each area keeps a file of its own; nothing is compiled beforehand.
 Trap: the text of a call is a format string, so a per cent sign is written `%%`.
 `python -m gateway.console.scripts.messages` prints what has no English yet.
@@ -60,7 +60,7 @@ def translations(language: Language) -> NullTranslations:
 
 
 def language_of(cookies: Mapping[str, str], setting: Language | None, accept_language: str) -> Language:
-    """Return the language of a reader: chosen in this browser, else `setting`, else what the browser asks for."""
+    """Return the language of a reader: chosen in this browser, else `setting`, else the browser's own."""
     chosen = cookies.get(COOKIE)
     if chosen in LANGUAGES:
         return cast("Language", chosen)

@@ -68,9 +68,7 @@ def navigation(roles: Iterable[Role], path: str) -> tuple[tuple[str, tuple[Step,
 
 def _steps(heading: Heading, roles: tuple[Role, ...], path: str) -> tuple[Step, ...]:
     open_ways = (way for way in heading.ways if reach(roles, way.permission) > Reach.NOWHERE)
-    return tuple(
-        Step(way.path, way.label, way.path == path, _below(way.path, path)) for way in open_ways
-    )
+    return tuple(Step(way.path, way.label, way.path == path, _below(way.path, path)) for way in open_ways)
 
 
 def _below(way: str, path: str) -> bool:

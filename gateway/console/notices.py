@@ -31,6 +31,8 @@ NOTICES: Final[Mapping[str, Notice]] = {
     "signed-out": Notice("good", N_("로그아웃했습니다.")),
     "signed-out-elsewhere": Notice("good", N_("다른 브라우저에서 모두 로그아웃했습니다.")),
     "password-changed": Notice("good", N_("비밀번호를 바꿨습니다. 다른 브라우저에서는 로그아웃되었습니다.")),
+    "signed-out-there": Notice("good", N_("그 브라우저에서 로그아웃했습니다.")),
+    "totp-already-on": Notice("info", N_("2단계 인증이 이미 켜져 있습니다.")),
     "totp-off": Notice("good", N_("2단계 인증을 껐습니다.")),
     "account-created": Notice("good", N_("계정을 만들었습니다.")),
     "account-disabled": Notice("good", N_("계정을 막았습니다. 로그인해 있던 곳에서도 바로 나갑니다.")),
@@ -39,6 +41,9 @@ NOTICES: Final[Mapping[str, Notice]] = {
     "saved": Notice("good", N_("저장했습니다.")),
     "key-renamed": Notice("good", N_("키 이름을 바꿨습니다.")),
     "key-revoked": Notice("good", N_("키를 폐기했습니다. 1초 안에 모든 곳에서 막힙니다.")),
+    "key-already-made": Notice(
+        "info", N_("이미 만든 키입니다. 키는 한 번만 보여 드립니다. 놓쳤다면 폐기하고 새로 만드세요.")
+    ),
     "key-already-revoked": Notice("info", N_("이미 폐기된 키입니다. 바뀐 것은 없습니다.")),
 }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Final, Literal, cast
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse
@@ -56,11 +56,11 @@ def render(
     *,
     status: int = 200,
     headers: Mapping[str, str] | None = None,
-    **context: Any,
+    **context: object,
 ) -> HTMLResponse:
     """Make a page for `visitor`; None before sign-in. `context` is what the template asks for."""
     language = language_for(request, visitor)
-    frame: dict[str, Any] = {
+    frame: dict[str, object] = {
         "visitor": visitor,
         "path": request.url.path,
         "here": _address(request),
@@ -69,7 +69,8 @@ def render(
         "notice": NOTICES.get(request.query_params.get("notice", "")),
     }
     text = environment(language).get_template(template).render(frame | context)
-    return HTMLResponse(text, status_code=status, headers=dict(headers or {}) | {"content-language": language})
+    named = dict(headers or {}) | {"content-language": language}
+    return HTMLResponse(text, status_code=status, headers=named)
 
 
 def language_for(request: Request, visitor: Visitor | None = None) -> Language:

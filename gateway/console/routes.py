@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Depends, Request
 
-from gateway.console import assets, design, sign_in_pages
+from gateway.console import (
+    assets,
+    connect,
+    department,
+    design,
+    models,
+    preferences,
+    sign_in_pages,
+    staff,
+    start,
+)
 from gateway.console.session import UNSAFE, stale_form
 
 
@@ -25,4 +35,10 @@ def router() -> APIRouter:
     whole.include_router(assets.router())
     whole.include_router(sign_in_pages.routes)
     whole.include_router(design.router())
+    whole.include_router(preferences.router())
+    whole.include_router(start.router())
+    whole.include_router(staff.router())
+    whole.include_router(models.router())
+    whole.include_router(connect.router())
+    whole.include_router(department.router())
     return whole

@@ -1,14 +1,19 @@
-"""A filter receipt as a row of the journal: built here, written by billing's journal thread."""
+"""A filter receipt as a row of the journal: built here, written by billing's journal thread; and counted."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func, select
 
 from billing.periods import to_us
 from gateway.store.tables import receipt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from sqlalchemy import Engine
 
     from filters.verdict import Receipt
     from gateway.domain import Call
@@ -55,3 +60,14 @@ def receipt_row(
         "elapsed_us": seen.elapsed_us,
         "attempts": attempts,
     }
+
+
+def actions_since(engine: Engine, since: datetime) -> dict[str, int]:
+    """Count requests by what the filter decided (allow, mask, route, block), from an instant on."""
+    statement = (
+        select(receipt.c.action, func.count().label("requests"))
+        .where(receipt.c.at_us >= to_us(since))
+        .group_by(receipt.c.action)
+    )
+    with engine.connect() as connection:
+        return {row.action: row.requests for row in connection.execute(statement)}
