@@ -12,7 +12,9 @@ differences and are added like charges. Nothing here is on the path of a request
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy import (
@@ -31,11 +33,11 @@ from sqlalchemy import (
     true,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from billing.ledger import Kind, Outcome
 from billing.money import NANO
 from billing.store.engine import writing
+from billing.store.statements import insert_rows
 from billing.tables import (
     USAGE_COUNTS,
     USED_COLUMNS,
@@ -52,12 +54,18 @@ from billing.tables import (
 from billing.usage import CLASSES, UsageSource
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy import ColumnElement, Connection, Engine, Select
 
-BATCH: Final = 2_000
-"""Places of a chain that one transaction counts: it holds SQLite's one write lock for some 30 ms."""
+BATCH: Final = 1_000
+"""Places of a chain that one transaction counts: it holds SQLite's one write lock for some milliseconds."""
+
+LARGE_BATCH: Final = 20_000
+"""While nobody is served: at a rebuild, or before a report."""
+
+PAUSE_S: Final = 0.02
+"""Between two batches, so that the journal, which waits for the same lock, has its turn."""
 
 MOST_DIFFERENCES: Final = 20
 SUMS: Final = (usage_unit_days, usage_person_days, usage_person_months, usage_line_days)
@@ -98,13 +106,15 @@ class SumsReport:
 def bring_up_to_date(engine: Engine, *, most_batches: int | None = None) -> int:
     """Count what the ledger has and the sums have not; return how many of its rows are still left.
 
-    Safe from any number of processes at once. `most_batches` bounds the work, BATCH rows each.
+    Safe from any number of processes at once. `most_batches` bounds the work to so many small batches.
     """
     done = 0
     while behind := rows_behind(engine):
         if most_batches is not None and done >= most_batches:
             return behind
-        _count_a_batch(engine)
+        if done:
+            time.sleep(PAUSE_S)
+        _count_a_batch(engine, LARGE_BATCH if most_batches is None else BATCH)
         done += 1
     return 0
 
@@ -139,18 +149,62 @@ def verify_sums(engine: Engine) -> SumsReport:
 # --- counting ------------------------------------------------------------------------------------
 
 
-def _count_a_batch(engine: Engine) -> None:
-    with writing(engine).begin() as connection:
-        _lock(connection)
-        left = BATCH
-        for chain in _behind(connection):
-            last = min(chain.head, chain.counted + left)
-            for table in SUMS:
-                connection.execute(_adding(connection, table, chain.slot, chain.counted, last))
-            _move_on(connection, chain.slot, last)
-            left -= last - chain.counted
-            if left <= 0:
-                return
+def _count_a_batch(engine: Engine, most: int) -> None:
+    """Read without a lock, then write under it, unless another process has counted meanwhile."""
+    left = most
+    with engine.connect() as connection:
+        chains = _behind(connection)
+    for chain in chains:
+        last = min(chain.head, chain.counted + left)
+        with engine.connect() as connection:
+            batch = _read(connection, chain.slot, chain.counted, last)
+        with writing(engine).begin() as connection:
+            _lock(connection)
+            if _move_on(connection, chain, last):
+                _add(connection, batch)
+        left -= last - chain.counted
+        if left <= 0:
+            return
+
+
+def _read(connection: Connection, slot: int, after: int, last: int) -> dict[Table, list[tuple[Any, ...]]]:
+    """Return rows to add to each table. The ledger is gone through once: persons' days hold the others."""
+    place = and_(charges.c.slot == slot, charges.c.seq > after, charges.c.seq <= last)
+    finest, priced = (_summed(connection, table, place) for table in (usage_person_days, usage_line_days))
+    return {
+        usage_person_days: finest,
+        usage_person_months: _folded(finest, usage_person_months),
+        usage_unit_days: _folded(finest, usage_unit_days),
+        usage_line_days: priced,
+    }
+
+
+def _summed(connection: Connection, table: Table, place: ColumnElement[bool]) -> list[tuple[Any, ...]]:
+    dimensions = len(table.primary_key.columns)
+    rows = connection.execute(_sums_of(table).where(place))
+    return [(*row[:dimensions], *map(int, row[dimensions:])) for row in rows]  # PostgreSQL sums to NUMERIC
+
+
+def _folded(finest: Sequence[tuple[Any, ...]], table: Table) -> list[tuple[Any, ...]]:
+    """Sum rows of persons' days up to the coarser dimensions of another table."""
+    names = usage_person_days.columns.keys()
+    dimensions = itemgetter(*(names.index(column.name) for column in table.primary_key.columns))
+    first_measure = len(usage_person_days.primary_key.columns)
+    sums: dict[tuple[Any, ...], list[int]] = {}
+    for row in finest:
+        known = sums.setdefault(dimensions(row), [0] * (len(row) - first_measure))
+        for index, quantity in enumerate(row[first_measure:]):
+            known[index] += quantity
+    return [(*key, *measures) for key, measures in sums.items()]
+
+
+def _add(connection: Connection, batch: Mapping[Table, Sequence[tuple[Any, ...]]]) -> None:
+    for table, rows in batch.items():
+        key = ", ".join(column.name for column in table.primary_key.columns)
+        measures = [column.name for column in table.columns if not column.primary_key]
+        more = ", ".join(f"{name} = {table.name}.{name} + excluded.{name}" for name in measures)
+        suffix = f" ON CONFLICT ({key}) DO UPDATE SET {more}"
+        insert_rows(connection, table, tuple(table.columns.keys()), rows, suffix)
 
 
 def _lock(connection: Connection) -> None:
@@ -170,22 +224,17 @@ def _behind(connection: Connection) -> list[_Behind]:
     return [_Behind(*row) for row in connection.execute(statement)]
 
 
-def _move_on(connection: Connection, slot: int, seq: int) -> None:
-    moved = connection.execute(update(usage_positions).where(usage_positions.c.slot == slot).values(seq=seq))
-    if moved.rowcount == 0:
-        connection.execute(usage_positions.insert().values(slot=slot, seq=seq))
-
-
-def _adding(connection: Connection, table: Table, slot: int, after: int, last: int) -> Any:  # noqa: ANN401 - one of two dialects' Insert
-    """INSERT … SELECT … GROUP BY … ON CONFLICT DO UPDATE: the database adds, nothing passes through here."""
-    place = and_(charges.c.slot == slot, charges.c.seq > after, charges.c.seq <= last)
-    dialect: Any = sqlite if connection.dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(table).from_select(table.columns.keys(), _sums_of(table).where(place))
-    measures = [column for column in table.columns if not column.primary_key]
-    return statement.on_conflict_do_update(
-        index_elements=list(table.primary_key.columns),
-        set_={column.name: column + statement.excluded[column.name] for column in measures},
-    )
+def _move_on(connection: Connection, chain: _Behind, seq: int) -> bool:
+    """Say that a chain is counted up to `seq`; False if another process has counted from the same place."""
+    positions = usage_positions
+    if chain.counted == 0:
+        first = {"slot": chain.slot, "seq": seq}
+        there = select(positions.c.slot).where(positions.c.slot == chain.slot)
+        if connection.execute(there).first() is None:
+            connection.execute(positions.insert().values(first))
+            return True
+    same = and_(positions.c.slot == chain.slot, positions.c.seq == chain.counted)
+    return connection.execute(update(positions).where(same).values(seq=seq)).rowcount == 1
 
 
 def _sums_of(table: Table) -> Select[Any]:
