@@ -44,6 +44,12 @@ NOTICES: Final[Mapping[str, Notice]] = {
     "key-already-made": Notice(
         "info", N_("이미 만든 키입니다. 키는 한 번만 보여 드립니다. 놓쳤다면 폐기하고 새로 만드세요.")
     ),
+    "already-so": Notice("info", N_("이미 그렇게 되어 있습니다. 바뀐 것은 없습니다.")),
+    "department-saved": Notice("good", N_("부서를 저장했습니다.")),
+    "department-closed": Notice("good", N_("부서를 닫았습니다. 정한 날부터 보이지 않습니다.")),
+    "person-saved": Notice("good", N_("직원을 저장했습니다.")),
+    "person-left": Notice("good", N_("떠남으로 처리했습니다. 그날부터 모든 키가 막힙니다.")),
+    "people-imported": Notice("good", N_("직원 명부를 반영했습니다.")),
     "key-already-revoked": Notice("info", N_("이미 폐기된 키입니다. 바뀐 것은 없습니다.")),
 }
 

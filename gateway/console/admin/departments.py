@@ -21,6 +21,7 @@ from gateway.console.admin.forms import (
     ending_mistakes,
     is_done,
     line,
+    page_of,
     reason_of,
     seen_by,
 )
@@ -231,7 +232,9 @@ def _unit_page(
         unit=current,
         history=history[::-1],
         in_force=bool(list(valid_on(history, today))),
-        path=[(names.get(above, above), f"{PATH}/{above}") for above in (place.path[:-1] if place else ())],
+        path=[
+            (names.get(above, above), page_of(PATH, above)) for above in (place.path[:-1] if place else ())
+        ],
         children=[unit for unit in valid_on(units, today) if unit.parent_code == code],
         people=register.heads(parts.database, today).get(code, 0),
         names=names,
@@ -320,13 +323,13 @@ def _put(
         register.put_unit(parts.database, unit, seen, deed(parts, visitor, values["reason"]))
     except register.Stale as stale:
         if is_done(stale.now, unit):
-            return done(f"{PATH}/{unit.code}", "already-so")
+            return done(page_of(PATH, unit.code), "already-so")
         if is_new:
             return again(Outcome(values, [_taken(unit.code)]))
         return again(Outcome(values, (), stale.now))
     except ImportFailed as failed:
         return again(Outcome(values, failed.mistakes))
-    return done(f"{PATH}/{unit.code}", "department-saved")
+    return done(page_of(PATH, unit.code), "department-saved")
 
 
 def _mistakes(values: Mapping[str, str]) -> Iterator[Mistake]:
@@ -362,8 +365,8 @@ def _close(request: Request, visitor: Visitor, parts: ConsoleParts, posted: Mapp
         register.close_unit(parts.database, code, day, seen, deed(parts, visitor, values["reason"]))
     except register.Stale as stale:
         if stale.now and stale.now[-1].valid_to == day:
-            return done(f"{PATH}/{code}", "already-so")
+            return done(page_of(PATH, code), "already-so")
         return again(Outcome(values, (), stale.now))
     except ImportFailed as failed:
         return again(Outcome(values, failed.mistakes))
-    return done(f"{PATH}/{code}", "department-closed")
+    return done(page_of(PATH, code), "department-closed")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any, Final
+from urllib.parse import quote
 
 from fastapi import Depends, Request
 
@@ -60,6 +61,11 @@ Posted = Annotated[Mapping[str, str], Depends(_posted)]
 
 def deed(parts: ConsoleParts, visitor: Visitor, reason: str) -> Deed:
     return Deed(parts.now(), visitor.actor, reason)
+
+
+def page_of(path: str, thing: str) -> str:
+    """Return the address of the page of one thing: a code may hold any letter."""
+    return f"{path}/{quote(thing)}"
 
 
 def day_of(text: str) -> date | None:

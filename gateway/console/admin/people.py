@@ -22,6 +22,7 @@ from gateway.console.admin.forms import (
     ending_mistakes,
     is_done,
     line,
+    page_of,
     reason_of,
     seen_by,
 )
@@ -266,13 +267,13 @@ def _put(
         register.put_person(parts.database, person, seen, deed(parts, visitor, values["reason"]))
     except register.Stale as stale:
         if is_done(stale.now, person):
-            return done(f"{PATH}/{person.employee_id}", "already-so")
+            return done(page_of(PATH, person.employee_id), "already-so")
         if is_new:
             return again(Outcome(values, [_taken(person.employee_id)]))
         return again(Outcome(values, (), stale.now))
     except ImportFailed as failed:
         return again(Outcome(values, failed.mistakes))
-    return done(f"{PATH}/{person.employee_id}", "person-saved")
+    return done(page_of(PATH, person.employee_id), "person-saved")
 
 
 def _mistakes(values: Mapping[str, str]) -> Iterator[Mistake]:
@@ -317,8 +318,8 @@ def _leave(request: Request, visitor: Visitor, parts: ConsoleParts, posted: Mapp
         register.end_person(parts.database, employee_id, day, seen, deed(parts, visitor, values["reason"]))
     except register.Stale as stale:
         if stale.now and stale.now[-1].valid_to == day:
-            return done(f"{PATH}/{employee_id}", "already-so")
+            return done(page_of(PATH, employee_id), "already-so")
         return again(Outcome(values, (), stale.now))
     except ImportFailed as failed:
         return again(Outcome(values, failed.mistakes))
-    return done(f"{PATH}/{employee_id}", "person-left")
+    return done(page_of(PATH, employee_id), "person-left")
