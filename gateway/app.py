@@ -65,17 +65,19 @@ from gateway.videojobs import VideoJobs
 from gateway.ways import Ways
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from fastapi import FastAPI
     from starlette.requests import Request
     from starlette.responses import Response
+    from starlette.types import ASGIApp
 
     from billing.ledger import Entry
     from filters.verdict import Verdict
     from gateway.config import Config
     from gateway.config_schema import CacheTable, RoutingTable, SideCallsTable
     from gateway.domain import Call
+    from gateway.http.direct import Endpoint
     from gateway.identity import Directory
     from gateway.keyring import Keyring
     from gateway.store.snapshot import Snapshot
@@ -127,16 +129,21 @@ def _mount(app: FastAPI, plant: Plant) -> None:
     app.openapi().setdefault("components", {})["securitySchemes"] = {
         "key": {"type": "http", "scheme": "bearer"}
     }
-    app.add_middleware(DirectEndpoints, endpoints=chats_of(chats))
-    if server.cors_origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=server.cors_origins,
+    app.middleware_stack = _door(app.build_middleware_stack(), chats_of(chats), plant)
+
+
+def _door(inside: ASGIApp, chats: Mapping[str, Endpoint], plant: Plant) -> ASGIApp:
+    """What every request passes before FastAPI's own layers, which a chat never meets."""
+    door: ASGIApp = DirectEndpoints(inside, chats)
+    if plant.config.server.cors_origins:
+        door = CORSMiddleware(
+            door,
+            allow_origins=plant.config.server.cors_origins,
             allow_methods=["GET", "POST"],
             allow_headers=["authorization", "content-type"],
             expose_headers=["x-request-id", "retry-after", "x-haechi-model", "x-haechi-verdict"],
         )
-    app.add_middleware(RequestIdentity, new_id=plant.new_id)
+    return RequestIdentity(door, plant.new_id)
 
 
 @dataclass(frozen=True, slots=True)

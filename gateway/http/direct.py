@@ -8,7 +8,7 @@ what is not found here (another method, a trailing slash).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from fastapi.routing import APIRoute
 from starlette.requests import Request
@@ -24,10 +24,12 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 
+Endpoint: TypeAlias = "Callable[[Request], Awaitable[Response]]"
+
 CHATS: Final = ("/v1/chat/completions", "/v1/responses", "/v1/messages")
 
 
-def chats_of(router: APIRouter) -> dict[str, Callable[[Request], Awaitable[Response]]]:
+def chats_of(router: APIRouter) -> dict[str, Endpoint]:
     """Return the endpoints of the router's chats by their paths."""
     routes = [route for route in router.routes if isinstance(route, APIRoute) and route.path in CHATS]
     return {route.path: route.endpoint for route in routes}
@@ -36,9 +38,7 @@ def chats_of(router: APIRouter) -> dict[str, Callable[[Request], Awaitable[Respo
 class DirectEndpoints:
     """Pure ASGI. `endpoints` maps a path to what answers a POST there."""
 
-    def __init__(
-        self, app: ASGIApp, endpoints: Mapping[str, Callable[[Request], Awaitable[Response]]]
-    ) -> None:
+    def __init__(self, app: ASGIApp, endpoints: Mapping[str, Endpoint]) -> None:
         self._app = app
         self._endpoints = endpoints
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING
 
-from billing.usage import INPUT_TOKEN_CLASSES, OUTPUT_TOKEN_CLASSES, Usage
+from billing.usage import INPUT_TOKEN_CLASSES, OUTPUT_TOKEN_CLASSES, TOKEN_CLASSES, Usage
 from gateway.domain import JSON, NOTHING, UsageReport
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def settled(
     for name, quantity in mended.items():
         if quantity is not None and quantity < 0:
             mended[name], negative = None, True
-    counted = sum(mended.get(name) or 0 for name in INPUT_TOKEN_CLASSES + OUTPUT_TOKEN_CLASSES)
+    counted = sum([mended.get(name) or 0 for name in TOKEN_CLASSES])
     unexplained = 0 if provider_total is None else provider_total + beside_total - counted
     if unexplained > 0:
         mended["output"] = (mended.get("output") or 0) + unexplained

@@ -19,6 +19,19 @@ if TYPE_CHECKING:
     from gateway.providers.profiles import Profile
 
 
+_USUAL = frozenset(
+    {
+        *("prompt_tokens", "completion_tokens", "total_tokens", "input_tokens", "output_tokens"),
+        *(
+            "prompt_tokens_details",
+            "completion_tokens_details",
+            "input_tokens_details",
+            "output_tokens_details",
+        ),
+    }
+)
+"""Where a usage has no other member, nothing that single providers add is looked for."""
+
 _COMPLETION = ("completion_tokens", "output_tokens")  # the second as in the Responses API
 
 
@@ -33,7 +46,8 @@ def report_of(raw: Mapping[str, JSON], profile: Profile, *, partial: bool = Fals
         return _with_extras(raw, prompt, completion, total, partial=partial)
     if _reasoning_is_beside(prompt, completion, reasoning, total, profile):
         completion = (completion or 0) + (reasoning or 0)
-    cached = _cached(raw, into)
+    usual = raw.keys() <= _USUAL
+    cached = count(into, "cached_tokens") if usual else _cached(raw, into)
     written = count(into, "cache_write_tokens", "cache_creation_tokens")
     fresh = rest(prompt, cached, written)
     audio_in = within(count(into, "audio_tokens"), fresh)
@@ -49,15 +63,15 @@ def report_of(raw: Mapping[str, JSON], profile: Profile, *, partial: bool = Fals
         "reasoning": reasoning,
         "audio_output": audio_out,
         "image_output": image_out,
-        "searches": _searches(raw),
-        "audio_ms": _audio_ms(raw),
     }
+    if not usual:
+        classes |= {"searches": _searches(raw), "audio_ms": _audio_ms(raw)}
     report = settled(
         classes,
         raw,
         provider_total=total,
-        stated_cost_usd=_cost(raw),
-        contradiction=_miss_contradicts(raw, prompt, cached),
+        stated_cost_usd=None if usual else _cost(raw),
+        contradiction=not usual and _miss_contradicts(raw, prompt, cached),
     )
     return replace(report, partial=True) if partial else report
 
