@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from itertools import chain
+from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from filters.detectors.labels import label_of
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
 _RUN: Final = re.compile(r"[0-9]++(?:[^0-9A-Za-z가-힣]{1,5}+[0-9]++)*+")
-_GROUP: Final = re.compile(r"[0-9]++")
-_NOT_DIGITS: Final = re.compile(r"[^0-9]++")
+_BETWEEN: Final = re.compile(r"([^0-9]++)")
 _MIN_DIGITS, _MAX_DIGITS = 8, 19
 _MAX_GROUPS: Final = 19
 _DATE: Final = (4, 2, 2)
@@ -34,19 +33,22 @@ _UNIT: Final = re.compile(
 
 
 class Row:
-    """Digit groups of one run: where they stand, their lengths, and what stands between them."""
+    """Digit groups of one run: the digits, where each group begins and ends, and what stands between."""
 
-    __slots__ = ("groups", "lengths", "separators", "text")
+    __slots__ = ("digits", "ends", "lengths", "separators", "starts", "text")
 
     def __init__(self, text: str, start: int, end: int) -> None:
+        parts = _BETWEEN.split(text[start:end])
+        offsets = list(accumulate(map(len, parts), initial=start))
         self.text = text
-        groups = self.groups = [match.span() for match in _GROUP.finditer(text, start, end)]
-        self.lengths = tuple([last - first for first, last in groups])
-        self.separators = _NOT_DIGITS.findall(text, start, end) if len(groups) > 1 else []
+        self.digits = parts[::2]
+        self.separators = parts[1::2]
+        self.starts, self.ends = offsets[:-1:2], offsets[1::2]
+        self.lengths = tuple(map(len, self.digits))
 
     def free(self, first: int, last: int) -> bool:
         """Whether no letter touches groups `first` to `last`."""
-        return _free(self.text, self.groups[first][0], self.groups[last][1])
+        return _free(self.text, self.starts[first], self.ends[last])
 
 
 class Candidate:
@@ -60,17 +62,13 @@ class Candidate:
 
     def __init__(self, row: Row, first: int, last: int, *, isolated: bool) -> None:
         """Groups `first` to `last` of a row, both included."""
-        text, groups = row.text, row.groups[first : last + 1]
-        start, end = groups[0][0], groups[-1][1]
-        self.text = text
-        self.start, self.end = start, end
-        self.digits = (
-            text[start:end] if first == last else "".join([text[begin:stop] for begin, stop in groups])
-        )
+        self.text = row.text
+        self.start, self.end = row.starts[first], row.ends[last]
+        self.digits = "".join(row.digits[first : last + 1])
         self.lengths = row.lengths[first : last + 1]
         self.separators = row.separators[first:last]
         self.isolated = isolated
-        label = label_of(text, start, end)
+        label = label_of(self.text, self.start, self.end)
         self.called = label.kind if label.direct else ""
 
     @property
@@ -260,7 +258,7 @@ def _fits(row: Row, window: _Window) -> bool:
         unbroken = not any(map(_is_break, row.separators[first:last]))
         return unbroken and _may_begin_with_date(row, first)
     if total == _MIN_DIGITS:  # 15xx, or a local number
-        return row.text[row.groups[first][0]] == "1" or row.separators[first].strip() == "-"
+        return row.digits[first][0] == "1" or row.separators[first].strip() == "-"
     return True
 
 
@@ -284,11 +282,7 @@ def _is_break(separator: str) -> bool:
 
 
 def _may_begin_with_date(row: Row, first: int) -> bool:
-    digits = ""
-    for start, end in row.groups[first : first + 6]:
-        digits += row.text[start:end]
-        if len(digits) >= 6:
-            break
+    digits = "".join(row.digits[first : first + 6])
     return digits[2] in "01" and digits[4] in "0123"
 
 

@@ -133,7 +133,7 @@ def _continues_list(candidate: Scored, chosen: list[Scored], runs: Runs) -> bool
 
 
 def _end_of_run(runs: Runs, index: int) -> int:
-    return runs.starts[index] + len(runs.words[index])
+    return runs.start_of(index) + len(runs.words[index])
 
 
 def _choose(candidate: Scored, chosen: list[Scored]) -> None:
@@ -180,7 +180,7 @@ def _score_here(
         if shape == THREE and suffix[0] == HONORIFIC_SUFFIX and score > -HONORIFIC_BONUS:
             score += HONORIFIC_BONUS
         if score > THRESHOLD_IF_REPEATED:
-            start = runs.starts[index]
+            start = runs.start_of(index)
             scored.append(Scored(score, start, start + len(name), index, index, name))
 
 

@@ -9,12 +9,12 @@ this module, so that they cannot drift apart. Pure: no input or output, no state
 from __future__ import annotations
 
 import re
-from itertools import accumulate
 from typing import Final, NamedTuple
 
 from filters import lexicon
-from filters.lexicon import COMPOUND_SURNAMES, SURNAMES, is_known_person, korean
+from filters.lexicon import COMPOUND_SURNAMES, SURNAMES, korean
 from filters.lexicon.korean import SUFFIXES
+from filters.lexicon.persons import is_known_person
 
 RUN: Final = re.compile(r"([가-힣]+)")
 MAX_RUN: Final = 16
@@ -40,12 +40,25 @@ Side = tuple[int, str, str]
 """Class of the neighbouring word, the word, the outline of the gap between."""
 
 
-class Runs(NamedTuple):
-    """A text cut into its runs of Hangul: `gaps[i]` stands before `words[i]`, which begins at `starts[i]`."""
+class Runs:
+    """A text cut into its runs of Hangul: `gaps[i]` stands before `words[i]`, and one behind the last."""
 
-    words: list[str]
-    gaps: list[str]
-    starts: list[int]
+    __slots__ = ("_starts", "gaps", "words")
+
+    def __init__(self, words: list[str], gaps: list[str]) -> None:
+        self.words = words
+        self.gaps = gaps
+        self._starts: list[int] = []
+
+    def start_of(self, index: int) -> int:
+        """Where `words[index]` begins in the text; worked out for all of them at the first question."""
+        if not self._starts:
+            at = 0
+            for gap, word in zip(self.gaps, self.words, strict=False):
+                at += len(gap)
+                self._starts.append(at)
+                at += len(word)
+        return self._starts[index]
 
 
 class Candidate(NamedTuple):
@@ -112,8 +125,7 @@ NOUN_ENDINGS: Final = frozenset(
 
 def cut(text: str) -> Runs:
     parts = RUN.split(text)
-    offsets = list(accumulate(map(len, parts)))
-    return Runs(parts[1::2], parts[0::2], offsets[0::2])
+    return Runs(parts[1::2], parts[0::2])
 
 
 def may_hold_name(word: str) -> bool:
@@ -146,7 +158,7 @@ def candidates_at(runs: Runs, index: int) -> list[Candidate]:
     word = runs.words[index]
     if not may_hold_name(word) or is_part_of_a_number(runs, index):
         return []
-    start = runs.starts[index]
+    start = runs.start_of(index)
     forms = forms_of(word)
     alone = surname_alone(word)
     if alone and title_follows(runs, index, alone[2][0]):
@@ -299,8 +311,10 @@ def over_several_runs(runs: Runs, index: int) -> list[Candidate]:
                 shape = MANY
             else:
                 continue
-            end = runs.starts[last] + length
-            found.append(Candidate(runs.starts[index], end, index, last, joined + part, word, shape, suffix))
+            end = runs.start_of(last) + length
+            found.append(
+                Candidate(runs.start_of(index), end, index, last, joined + part, word, shape, suffix)
+            )
         if not foreign or not _foreign_part(word) or _hides_particle(word):
             break
         joined += word
@@ -332,7 +346,7 @@ def inner(candidate: Candidate, runs: Runs) -> Features:
     if shape < MANY:
         return of_one_run(name, word, shape, candidate.suffix)
     first = WORDS.get(runs.words[candidate.first], 0)
-    last = WORDS.get(word[: candidate.end - runs.starts[candidate.last]], 0)
+    last = WORDS.get(word[: candidate.end - runs.start_of(candidate.last)], 0)
     common, token = (first // 1000) * 5 + last // 1000, (first // 100 % 10) * 4 + last // 100 % 10
     known = int(is_known_person(name))
     return _features(name, word, shape, candidate.suffix, WORDS.get(name, 0), common, token, known)

@@ -26,7 +26,7 @@ from filters.detectors.person_features import (
     left_of,
     right_of,
 )
-from filters.lexicon import is_known_person
+from filters.lexicon.persons import is_known_person
 
 if TYPE_CHECKING:
     from filters.detectors.person_features import Candidate, Key, Runs

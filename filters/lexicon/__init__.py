@@ -7,15 +7,15 @@ machine-learning format, nothing that executes on loading.
 
 from __future__ import annotations
 
-import sys
-from array import array
-from bisect import bisect_left
 from functools import cache
 from pathlib import Path
 from typing import Final
-from zlib import crc32
+
+from filters.native import prefer_compiled
 
 LEXICON_DIR: Final = Path(__file__).parent
+
+prefer_compiled(__name__, __path__)
 
 SURNAMES: Final = frozenset(
     "김이박최정강조윤장임한오서신권황안송류유홍전고문손양배백허남심노하곽성차주우구나민진지엄채원천방공현함변염여추도"
@@ -45,29 +45,6 @@ def syllables(position: int) -> dict[str, int]:
     lines = (LEXICON_DIR / "syllables.txt").read_text("utf-8").splitlines()
     classes = (line.split(" ") for line in lines if line.startswith(prefix))
     return {syllable: int(code[2:]) for code, *members in classes for syllable in members}
-
-
-def is_known_person(name: str) -> bool:
-    """Whether mecab-ko-dic lists `name` as a person's (0.007 % false positives by construction)."""
-    value = crc32(name.encode())
-    shelf = value >> _SHELF_BITS
-    at = bisect_left(_FINGERPRINTS, value, _SHELVES[shelf], _SHELVES[shelf + 1])
-    return at < len(_FINGERPRINTS) and _FINGERPRINTS[at] == value
-
-
-def _fingerprints() -> array[int]:
-    values = array("I", (LEXICON_DIR / "persons.crc").read_bytes())
-    if sys.byteorder == "big":
-        values.byteswap()
-    return values
-
-
-_SHELF_BITS: Final = 18
-"""Fingerprints that share their upper 14 bits make a shelf of about 18: a short way to search."""
-_FINGERPRINTS: Final = _fingerprints()
-_SHELVES: Final = array(
-    "I", (bisect_left(_FINGERPRINTS, shelf << _SHELF_BITS) for shelf in range((1 << 32 - _SHELF_BITS) + 1))
-)
 
 
 def _table(name: str) -> dict[str, int]:
