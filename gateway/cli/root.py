@@ -16,6 +16,7 @@ from gateway.cli import (
     keys,
     ledger,
     models,
+    notices,
     registers,
     reports,
     serving,
@@ -45,7 +46,9 @@ app.add_typer(models.app, name="models")
 app.add_typer(reports.app, name="report")
 app.add_typer(ledger.app, name="ledger")
 transfers.register(budgets.app)
+notices.register(budgets.app)
 app.add_typer(budgets.app, name="budgets")
+app.add_typer(notices.app, name="notices")
 
 
 def run() -> None:

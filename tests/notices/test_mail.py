@@ -43,7 +43,7 @@ def test_a_certificate_that_nobody_vouches_for_is_not_trusted(smtp: Smtp, mailbo
 
 
 def test_a_wrong_password_is_tried_again_later(smtp: Smtp, mailbox: Mailbox) -> None:
-    with pytest.raises(DeliveryFailed, match="smtp 535|SMTPServerDisconnected") as failed:
+    with pytest.raises(DeliveryFailed, match=r"smtp 535|SMTPServerDisconnected") as failed:
         mail.send(dataclasses.replace(smtp, password="wrong", timeout_s=1), LETTER, "kim@seoul.example", "n1")
     assert not failed.value.is_final
     assert mailbox.letters == []
