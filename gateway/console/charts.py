@@ -8,6 +8,7 @@ shows one.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
 etree.to_etree()  # whether or not somebody installs lxml
+# pygal's finder of plugins, which we have none of, has no `find_spec`, and every later import would ask for it.
+sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, pygal.PluginImportFixer)]
 
 _STYLE: Final = Style(label_font_size=12, major_label_font_size=12, font_family="sans-serif")
 """Only what pygal measures texts by; what is seen is in static/css/charts.css."""
