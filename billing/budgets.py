@@ -32,6 +32,8 @@ from billing.usage import TOKEN_CLASSES
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from billing.ledger import Attribution
+
 
 class Every(StrEnum):
     """What a limit is for. The fiscal year of Korean public bodies is the calendar year."""
@@ -369,5 +371,16 @@ def scopes_of(row: Mapping[str, Any]) -> frozenset[Scope]:
             Scope(ScopeKind.KEY, row["key_id"]),
             Scope(ScopeKind.PERSON, row["person_id"]),
             *(Scope(ScopeKind.UNIT, unit) for unit in units),
+        ]
+    )
+
+
+def scopes_of_payer(payer: Attribution) -> frozenset[Scope]:
+    """Every scope that pays for what is attributed to somebody."""
+    return frozenset(
+        [
+            Scope(ScopeKind.KEY, payer.key_id),
+            Scope(ScopeKind.PERSON, payer.person_id),
+            *(Scope(ScopeKind.UNIT, unit) for unit in payer.unit_path),
         ]
     )

@@ -49,6 +49,9 @@ from gateway.http import videos as videos_http
 from gateway.http.direct import DirectEndpoints, chats_of
 from gateway.http.middleware import RequestIdentity
 from gateway.keyring import Purpose
+from gateway.limits.limiter import Limiter
+from gateway.limits.shared import DatabaseWindows, InLine, OwnWindows, ValkeyWindows
+from gateway.notices.board import NoticeBoard
 from gateway.pipeline import Parts, Pipeline
 from gateway.reader import Patience
 from gateway.retry import RetryRules
@@ -58,6 +61,7 @@ from gateway.sidecalls import OPEN_WEBUI_TASKS, SideCalls
 from gateway.sign_in import SignIn, session_rules
 from gateway.store.audit import Trail, audited
 from gateway.store.database import Database, check_migrated
+from gateway.store.rates import RateTable
 from gateway.store.receipts import RECEIPT_TABLE, receipt_row
 from gateway.store.videos import VIDEO_TABLE
 from gateway.upstream import Upstream
@@ -80,9 +84,25 @@ if TYPE_CHECKING:
     from gateway.http.direct import Endpoint
     from gateway.identity import Directory
     from gateway.keyring import Keyring
+    from gateway.limits.windows import Windows
     from gateway.store.snapshot import Snapshot
 
 log = structlog.get_logger("haechi")
+
+EXPOSED_HEADERS = (
+    "x-request-id",
+    "retry-after",
+    "x-haechi-model",
+    "x-haechi-verdict",
+    "x-haechi-cost-krw",
+    "x-haechi-budget-remaining-krw",
+    *(
+        f"x-ratelimit-{what}-{unit}"
+        for unit in ("requests", "tokens")
+        for what in ("limit", "remaining", "reset")
+    ),
+)
+"""What scripts in a browser may read of an answer."""
 
 SETTLING_S = 15.0
 """How long the settlements of answers that the server has cut may take before the journal ends."""
@@ -141,7 +161,7 @@ def _door(inside: ASGIApp, chats: Mapping[str, Endpoint], plant: Plant) -> ASGIA
             allow_origins=plant.config.server.cors_origins,
             allow_methods=["GET", "POST"],
             allow_headers=["authorization", "content-type"],
-            expose_headers=["x-request-id", "retry-after", "x-haechi-model", "x-haechi-verdict"],
+            expose_headers=EXPOSED_HEADERS,
         )
     return RequestIdentity(door, plant.new_id)
 
@@ -162,6 +182,8 @@ class Plant:
     videos: VideoJobs
     console: ConsoleParts
     rollups: Rollups
+    notices: NoticeBoard
+    limiter: Limiter | None
     new_id: Callable[[], str]
 
     @classmethod
@@ -172,7 +194,9 @@ class Plant:
         )
         chain_key = keyring.current(Purpose.LEDGER_CHAIN).key
         tables = (RECEIPT_TABLE, VIDEO_TABLE)
+        notices = NoticeBoard(database, config.notices)
         sink = LedgerSink(database, chain_key, key_version=len(keyring.masters), tables=tables)
+        sink.on_adopted = notices.adopted
         journal = Journal(sink, Segments(config.journal_dir), committed=metrics.journal_committed)
         inspector = Inspector(Engine(config.custom_rules))
         upstream = Upstream()
@@ -199,13 +223,21 @@ class Plant:
         )
         dispatcher = Dispatcher(config.price_book, desk, config.limits.default_max_output_tokens)
         finding_key = keyring.current(Purpose.FINDING_HASH)
+        limiter = _limiter(config)
         pipeline = Pipeline(
             Parts(
                 catalogue=config.catalogue,
                 directory=directory,
                 inspector=inspector,
                 ways=Ways(config.catalogue, config.policies, finding_key.key, config.in_house_model),
-                team=Team(fleet, dispatcher, _retry_rules(config.routing), Strategy(config.routing.strategy)),
+                team=Team(
+                    fleet,
+                    dispatcher,
+                    _retry_rules(config.routing),
+                    Strategy(config.routing.strategy),
+                    notices.refused,
+                    config.contacts,
+                ),
                 desk=desk,
                 receipt=_receipts(finding_key.key_id),
                 finding_key=finding_key.key,
@@ -213,6 +245,8 @@ class Plant:
                 patience=Patience(config.limits.stalled_reader_s, config.limits.keepalive_s),
                 cache=_cache(config.cache),
                 default_max_output_tokens=config.limits.default_max_output_tokens,
+                limiter=limiter,
+                left_nano_krw=sink.left_nano_krw,
             )
         )
         return cls(
@@ -228,6 +262,8 @@ class Plant:
             videos=_videos(config, database, desk),
             console=_console(config, database, keyring, directory, fleet),
             rollups=Rollups(database, config.limits.rollups_s),
+            notices=notices,
+            limiter=limiter,
             new_id=new_id,
         )
 
@@ -238,8 +274,11 @@ class Plant:
         self.inspector.detect("첫 요청이 기다리지 않도록 규칙을 미리 엽니다: 010-1234-5678")
         self.directory.start()
         self.journal.start()
+        self.notices.start()
         log.info("started", models=len(self.config.catalogue.models))
         behind = [asyncio.create_task(task) for task in (self.videos.run(), self.rollups.run())]
+        if self.limiter is not None:
+            behind.append(asyncio.create_task(self.limiter.run()))
         try:
             with heap.settled():
                 yield
@@ -250,8 +289,11 @@ class Plant:
             left = await self.unsettled.none_left(SETTLING_S)
             if left:
                 log.error("attempts_unsettled", attempts=left)  # the next start adopts them
+            if self.limiter is not None:
+                await self.limiter.aclose()
             await self.upstream.aclose()
             self.journal.stop()
+            await asyncio.to_thread(self.notices.stop)
             self.directory.stop()
             self.database.dispose()
             metrics.leave()
@@ -327,6 +369,19 @@ def _retry_rules(table: RoutingTable) -> RetryRules:
         backoff_most_s=table.backoff_most_s,
         retry_cost_nano_krw=table.retry_cost_krw * NANO,
     )
+
+
+def _limiter(config: Config) -> Limiter | None:
+    """Count by the minute in Valkey where it is configured, else in the database, else alone."""
+    if not config.rate_limits.rules:
+        return None
+    line: list[tuple[str, Windows]] = [
+        ("database", DatabaseWindows(lambda: RateTable(config.database_url))),
+        ("this worker", OwnWindows(config.server.workers)),
+    ]
+    if config.rate_limits.valkey_url is not None:
+        line.insert(0, ("valkey", ValkeyWindows(config.rate_limits.valkey_url)))
+    return Limiter(config.rate_limits.rules, InLine(line, time.monotonic), lambda: datetime.now(UTC))
 
 
 def _side_calls(table: SideCallsTable) -> SideCalls:

@@ -5,6 +5,7 @@
     [identity]    openwebui_jwt_secret_env | openwebui_jwt_secret_file, max_stale_s
     [console]     plain_http, idle_minutes, absolute_hours, separated_duties, audit_days
     [limits]      default_max_output_tokens, drain_s (how long an abandoned answer is read on), …
+    [budgets]     contact, [budgets.contacts]   [rate_limits] valkey_url_env, [[rate_limits.rules]]
     [routing]     strategy, attempts, retry_for_s, retry_cost_krw, breaker_failures, …
     [side_calls]  header, model, tasks   [cache] enabled, ttl_s, most_entries, most_mib
     [notices]     thresholds, forecast, emails, smtp, webhooks (gateway/config_notices.py)
@@ -37,6 +38,7 @@ from filters.detectors.custom import CustomDetector, CustomRule, CustomRuleError
 from filters.errors import PolicyError
 from filters.policy import Policy, PolicyBook, default_policy
 from gateway.catalogue import Catalogue, Credential, Deployment, Model, Strategy, Timeouts
+from gateway.config_limits import Contacts, RateLimits, contacts_of, rate_limits_of
 from gateway.config_mistakes import ConfigError, Mistakes, not_toml
 from gateway.config_notices import NoticeSettings, Sources, settings_of
 from gateway.config_schema import (
@@ -86,6 +88,8 @@ class Config:
     in_house_model: str | None = None
     """Where requests go that only an in-house model may answer; None: they are refused."""
     custom_rules: tuple[CustomRule, ...] = ()
+    contacts: Contacts = field(default_factory=Contacts)
+    rate_limits: RateLimits = field(default_factory=RateLimits)
     notices: NoticeSettings = field(default_factory=NoticeSettings)
     jwt_secrets: tuple[str, ...] = field(default=(), repr=False)
     warnings: tuple[tuple[str, str], ...] = ()
@@ -156,6 +160,8 @@ class _Builder:
             server=document.server,
             console=document.console,
             limits=document.limits,
+            contacts=contacts_of(document.budgets),
+            rate_limits=rate_limits_of(document.rate_limits, self._variable, self.mistakes),
             routing=document.routing,
             side_calls=document.side_calls,
             cache=document.cache,

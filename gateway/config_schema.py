@@ -84,6 +84,32 @@ class LimitsTable(TomlTable):
     rollups_s: float = Field(default=5.0, ge=0.1, le=3600)
 
 
+class BudgetsTable(TomlTable):
+    """Whom to ask when a budget is used up, by unit code; docs/budgets.md."""
+
+    contact: str = ""
+    contacts: dict[str, str] = {}
+
+
+class RateRuleTable(TomlTable):
+    name: Name
+    per: list[Literal["key", "person", "department", "model"]] = []
+    requests_per_min: int = Field(default=0, ge=0, le=10_000_000)
+    tokens_per_min: int = Field(default=0, ge=0, le=100_000_000)
+    keys: list[Name] = []
+    people: list[Name] = []
+    departments: list[Name] = []
+    models: list[Name] = []
+
+
+class RateLimitsTable(TomlTable):
+    """docs/rate-limits.md explains them."""
+
+    valkey_url: str | None = None
+    valkey_url_env: str | None = None
+    rules: list[RateRuleTable] = []
+
+
 class RoutingTable(TomlTable):
     strategy: StrategyWord = "weighted"
     attempts: int = Field(default=3, ge=1, le=20)
@@ -235,6 +261,8 @@ class Document(TomlTable):
     identity: IdentityTable = IdentityTable()
     console: ConsoleTable = ConsoleTable()
     limits: LimitsTable = LimitsTable()
+    budgets: BudgetsTable = BudgetsTable()
+    rate_limits: RateLimitsTable = RateLimitsTable()
     routing: RoutingTable = RoutingTable()
     side_calls: SideCallsTable = SideCallsTable()
     cache: CacheTable = CacheTable()

@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from billing.ledger import Attribution, Dispatch
 from billing.periods import billing_month
 from billing.prices import NoPrice
+from billing.usage import Usage
 from gateway.attempt import Attempt
+from gateway.domain import Image, ToolResult
 from gateway.errors import ServiceUnavailable
 from gateway.media.work import MediaRequest
 from gateway.providers import adapter
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from billing.prices import PriceBook
     from billing.quotes import Quote
     from gateway.attempt import Desk
     from gateway.catalogue import Deployment
-    from gateway.domain import Call, ChatRequest
+    from gateway.domain import Call, ChatRequest, Part
     from gateway.health import Place
+
+
+MOST_PICTURE_TOKENS: Final = 50_000
+"""Of one picture: the dearest known way to count one is 48,169 (gpt-4o-mini, eight tiles of high detail)."""
+TOOLS_PREAMBLE_TOKENS: Final = 1_000
+"""What a provider adds by itself where tools are offered; Anthropic documents 313 to 346."""
+MOST_SEARCHES: Final = 10
+"""Of one request, where searches are priced. Tools that search are not offered; some models do it unasked."""
+_ONE_REQUEST: Final = Usage(requests=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +45,12 @@ class Dispatcher:
         self, call: Call, request: ChatRequest, deployment: Deployment, number: int, place: Place
     ) -> Attempt:
         """Return the attempt, not sent. Raises UnsupportedFeature, ServiceUnavailable without a price."""
-        media = request if isinstance(request, MediaRequest) else None
-        speaking = media.work if media and media.work else adapter(deployment.wire)
+        work = request.work if isinstance(request, MediaRequest) else None
+        speaking = work or adapter(deployment.wire)
         sent = speaking.request(request, deployment)
         now = self.desk.now()
         quote = self._quote(deployment)
-        most_output = request.max_output_tokens or self.default_max_output_tokens
+        bound = bound_of(request, len(sent.body), request.max_output_tokens or self.default_max_output_tokens)
         dispatch = Dispatch(
             attempt_id=self.desk.new_id(),
             request_id=call.request_id,
@@ -45,11 +58,9 @@ class Dispatcher:
             billing_period=billing_month(now),
             attribution=attribution(call, request, deployment),
             quote=quote,
-            hold_nano_krw=quote.upper_bound(
-                len(sent.body), most_output, request.n, media.maxima if media else None
-            ),
-            input_bytes=len(sent.body),
-            max_output_tokens=most_output,
+            hold_nano_krw=bound.cost(quote),
+            input_bytes=bound.text_bytes + bound.beside.input_tokens,
+            max_output_tokens=bound.output_tokens + bound.beside.output_tokens,
             attempt_no=number,
         )
         return Attempt(self.desk, dispatch, request, sent, deployment, speaking, place)
@@ -57,13 +68,70 @@ class Dispatcher:
     def bound_nano_krw(self, request: ChatRequest, deployment: Deployment, size: int) -> int:
         """Return at most what a request of `size` bytes costs there, to compare deployments."""
         most_output = request.max_output_tokens or self.default_max_output_tokens
-        return self._quote(deployment).upper_bound(size, most_output, request.n)
+        return bound_of(request, size, most_output).cost(self._quote(deployment))
 
     def _quote(self, deployment: Deployment) -> Quote:
         try:
             return self.prices.quote(deployment.price_key, self.desk.now())
         except NoPrice as missing:
             raise ServiceUnavailable(missing.korean, missing.english, code="no_price") from missing
+
+
+class Bound(NamedTuple):
+    """What one attempt cannot exceed (DESIGN, invariant 5)."""
+
+    text_bytes: int
+    """Of the body without its pictures: each token stands for at least one of them."""
+    output_tokens: int
+    """Of all choices."""
+    beside: Usage
+    """Declared maxima of what else is counted."""
+
+    @property
+    def tokens(self) -> int:
+        return self.text_bytes + self.output_tokens + self.beside.total_tokens
+
+    def cost(self, quote: Quote) -> int:
+        """Return nano-won."""
+        searches = MOST_SEARCHES if "searches" in quote.price.prices else None
+        maxima = self.beside if searches is None else replace(self.beside, searches=searches)
+        return quote.upper_bound(self.text_bytes, self.output_tokens, maxima=maxima)
+
+
+def bound_of(request: ChatRequest, size: int, most_output: int) -> Bound:
+    """Bound a request whose body has `size` bytes and whose choices have `most_output` tokens each."""
+    if isinstance(request, MediaRequest):
+        return Bound(size, request.n * most_output, request.maxima or _ONE_REQUEST)
+    pictures = [part for message in request.messages for part in _pictures(message.parts)]
+    beside = _ONE_REQUEST
+    if pictures or request.tools:
+        beside = Usage(
+            input=TOOLS_PREAMBLE_TOKENS if request.tools else None,
+            image_input=MOST_PICTURE_TOKENS * len(pictures) or None,
+            requests=1,
+        )
+    data = sum(len(part.url) - len(part.url.partition(",")[0]) - 1 for part in pictures)
+    return Bound(max(0, size - data), request.n * most_output, beside)
+
+
+def most_tokens(request: ChatRequest, size: int, most_output: int) -> int:
+    """Return how many tokens a request is counted as by the minute, until it is known.
+
+    Of a chat its bound; of other work its texts and what it declares, since an upload's bytes are no
+    tokens.
+    """
+    if not isinstance(request, MediaRequest):
+        return bound_of(request, size, most_output).tokens
+    texts = (message.text for message in request.messages)
+    return sum(len(text.encode()) for text in texts) + (request.maxima.total_tokens if request.maxima else 0)
+
+
+def _pictures(parts: Iterable[Part]) -> Iterator[Image]:
+    for part in parts:
+        if isinstance(part, Image):
+            yield part
+        elif isinstance(part, ToolResult):
+            yield from _pictures(part.parts)
 
 
 def attribution(call: Call, request: ChatRequest, deployment: Deployment) -> Attribution:

@@ -17,7 +17,8 @@
     │   ├── SensitiveDataBlocked    the filter's verdict is block
     │   ├── InHouseOnly             the filter's verdict is route, and the model asked for is elsewhere
     │   ├── UnscannableContent      a part the filter cannot read, towards an external zone
-    │   ├── RateLimited
+    │   ├── RateLimited             too many requests or tokens this minute
+    │   │   └── AboveRateLimit      one request that is larger than a minute's tokens
     │   └── BudgetExhausted
     ├── UpstreamError               a provider answered with an error
     │   ├── UpstreamRejected        4xx: our request or our account
@@ -29,6 +30,7 @@
     └── ServiceUnavailable          we ourselves cannot serve now
         ├── FilterFailed            the filter failed, so nothing was sent
         ├── LedgerUnavailable       the charge could not be made durable, so nothing was sent
+        ├── RecordRefused           the database takes no row of this request
         └── Overloaded              no room at any deployment, so nothing was sent
 
 Every error carries its message in Korean and English, both saying what to do next; neither ever
@@ -47,7 +49,8 @@ class GatewayError(Exception):
     """`korean` and `english` are shown to the caller; `param` names the field at fault.
 
     `code` refines the error's class for programs (`key_revoked` of Unauthenticated); None takes the
-    class's own code from the table. `details` are extra members of the error object.
+    class's own code from the table. `details` are extra members of the error object, `headers` of the
+    answer.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class GatewayError(Exception):
         param: str | None = None,
         retry_after_s: int | None = None,
         details: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(english)
         self.korean = korean
@@ -67,6 +71,7 @@ class GatewayError(Exception):
         self.param = param
         self.retry_after_s = retry_after_s
         self.details = dict(details or {})
+        self.headers = dict(headers or {})
 
 
 class CallerError(GatewayError): ...
@@ -118,6 +123,9 @@ class UnscannableContent(CallerError): ...
 
 
 class RateLimited(CallerError): ...
+
+
+class AboveRateLimit(RateLimited): ...
 
 
 class BudgetExhausted(CallerError): ...
@@ -172,6 +180,9 @@ class FilterFailed(ServiceUnavailable): ...
 
 
 class LedgerUnavailable(ServiceUnavailable): ...
+
+
+class RecordRefused(ServiceUnavailable): ...
 
 
 class Overloaded(ServiceUnavailable): ...

@@ -13,14 +13,15 @@ under way is heard out, nothing new begins.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from billing.budgets import BudgetExceeded
-from billing.journal import JournalUnavailable
+from billing.journal import JournalUnavailable, RowRefused
 from gateway import metrics, routing, unavailable
 from gateway.admission import NoRoom
 from gateway.catalogue import Strategy
+from gateway.config_limits import Contacts
 from gateway.errors import GatewayError, ServiceUnavailable, UnsupportedFeature, UpstreamError
 from gateway.retry import Hope, RetryRules, hope, pause_s
 
@@ -66,6 +67,8 @@ class Team:
     strategy: Strategy
     budget_refused: Callable[[BudgetExceeded], None] = lambda _: None
     """Hears of every request that a hard budget did not cover."""
+    contacts: Contacts = field(default_factory=Contacts)
+    """Whom to ask when a budget is used up."""
 
 
 class Failover:
@@ -93,6 +96,8 @@ class Failover:
         self._attempts = 0
         self._recorded: list[Verdict] = []
         self._failed_cost = 0
+        self._failed_tokens = 0
+        self._failed: Attempt | None = None
         self._last: GatewayError | None = None
         self._gone: asyncio.Future[None] | None = None
         self._client_gone = False
@@ -112,7 +117,10 @@ class Failover:
         except BudgetExceeded as refusal:
             self._attempts -= 1  # it was refused with its dispatch row: nobody was asked
             self._team.budget_refused(refusal)
-            raise unavailable.budget_exhausted(refusal) from refusal
+            contact = self._team.contacts.of(refusal.account.key, self._call.caller)
+            raise unavailable.budget_exhausted(refusal, contact) from refusal
+        except RowRefused as refusal:
+            raise unavailable.record_refused() from refusal
         assert self._last is not None, "a leg that is not opened leaves an error"
         raise self._last
 
@@ -128,6 +136,12 @@ class Failover:
     def asked(self) -> bool:
         """Whether any attempt was dispatched."""
         return self._attempts > 0
+
+    @property
+    def used_tokens(self) -> int:
+        """Tokens that the attempts were charged for, as far as they are settled."""
+        attempt = None if self._attempt is self._failed else self._attempt
+        return self._failed_tokens + (attempt.charge.usage.total_tokens if attempt and attempt.charge else 0)
 
     # --- one model -------------------------------------------------------------------------------
 
@@ -218,7 +232,10 @@ class Failover:
     ) -> bool:
         self._last = error
         charge = self._attempt.charge if self._attempt else None
-        self._failed_cost += charge.amount_nano_krw if charge else 0
+        if charge is not None:
+            self._failed_cost += charge.amount_nano_krw
+            self._failed_tokens += charge.usage.total_tokens
+        self._failed = self._attempt
         verdict = hope(error)
         failures[deployment.id] = (verdict, failures.get(deployment.id, (verdict, 0))[1] + 1)
         return verdict is not Hope.FINAL and not self._client_gone

@@ -20,6 +20,7 @@ from gateway import metrics, unavailable
 from gateway.answer import Channels
 from gateway.cache import as_deltas
 from gateway.errors import FilterFailed, GatewayError, UpstreamError
+from gateway.limits import words
 from gateway.reader import Reader
 
 if TYPE_CHECKING:
@@ -28,11 +29,13 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
+    from billing.ledger import Attribution
     from filters.inspector import Detector
     from filters.verdict import Finding
     from gateway.attempt import Attempt
     from gateway.domain import Call, ChatRequest, Completion
     from gateway.failover import Failover, Leg, Opened
+    from gateway.limits.limiter import Admission
     from gateway.reader import Patience, RawHeaders
     from gateway.surfaces.base import StreamEncoder, Surface
     from gateway.ways import Way
@@ -56,6 +59,10 @@ class Reply:
     hash_key: bytes = field(repr=False)
     keep: Callable[[Leg, Attempt, Completion], None] | None = None
     """Offers a whole answer to the cache."""
+    admission: Admission | None = None
+    """What was counted for it by the minute."""
+    left_nano_krw: Callable[[Attribution, str], int | None] = lambda _payer, _period: None
+    """Won that the tightest hard budget leaves; see Parts."""
 
     @property
     def created(self) -> int:
@@ -75,6 +82,21 @@ class Reply:
         """Record what the guard found, before the answer ends."""
         if channels.findings:
             await self.record_answer(way, channels.findings)
+
+    def limits(self) -> dict[str, str]:
+        """Return the headers that say how near the limits by the minute are."""
+        if self.admission is None:
+            return {}
+        return words.headers(self.admission.standings(), self.surface.NAME)
+
+    def cost(self, attempt: Attempt) -> dict[str, str]:
+        """Return what the answer cost, and what the budgets leave; its charge is durable."""
+        assert attempt.charge is not None, "events() ended, so the attempt is settled"
+        cost = {"x-haechi-cost-krw": _krw(attempt.charge.amount_nano_krw)}
+        left = self.left_nano_krw(attempt.dispatch.attribution, attempt.dispatch.billing_period)
+        if left is not None:
+            cost["x-haechi-budget-remaining-krw"] = _krw(max(0, left))
+        return cost
 
     def over(self, outcome: str) -> None:
         elapsed = self.now() - self.call.received_at
@@ -109,6 +131,8 @@ class MeteredAnswer(Response):
                 await self._fail(reader, error)
             finally:
                 reply.over(outcome)
+                if reply.admission is not None:
+                    reply.admission.settle(self._failover.used_tokens)
 
     async def _pass_on(self, reader: Reader, opened: Opened) -> str:
         """Send an answer to its end; return the request's outcome."""
@@ -137,6 +161,7 @@ class MeteredAnswer(Response):
         encoder = self._reply.encoder(opened.leg.way.model.id)
         channels = self._reply.channels(opened.leg.way)
         headers = answer_headers(opened.leg.way, opened.attempt, opened.attempts, self._reply.call)
+        headers |= self._reply.limits()
         await reader.start(200, _raw(headers, self._reply.surface.CONTENT_TYPE))
         await reader.write(encoder.deltas(channels.deltas(opened.first)))
         async for deltas in opened.rest:
@@ -146,7 +171,7 @@ class MeteredAnswer(Response):
         usage = completion.report.usage if completion.report else None
         rest = encoder.deltas(channels.flush())
         await self._reply.guarded(opened.leg.way, channels)
-        await reader.write(rest + encoder.end(usage), last=True)
+        await reader.write(rest + _comment(self._reply.cost(opened.attempt)) + encoder.end(usage), last=True)
 
     async def _whole(self, reader: Reader, opened: Opened) -> None:
         async for _ in opened.rest:  # nothing: a whole answer is opened by its end
@@ -157,8 +182,7 @@ class MeteredAnswer(Response):
         await reply.guarded(way, channels)
         body = reply.surface.encode(restored, way.model.id, reply.call.request_id, reply.created)
         headers = answer_headers(way, opened.attempt, opened.attempts, reply.call)
-        assert opened.attempt.charge is not None, "events() ended, so the attempt is settled"
-        headers["x-haechi-cost-krw"] = str(won(opened.attempt.charge.amount_nano_krw))
+        headers |= reply.limits() | reply.cost(opened.attempt)
         headers["content-length"] = str(len(body))
         await reader.start(200, _raw(headers, restored.content_type))
         await reader.write(body, last=True)
@@ -208,6 +232,15 @@ def verdict_headers(way: Way, call: Call) -> dict[str, str]:
     return headers
 
 
+def _comment(members: Mapping[str, str]) -> bytes:
+    """Return a comment of server-sent events: a stream's headers went out before its cost was known."""
+    return f": {' '.join(f'{name}={value}' for name, value in members.items())}\n\n".encode()
+
+
+def _krw(nano_krw: int) -> str:
+    return f"{won(nano_krw):f}"
+
+
 def _raw(headers: Mapping[str, str], content_type: str) -> RawHeaders:
     raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
     raw.append((b"content-type", content_type.encode()))
@@ -224,6 +257,7 @@ def replayed(reply: Reply, way: Way, completion: Completion) -> Response:
     """Return an answer that was given before, restored for this reader; nobody is asked or charged."""
     channels = reply.channels(way)
     headers = {**verdict_headers(way, reply.call), "x-haechi-cache": "hit", "x-haechi-cost-krw": "0"}
+    headers |= reply.limits()
     if reply.request.stream:
         encoder = reply.encoder(way.model.id)
         body = encoder.deltas(channels.deltas(as_deltas(completion)))

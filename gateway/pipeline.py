@@ -20,10 +20,12 @@ from billing.usage import Usage, UsageSource
 from filters.errors import DetectorFailed, Unscannable
 from filters.verdict import Action
 from gateway import metrics, refusals, unavailable
-from gateway.dispatch import attribution
+from gateway.dispatch import attribution, most_tokens
 from gateway.domain import Call
 from gateway.errors import ModelNotAllowed, UnsupportedFeature
 from gateway.failover import Failover, Leg
+from gateway.limits import words
+from gateway.limits.limiter import LimitReached
 from gateway.metered import MeteredAnswer, Reply, replayed
 from gateway.ways import Refused, may_use, outermost
 
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 
     from starlette.responses import Response
 
-    from billing.ledger import Entry
+    from billing.ledger import Attribution, Entry
     from filters.inspector import Detection, Inspector
     from filters.verdict import Finding, Verdict
     from gateway.attempt import Attempt, Desk
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from gateway.errors import GatewayError
     from gateway.failover import Team
     from gateway.identity import Directory
+    from gateway.limits.limiter import Admission, Limiter
     from gateway.reader import Patience
     from gateway.sidecalls import SideCalls
     from gateway.surfaces.base import Surface
@@ -87,6 +90,10 @@ class Parts:
     cache: AnswerCache | None
     default_max_output_tokens: int
     finding_key: bytes = dataclasses.field(repr=False)
+    limiter: Limiter | None = None
+    """None: no rate limits are configured."""
+    left_nano_krw: Callable[[Attribution, str], int | None] = lambda _payer, _period: None
+    """(who pays, billing period) -> nano-won that the tightest hard budget leaves; None: there is none."""
 
 
 class Pipeline:
@@ -109,14 +116,34 @@ class Pipeline:
         request = door.surface.parse(body)
         model = self._open_model(request.model, door.surface.KIND, caller)
         model = parts.side_calls.model(call.label, model, caller, parts.catalogue)
+        admission = None if parts.limiter is None else await self._admit(door, caller, request, model)
+        try:
+            return await self._answer(door, call, body, request, model, admission)
+        except BaseException:
+            if admission is not None:
+                admission.settle(0)  # nobody was asked
+            raise
+
+    async def _answer(
+        self,
+        door: Door,
+        call: Call,
+        body: JSON,
+        request: ChatRequest,
+        model: Model,
+        admission: Admission | None,
+    ) -> Response:
+        parts, caller = self._parts, call.caller
         detection = await self._detect(body, door, caller)
         way = await self._first_way(call, model, detection)
-        reply = self._reply(door, call, request, way)
+        reply = self._reply(door, call, request, way, admission)
         if parts.cache is not None and door.surface.KIND == "chat" and _may_repeat(door):
             key = parts.cache.key(call, way, body)
             cached = parts.cache.get(key)
             if cached is not None:
                 await self._record_hit(call, way, request, cached)
+                if admission is not None:
+                    admission.settle(0)
                 return replayed(reply, way, cached.completion)
             reply = dataclasses.replace(reply, keep=self._keeper(parts.cache, key, way))
         legs = self._legs(door, call, request, way, detection)
@@ -173,6 +200,23 @@ class Pipeline:
             )
         return model
 
+    async def _admit(
+        self, door: Door, caller: Caller, request: ChatRequest, model: Model
+    ) -> Admission | None:
+        """Count the request, and the most tokens it may use, by the minute. Raises RateLimited."""
+        limiter = self._parts.limiter
+        assert limiter is not None, "asked for"
+        most = most_tokens(request, door.size, _most_output(request, model, self._default_output))
+        try:
+            return await limiter.admit(caller, model.id, most)
+        except LimitReached as reached:
+            metrics.count(metrics.requests, door.surface.NAME, "rate_limited")
+            raise words.refusal(reached, door.surface.NAME) from None
+
+    @property
+    def _default_output(self) -> int:
+        return self._parts.default_max_output_tokens
+
     # --- the filter ------------------------------------------------------------------------------
 
     async def _detect(self, body: JSON, door: Door, caller: Caller) -> Detection:
@@ -207,7 +251,9 @@ class Pipeline:
 
     # --- the answer ------------------------------------------------------------------------------
 
-    def _reply(self, door: Door, call: Call, request: ChatRequest, way: Way) -> Reply:
+    def _reply(
+        self, door: Door, call: Call, request: ChatRequest, way: Way, admission: Admission | None
+    ) -> Reply:
         return Reply(
             call=call,
             request=request,
@@ -219,6 +265,8 @@ class Pipeline:
             record=lambda: self._record(call, way),
             record_answer=lambda served, findings: self._record_answer(call, served, findings),
             hash_key=self._parts.finding_key,
+            admission=admission,
+            left_nano_krw=self._parts.left_nano_krw,
         )
 
     def _keeper(
@@ -301,6 +349,12 @@ def _masked(door: Door, request: ChatRequest, way: Way, detection: Detection) ->
 
 def _bounded(request: ChatRequest, model: Model, default: int) -> ChatRequest:
     """Give every request an output limit, so that its cost has a bound."""
+    return dataclasses.replace(
+        request, model=model.id, max_output_tokens=_most_output(request, model, default)
+    )
+
+
+def _most_output(request: ChatRequest, model: Model, default: int) -> int:
+    """Return the tokens that one choice may have: as asked, else as configured, never above the model's."""
     asked = request.max_output_tokens or model.default_max_output_tokens or default
-    most = asked if model.max_output_tokens is None else min(asked, model.max_output_tokens)
-    return dataclasses.replace(request, model=model.id, max_output_tokens=most)
+    return asked if model.max_output_tokens is None else min(asked, model.max_output_tokens)

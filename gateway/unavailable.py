@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 
 from billing.budgets import Measure
 from billing.money import won
-from gateway.errors import BudgetExhausted, LedgerUnavailable, Overloaded, ServiceUnavailable, UnknownModel
+from gateway.errors import (
+    BudgetExhausted,
+    LedgerUnavailable,
+    Overloaded,
+    RecordRefused,
+    ServiceUnavailable,
+    UnknownModel,
+)
 
 if TYPE_CHECKING:
     from billing.budgets import BudgetExceeded
@@ -85,4 +92,13 @@ def ledger_unavailable() -> LedgerUnavailable:
         "사용 기록을 저장할 수 없어 요청을 보내지 않았습니다. 잠시 뒤 다시 시도하세요.",
         "Usage cannot be recorded now, so nothing was sent. Try again shortly.",
         retry_after_s=5,
+    )
+
+
+def record_refused() -> RecordRefused:
+    """One row that the database does not take: a defect of ours, which repeating does not mend."""
+    return RecordRefused(
+        "이 요청의 사용 기록을 장부에 쓸 수 없어 멈췄습니다. x-request-id와 함께 관리자에게 알려 주세요.",
+        "The usage of this request cannot be written to the ledger, so it was stopped. Give the administrator"
+        " the x-request-id.",
     )

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from billing.usage import Usage
 from gateway import errors as e
 from gateway.breaker import BreakerRules
 from gateway.catalogue import Catalogue, Deployment, Model, Strategy
@@ -39,7 +40,7 @@ class Played:
 class PlayedAttempt:
     def __init__(self, play: Played, deployment: Deployment, place) -> None:
         self._play, self._place, self.deployment = play, place, deployment
-        self.charge = SimpleNamespace(amount_nano_krw=100)
+        self.charge = SimpleNamespace(amount_nano_krw=100, usage=Usage())
 
     def client_gone(self) -> None:
         self._play.gone.append(self.deployment.id)

@@ -31,6 +31,7 @@ from billing.budgets import (
     minus,
     months_of,
     scopes_of,
+    scopes_of_payer,
     spent_by,
 )
 from billing.ledger import CHARGE_COLUMNS, CHARGE_TABLE, DISPATCH_COLUMNS, DISPATCH_TABLE, Kind, Record
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection, Table
 
     from billing.budgets import BudgetExceeded
+    from billing.ledger import Attribution
 
 _KEY: Final = ("scope_kind", "scope_id", "every", "period")
 _SUMS: Final = (
@@ -113,16 +115,16 @@ class Accounts:
         self._seen.update(accounts)
         return refusals
 
-    def left_nano_krw(self, row: Mapping[str, Any]) -> int | None:
-        """Won that the tightest hard budget over an attempt leaves, as of this sink's last group.
+    def left_nano_krw(self, payer: Attribution, billing_period: str) -> int | None:
+        """Nano-won that the tightest hard budget over a payer leaves, as of this sink's last group.
 
-        `row` has the columns of a dispatch that name who pays. None: no hard budget in won, or none
-        of its accounts has been moved by this sink yet. Callable from any thread.
+        None: no hard budget in won, or none of its accounts was moved by this sink yet. Callable from
+        any thread.
         """
-        budgets = self._budgets
-        if not budgets.by_scope:
+        if not self._budgets.by_scope:
             return None
-        accounts = (self._seen.get(key) for key in budgets.accounts_of(scopes_of(row), row["billing_period"]))
+        keys = self._budgets.accounts_of(scopes_of_payer(payer), billing_period)
+        accounts = (self._seen.get(key) for key in keys)
         left = [account.left(Measure.WON) for account in accounts if account is not None]
         return min((amount for amount in left if amount is not None), default=None)
 

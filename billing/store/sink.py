@@ -44,11 +44,12 @@ from billing.store.statements import insert_rows
 from billing.tables import charges, dispatches, lines, quotes, writers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from sqlalchemy import Connection, Engine
 
     from billing.budgets import Amounts
+    from billing.ledger import Attribution
 
 log = logging.getLogger(__name__)
 
@@ -146,9 +147,9 @@ class LedgerSink:
         """Whether a hard budget, as this sink knows them, stands over a dispatch."""
         return self._accounts.needs_database(submission)
 
-    def left_nano_krw(self, payer: Mapping[str, Any]) -> int | None:
-        """Won that the tightest hard budget over `payer` leaves; see Accounts. Callable from any thread."""
-        return self._accounts.left_nano_krw(payer)
+    def left_nano_krw(self, payer: Attribution, billing_period: str) -> int | None:
+        """Nano-won that the tightest hard budget over a payer leaves; see Accounts. From any thread."""
+        return self._accounts.left_nano_krw(payer, billing_period)
 
     def tick(self) -> None:
         """Beat, adopt writers that died, seal once an hour. Raises SinkUnavailable."""

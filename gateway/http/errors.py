@@ -51,6 +51,7 @@ TABLE: Final[dict[type[e.GatewayError], Answer]] = {
     e.InHouseOnly: Answer(400, "sensitive_data_blocked", "in_house_only", retry=False),
     e.UnscannableContent: Answer(400, "sensitive_data_blocked", "unscannable_content", retry=False),
     e.RateLimited: Answer(429, "rate_limit_error", "rate_limit_exceeded", retry=True),
+    e.AboveRateLimit: Answer(429, "rate_limit_error", "request_above_rate_limit", retry=False),
     e.BudgetExhausted: Answer(429, "insufficient_quota", "budget_exhausted", retry=False),
     e.UpstreamError: Answer(502, "upstream_error", "upstream_error"),
     e.UpstreamRejected: Answer(502, "upstream_error", "upstream_rejected", retry=False),
@@ -62,6 +63,7 @@ TABLE: Final[dict[type[e.GatewayError], Answer]] = {
     e.ServiceUnavailable: Answer(503, "service_unavailable", "service_unavailable"),
     e.FilterFailed: Answer(503, "service_unavailable", "filter_failed"),
     e.LedgerUnavailable: Answer(503, "service_unavailable", "ledger_unavailable"),
+    e.RecordRefused: Answer(500, "internal_error", "record_refused", retry=False),
     e.Overloaded: Answer(503, "service_unavailable", "overloaded", retry=True),
     e.GatewayError: Answer(500, "internal_error", "internal_error"),
 }
@@ -101,7 +103,7 @@ def body(error: e.GatewayError, accept_language: str = "", wrap: Wrap = chat.err
 
 
 def headers(error: e.GatewayError) -> dict[str, str]:
-    out: dict[str, str] = {}
+    out = dict(error.headers)
     retry = answer_for(error).retry
     if retry is not None:
         out["x-should-retry"] = "true" if retry else "false"

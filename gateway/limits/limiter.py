@@ -69,11 +69,11 @@ class Admission:
         return [self.limiter.standing(bucket) for bucket, _ in self.counted]
 
     def settle(self, tokens: int) -> None:
-        """Give back the tokens that were counted and not used. Once."""
+        """Count the tokens that were used instead of those that might have been. Once."""
         if not self.settled:
             self.settled = True
             for bucket, amount in self.counted:
-                if bucket.unit is Unit.TOKENS and tokens < amount:
+                if bucket.unit is Unit.TOKENS and tokens != amount:
                     self.limiter.give_back(bucket.id, self.minute, amount - tokens)
 
 
@@ -124,7 +124,7 @@ class Limiter:
         return [self.standing(bucket) for bucket in found.values()]
 
     def give_back(self, bucket_id: str, minute: int, amount: int) -> None:
-        """Let others have what was counted in a minute and not used."""
+        """Let others have what was counted in a minute and not used; below zero: count it, too."""
         share = self._shares.get(bucket_id)
         if share is not None and share.minute == minute:
             share.spare += amount

@@ -54,9 +54,12 @@ class ValkeyWindows:
     """
 
     def __init__(self, url: str) -> None:
-        options = {"socket_timeout": VALKEY_TIMEOUT_S, "socket_connect_timeout": VALKEY_TIMEOUT_S}
         self._storage = RedisStorage(
-            f"async+{url}", implementation="valkey", key_prefix=KEY_PREFIX, **options
+            f"async+{url}",
+            implementation="valkey",
+            key_prefix=KEY_PREFIX,
+            socket_timeout=VALKEY_TIMEOUT_S,
+            socket_connect_timeout=VALKEY_TIMEOUT_S,
         )
         self._client: Any = self._storage.bridge.get_connection()  # type: ignore[attr-defined]  # of every bridge
         self._script = self._client.register_script(_TAKE)
