@@ -56,6 +56,11 @@ MAP: Final[tuple[Heading, ...]] = (
         N_("부서"),
         (Way("/console/department", N_("부서 사용량과 예산"), Permission.DEPARTMENT_USAGE),),
     ),
+    Heading(
+        N_("관리"),
+        (Way("/console/admin/accounts", N_("계정과 역할"), Permission.ACCOUNTS_VIEW),),
+    ),
+    Heading(N_("감사"), (Way("/console/audit", N_("접속 기록"), Permission.AUDIT_VIEW),)),
 )
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from fastapi import APIRouter, Depends, Request
 
 from gateway.console import (
+    account_pages,
     assets,
+    audit_pages,
     connect,
     department,
     design,
@@ -15,6 +17,7 @@ from gateway.console import (
     staff,
     start,
 )
+from gateway.console.admin import accounts
 from gateway.console.session import UNSAFE, stale_form
 
 
@@ -33,10 +36,13 @@ def _same_origin(request: Request) -> None:
 def router() -> APIRouter:
     whole = APIRouter(dependencies=[Depends(_same_origin)])
     whole.include_router(assets.router())
-    whole.include_router(sign_in_pages.routes)
-    whole.include_router(design.router())
     whole.include_router(preferences.router())
     whole.include_router(start.router())
+    whole.include_router(sign_in_pages.routes)
+    whole.include_router(account_pages.routes)
+    whole.include_router(audit_pages.routes)
+    whole.include_router(accounts.routes)
+    whole.include_router(design.router())
     whole.include_router(staff.router())
     whole.include_router(models.router())
     whole.include_router(connect.router())

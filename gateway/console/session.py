@@ -131,13 +131,17 @@ class Needs:
                 "Change the password that you were given first.",
                 code="password_change_needed",
             )
+        self.check(visitor, request, parts)
+        return visitor
+
+    def check(self, visitor: Visitor, request: Request, parts: ConsoleParts) -> None:
+        """Raise Forbidden, and write it down, if the permission does not reach what is asked for."""
         if not self._reaches(request, visitor, parts):
             _refused(parts, visitor, request, self.permission)
             raise Forbidden(
                 "이 화면을 볼 권한이 없습니다. 필요하면 관리자에게 역할을 요청하세요.",
                 "You have no right to this page. If you need it, ask an administrator for the role.",
             )
-        return visitor
 
     def _reaches(self, request: Request, visitor: Visitor, parts: ConsoleParts) -> bool:
         reach = visitor.reach(self.permission)

@@ -168,24 +168,14 @@ class AuditFilter:
 
 
 def read_audit(
-    engine: Engine,
-    wanted: AuditFilter,
-    *,
-    before: int | None = None,
-    after: int | None = None,
-    limit: int = 50,
+    engine: Engine, wanted: AuditFilter, *, limit: int = 50, offset: int = 0, oldest_first: bool = False
 ) -> list[AuditRow]:
-    """Return events, the newest first: those numbered below `before`, or the next ones above `after`."""
-    statement = _narrowed(select(access_audit), wanted)
-    if after is not None:
-        statement = statement.where(access_audit.c.seq > after).order_by(access_audit.c.seq)
-    else:
-        statement = statement.order_by(access_audit.c.seq.desc())
-        if before is not None:
-            statement = statement.where(access_audit.c.seq < before)
+    """Return one page of events, the newest first unless told otherwise."""
+    seq = access_audit.c.seq
+    statement = _narrowed(select(access_audit), wanted).order_by(seq if oldest_first else seq.desc())
     with engine.connect() as connection:
-        rows = [_audit_row(row) for row in connection.execute(statement.limit(limit)).mappings()]
-    return rows[::-1] if after is not None else rows
+        rows = connection.execute(statement.limit(limit).offset(offset)).mappings()
+        return [_audit_row(row) for row in rows]
 
 
 def count_audit(engine: Engine, wanted: AuditFilter) -> int:

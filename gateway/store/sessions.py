@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from gateway.accounts import Account, SessionRules, ThrottleRules
 
+PROOFS = frozenset({"password", "totp", "recovery_code", "oidc"})
 TOUCH_EVERY_S = 60
 """How often the time of the last click is written: a page must not cost a write."""
 
@@ -35,7 +36,8 @@ def open_session(
 ) -> None:
     """Begin a session and end those of the digests `instead_of`: no token lives through a sign-in.
 
-    `via` says in the trail how they proved who they are. Sessions that are over are cleared away.
+    `via` says in the trail how they proved who they are, or, of a browser that was signed in already, why
+    its token was renewed. Sessions that are over are cleared away.
     """
     who, at = fresh.account, fresh.created_at
     values = {
@@ -58,7 +60,8 @@ def open_session(
             change = update(account).where(account.c.id == who.id)
             connection.execute(change.values(signed_in_at_us=to_us(at)))
             actor = Actor(who.login, tuple(sorted(who.roles)), fresh.address)
-            event = AuditEvent(at, actor, "session.sign_in", who.person_id or who.login, details={"via": via})
+            action = "session.sign_in" if via in PROOFS else "session.renew"
+            event = AuditEvent(at, actor, action, who.person_id or who.login, details={"via": via})
             append(connection, event)
 
 
