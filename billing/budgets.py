@@ -169,6 +169,10 @@ class BudgetExceeded(RowRefused):
         super().__init__(f"budget of {account.key.scope_kind} {account.key.scope_id} does not cover the hold")
 
     @property
+    def scope(self) -> Scope:
+        return Scope(self.account.key.scope_kind, self.account.key.scope_id)
+
+    @property
     def left(self) -> int:
         return max(0, self.account.left(self.measure) or 0)
 

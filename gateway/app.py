@@ -44,7 +44,7 @@ from gateway.errors import GatewayError, InvalidRequest
 from gateway.estimates import Estimator
 from gateway.failover import Team
 from gateway.health import Fleet, QueueRules
-from gateway.http import chat, errors, filter_preview, media, models, operations
+from gateway.http import chat, errors, filter_preview, me, media, models, operations
 from gateway.http import videos as videos_http
 from gateway.http.direct import DirectEndpoints, chats_of
 from gateway.http.middleware import RequestIdentity
@@ -137,6 +137,7 @@ def _mount(app: FastAPI, plant: Plant) -> None:
     app.include_router(media.router(pipeline, server.body_limit_mib * 1024**2))
     app.include_router(videos_http.router(pipeline, plant.videos, server.body_limit_mib * 1024**2))
     app.include_router(filter_preview.router(pipeline, server.body_limit_mib * 1024**2))
+    app.include_router(me.router(pipeline, plant.database, plant.config.contacts))
     app.include_router(models.router(pipeline, created=int(time.time())))
     app.include_router(operations.router(plant.checks(), plant.fleet.report))
     if plant.config.console.enabled:

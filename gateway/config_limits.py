@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from billing.budgets import ScopeKind
 from gateway.domain import NOTHING
 from gateway.limits.rules import Per, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from billing.budgets import AccountKey
+    from billing.budgets import Scope
     from gateway.config_mistakes import Mistakes
     from gateway.config_schema import BudgetsTable, RateLimitsTable, RateRuleTable
     from gateway.domain import Caller
@@ -28,10 +29,10 @@ class Contacts:
     everybody: str = ""
     of_units: Mapping[str, str] = NOTHING
 
-    def of(self, account: AccountKey, caller: Caller) -> str:
+    def of(self, scope: Scope, caller: Caller) -> str:
         path = caller.unit_path
-        if account.scope_kind == "unit" and account.scope_id in path:
-            path = path[: path.index(account.scope_id) + 1]
+        if scope.kind == ScopeKind.UNIT and scope.id in path:
+            path = path[: path.index(scope.id) + 1]
         return next((self.of_units[unit] for unit in reversed(path) if unit in self.of_units), self.everybody)
 
 

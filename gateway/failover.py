@@ -117,7 +117,7 @@ class Failover:
         except BudgetExceeded as refusal:
             self._attempts -= 1  # it was refused with its dispatch row: nobody was asked
             self._team.budget_refused(refusal)
-            contact = self._team.contacts.of(refusal.account.key, self._call.caller)
+            contact = self._team.contacts.of(refusal.scope, self._call.caller)
             raise unavailable.budget_exhausted(refusal, contact) from refusal
         except RowRefused as refusal:
             raise unavailable.record_refused() from refusal

@@ -194,6 +194,7 @@ ADDRESSES: Final[Mapping[str, Door]] = {
     "DELETE /v1/videos/{video_id}": Door.KEY,
     "POST /v1/videos/{video_id}/remix": Door.KEY,
     "POST /v1/filter/preview": Door.KEY,
+    "GET /api/me/usage": Door.KEY,
     "GET /v1/models": Door.KEY,
     "GET /v1/models/{model_id:path}": Door.KEY,
     "GET /console/static/{name:path}": Door.ANYBODY,

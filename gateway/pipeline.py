@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from gateway.errors import GatewayError
     from gateway.failover import Team
     from gateway.identity import Directory
-    from gateway.limits.limiter import Admission, Limiter
+    from gateway.limits.limiter import Admission, Limiter, Standing
     from gateway.reader import Patience
     from gateway.sidecalls import SideCalls
     from gateway.surfaces.base import Surface
@@ -108,6 +108,13 @@ class Pipeline:
         """Return the models that the caller may use."""
         models: Iterable[Model] = self._parts.catalogue.models.values()
         return tuple(model for model in models if may_use(caller, model))
+
+    async def rate_limits(self, caller: Caller) -> Sequence[Standing]:
+        """Return how near the caller is to each limit by the minute."""
+        limiter = self._parts.limiter
+        if limiter is None:
+            return ()
+        return await limiter.standings(caller, [model.id for model in self.models_for(caller)])
 
     async def answer(self, door: Door, caller: Caller, body: JSON) -> Response:
         """Serve one chat-like request. Raises GatewayError for everything that is not an answer."""
