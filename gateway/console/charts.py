@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
 etree.to_etree()  # whether or not somebody installs lxml
-# pygal's finder of plugins, which we have none of, has no `find_spec`, and every later import would ask for it.
+# pygal's finder of plugins, of which we have none, has no `find_spec`, and every later import asks for it.
 sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, pygal.PluginImportFixer)]
 
 _STYLE: Final = Style(label_font_size=12, major_label_font_size=12, font_family="sans-serif")
@@ -41,26 +41,29 @@ class Series:
     """One for each label; None leaves a gap."""
 
 
-def bars(title: str, labels: Sequence[str], series: Sequence[Series], shown: Callable[[int], str]) -> Markup:
-    """Return stacked columns. `title` is the accessible name, `shown` prints a value."""
+def bars(
+    title: str, labels: Sequence[str], series: Sequence[Series], shown: Callable[[int], str], unit: int = 1
+) -> Markup:
+    """Return stacked columns. `title` is the accessible name, `shown` prints a value, in steps of `unit`."""
     most = max((sum(values) for values in _columns(series)), default=0)
-    return _drawn(pygal.StackedBar, title, labels, series, shown, most)
+    return _drawn(pygal.StackedBar, title, labels, series, shown, ticks(most, unit))
 
 
-def lines(title: str, labels: Sequence[str], series: Sequence[Series], shown: Callable[[int], str]) -> Markup:
-    """Return lines. `title` is the accessible name, `shown` prints a value."""
+def lines(
+    title: str, labels: Sequence[str], series: Sequence[Series], shown: Callable[[int], str], unit: int = 1
+) -> Markup:
+    """Return lines. `title` is the accessible name, `shown` prints a value, in steps of `unit`."""
     most = max((max(values) for values in _columns(series) if values), default=0)
-    return _drawn(pygal.Line, title, labels, series, shown, most)
+    return _drawn(pygal.Line, title, labels, series, shown, ticks(most, unit))
 
 
-def ticks(most: int) -> list[int]:
-    """Return round numbers from 0 to the first one that is not below `most`; three to six of them."""
-    step = next(step for step in _steps() if step * 5 >= most)
-    return list(range(0, max(most, 1) + step, step))
-
-
-def _steps() -> Iterator[int]:
-    return (digit * 10**power for power in count() for digit in (1, 2, 5))
+def ticks(most: int, unit: int = 1) -> list[int]:
+    """Return round numbers of `unit` from 0 to the first one not below `most`: two to seven of them."""
+    units = -(-most // unit)
+    step = next(
+        digit * 10**power for power in count() for digit in (1, 2, 5) if digit * 10**power * 5 >= units
+    )
+    return [unit * number for number in range(0, max(units, 1) + step, step)]
 
 
 def _columns(series: Sequence[Series]) -> Iterator[list[int]]:
@@ -74,7 +77,7 @@ def _drawn(
     labels: Sequence[str],
     series: Sequence[Series],
     shown: Callable[[int], str],
-    most: int,
+    marks: list[int],
 ) -> Markup:
     pictures = []
     for name, width, height, fitting in _SIZES:
@@ -82,7 +85,7 @@ def _drawn(
         chart.config.value_formatter = lambda value: shown(round(value))
         chart.x_labels = list(labels)
         chart.x_labels_major_every = max(1, -(-len(labels) // fitting))
-        chart.y_labels = ticks(most)
+        chart.y_labels = marks
         for one in series:
             chart.add(one.name, list(one.values))
         root = _cleaned(chart.render_tree(), [one.name for one in series])

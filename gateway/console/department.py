@@ -46,9 +46,9 @@ Viewer = Annotated[Visitor, Depends(Needs(Permission.DEPARTMENT_USAGE, unit="uni
 
 PATH: Final = "/console/department"
 BY: Final = {
-    "model": (Dimension.MODEL, N_("모델별")),
-    "person": (Dimension.PERSON, N_("직원별")),
-    "day": (Dimension.DAY, N_("날짜별")),
+    "model": (Dimension.MODEL, N_("모델별"), N_("모델")),
+    "person": (Dimension.PERSON, N_("직원별"), N_("직원")),
+    "day": (Dimension.DAY, N_("날짜별"), N_("날짜")),
 }
 DEPARTMENTS: Final = N_("부서")
 
@@ -114,7 +114,7 @@ def _one(
     tabs = {name: tab for name, tab in BY.items() if name != "person" or _sees_people(visitor)}
     asked = request.query_params.get("by", "model")
     by = asked if asked in tabs else "model"
-    dimension, label = tabs[by]
+    dimension, _tab, label = tabs[by]
     where = Filter(under=(code,))
     spec = use_list(f"department-{code}-{month.name}", label, {"unit": "", "month": "", "by": "model"})
     query = spec.read(request.query_params)

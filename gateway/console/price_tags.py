@@ -51,6 +51,7 @@ SMALL: Final = Decimal(100)
 class PriceRow:
     """`label` and `unit` are Korean, marked for the catalogue; `where` is a tier or variant."""
 
+    usage_class: str
     label: str
     unit: str
     where: str
@@ -72,8 +73,9 @@ class PriceTag:
 
     @property
     def main(self) -> tuple[PriceRow, ...]:
-        """What a list has room for: the first two prices without a condition."""
-        return tuple(row for row in self.rows if not row.where)[:2]
+        """What a list has room for: input and output, or else the first price without a condition."""
+        plain = [row for row in self.rows if not row.where]
+        return tuple(row for row in plain if row.usage_class in {"input", "output"}) or tuple(plain[:1])
 
     @property
     def text(self) -> str:
@@ -91,7 +93,9 @@ def price_tags(quote: Quote) -> PriceTag:
     return PriceTag(
         currency=price.currency,
         rows=tuple(
-            PriceRow(CLASSES.get(name, name), UNITS.get(name, TOKENS), where, _won(amount, rate), amount)
+            PriceRow(
+                name, CLASSES.get(name, name), UNITS.get(name, TOKENS), where, _won(amount, rate), amount
+            )
             for where, prices in tables
             for name, amount in prices.items()
         ),

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final
 
+from billing.money import NANO
 from billing.periods import billing_day, billing_month, next_month
 from billing.store import rollups
 from billing.store.usage_queries import groups, totals, usage_by
@@ -135,7 +136,7 @@ def day_chart(series: Sequence[Series], days: Sequence[tuple[date, int, int]], l
     """Return the columns of `cost_by_day`."""
     title = translations(language).gettext(N_("날짜별 비용"))
     labels = [f"{day:%m-%d}" for day, _, _ in days]
-    return bars(title, labels, series, lambda nano_krw: short_won(nano_krw, language))
+    return bars(title, labels, series, lambda nano_krw: short_won(nano_krw, language), unit=NANO)
 
 
 # --- lists --------------------------------------------------------------------------------------------------

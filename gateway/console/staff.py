@@ -59,9 +59,9 @@ SOON: Final = timedelta(days=14)
 FORM_ID: Final = r"[0-9a-f]{16}"
 
 BY: Final = {
-    "model": (Dimension.MODEL, N_("모델별")),
-    "day": (Dimension.DAY, N_("날짜별")),
-    "key": (Dimension.KEY, N_("키별")),
+    "model": (Dimension.MODEL, N_("모델별"), N_("모델")),
+    "day": (Dimension.DAY, N_("날짜별"), N_("날짜")),
+    "key": (Dimension.KEY, N_("키별"), N_("키")),
 }
 
 
@@ -128,7 +128,7 @@ def usage_page(request: Request, visitor: Visitor, parts: ConsoleParts) -> Respo
     person_id = _person(visitor)
     month = month_asked(request.query_params.get("month"), now)
     by = request.query_params.get("by", "model")
-    dimension, label = BY.get(by, BY["model"])
+    dimension, _tab, label = BY.get(by, BY["model"])
     mine = Filter(persons=(person_id,))
     held = keys_of(parts.database, person_id)
     spec = use_list(f"usage-{month.name}", label, {"month": "", "by": "model"})
