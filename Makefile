@@ -51,8 +51,9 @@ check: venv ## ruff, mypy --strict, import rules, migrations
 bench: venv ## how fast it is, everything switched on (needs wrk)
 	@$(BIN)/python -m benchmarks.gateway $(ARGS)
 
-bench-peers: venv ## the same beside LiteLLM, which is installed into an environment of its own
+bench-peers: venv ## the same beside LiteLLM and, with Node, Portkey, installed into a folder of their own
 	@test -x .bench-peers/bin/litellm || ($(PYTHON) -m venv .bench-peers && .bench-peers/bin/pip install --quiet -r benchmarks/peers/requirements.txt)
+	@! command -v npm >/dev/null || test -d .bench-peers/node_modules || (cp benchmarks/peers/package*.json .bench-peers/ && npm ci --silent --no-audit --no-fund --prefix .bench-peers)
 	@$(BIN)/python -m benchmarks.gateway --peers .bench-peers $(ARGS)
 
 format: venv ## format and mend what ruff can mend

@@ -3,7 +3,7 @@
 One worker on core 0 with all its threads, SQLite with synchronous=FULL in a folder of this checkout; the load
 generator (wrk) and the instant upstream on core 1. Identity, the Korean filter with names, the hold, durable
 dispatch and charge rows and metrics are on, and no two prompts are alike. Figures are medians of `--runs`
-runs; with `--peers DIR` LiteLLM of that environment is measured in turn with ours, run by run. `--more`
+runs; with `--peers DIR` LiteLLM and, with Node, Portkey are measured in turn with ours, run by run. `--more`
 adds what needs a gateway of its own: no filter, two workers, 2,000 slow streams.
 """
 
@@ -24,13 +24,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import load
+from benchmarks.beside import peers_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
 
-PEER_PORT = 9120
-PEER = f"http://127.0.0.1:{PEER_PORT}"
-PEER_KEY = "sk-bench"
+    from benchmarks.beside import Peer
+
 OURS = load.GATEWAY + load.CHAT
 DIRECT = load.UPSTREAM + load.CHAT
 SLOW_STREAMS = 2000
@@ -48,14 +48,20 @@ class Row:
     stream: bool = False
     share: float = 1.0
     """Of the seconds of a run."""
+    headers: tuple[tuple[str, str], ...] = ()
 
     def run(self, seconds: float) -> load.Figure:
-        body = load.request_body(self.kilobytes, stream=self.stream)
-        return load.wrk(self.url, self.key, body, connections=self.connections, seconds=seconds * self.share)
+        return load.wrk(
+            self.url,
+            self.key,
+            load.request_body(self.kilobytes, stream=self.stream),
+            connections=self.connections,
+            seconds=seconds * self.share,
+            headers=self.headers,
+        )
 
 
-def rows(key: str, *, peers: bool) -> list[Row]:
-    peer = PEER + load.CHAT
+def rows(key: str, peers: Sequence[Peer]) -> list[Row]:
     measured = [
         Row("requests, 32 connections", OURS, key),
         Row("requests, 1 connection", OURS, key, connections=1, share=0.5),
@@ -64,46 +70,39 @@ def rows(key: str, *, peers: bool) -> list[Row]:
         Row("requests of 100 KB, 1 connection", OURS, key, kilobytes=100, connections=1, share=0.5),
         Row("  direct, 100 KB", DIRECT, key, kilobytes=100, connections=1, share=0.5),
     ]
-    if peers:
+    for peer in peers:
+        url, key, headers = peer.url + load.CHAT, peer.key, peer.headers
         measured += [
-            Row("LiteLLM: requests, 32 connections", peer, PEER_KEY),
-            Row("LiteLLM: requests, 1 connection", peer, PEER_KEY, connections=1, share=0.5),
-            Row("LiteLLM: streams of 100 chunks", peer, PEER_KEY, stream=True),
+            Row(f"{peer.name}: requests, 32 connections", url, key, headers=headers),
+            Row(f"{peer.name}: requests, 1 connection", url, key, connections=1, share=0.5, headers=headers),
+            Row(f"{peer.name}: streams of 100 chunks", url, key, stream=True, headers=headers),
         ]
     return measured
 
 
-@contextlib.contextmanager
-def litellm(environment: Path | None) -> Iterator[None]:
-    if environment is None:
-        yield
-        return
-    command = [str(environment / "bin/litellm"), "--config", str(load.ROOT / "benchmarks/peers/litellm.yaml")]
-    command += ["--port", str(PEER_PORT), "--num_workers", "1"]
-    env = {**os.environ, "LITELLM_LOG": "ERROR", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
-    with load.process(command, load.GATEWAY_CORE, env=env):
-        load.wait_for(f"{PEER}/health/liveliness", PEER_KEY, 180)
-        yield
-
-
-def measure(folder: Path, key: str, runs: int, seconds: float, peer: Path | None) -> None:
-    with load.upstream(), load.gateway(folder) as server, litellm(peer):
+def measure(folder: Path, key: str, runs: int, seconds: float, peers: Sequence[Peer]) -> None:
+    with load.upstream(), load.gateway(folder) as server, contextlib.ExitStack() as beside:
+        for peer in peers:
+            beside.enter_context(peer.running())
         ready_s = load.wait_for(f"{load.GATEWAY}/readyz", key)
         idle_mb = load.memory_mb(server.pid)
-        measured = rows(key, peers=peer is not None)
+        measured = rows(key, peers)
         for row in measured:
             row.run(1)
         figures: dict[str, list[load.Figure]] = {row.name: [] for row in measured}
         for _ in range(runs):
             for row in measured:
                 figures[row.name].append(row.run(seconds))
+        before = load.commit_waits(key)
         cpu_us = cpu_per_request(server.pid, measured[0], seconds)
+        waited = load.waited_ms(before, load.commit_waits(key), 0.99)
         first = [stream_client(url, key, "first", 300) for url in (OURS, DIRECT)]
         busy_mb = load.memory_mb(server.pid)
-    if peer is None:
+    if not peers:
         print(f"ready in {ready_s:.2f} s; memory idle {idle_mb:.0f} MB, after the runs {busy_mb:.0f} MB")
-    print(f"CPU per request at 32 connections, all threads: {cpu_us:.0f} µs\n")
-    show({name: load.median(found) for name, found in figures.items()})
+    print(f"CPU per request at 32 connections, all threads: {cpu_us:.0f} µs")
+    print(f"wait for a commit at 32 connections, the first row of each group: p99 ≤ {waited:g} ms\n")
+    show({name: load.median(found) for name, found in figures.items()}, peers)
     print(
         f"first token added: p50 {first[0][0] - first[1][0]:.2f} ms, p99 {first[0][1] - first[1][1]:.2f} ms"
     )
@@ -123,7 +122,7 @@ def cpu_per_request(pid: int, row: Row, seconds: float) -> float:
     return (load.cpu_s(pid) - before) / (figure.per_s * max(1, round(seconds))) * 1e6
 
 
-def show(medians: dict[str, load.Figure]) -> None:
+def show(medians: dict[str, load.Figure], peers: Sequence[Peer]) -> None:
     print(f"{'':36}{'per s':>9}{'p50 ms':>9}{'p99 ms':>9}{'errors':>8}")
     for name, m in medians.items():
         print(f"{name:36}{m.per_s:9.0f}{m.p50_ms:9.2f}{m.p99_ms:9.2f}{m.errors:8d}")
@@ -136,10 +135,10 @@ def show(medians: dict[str, load.Figure]) -> None:
             getattr(medians[ours], field) - getattr(medians[direct], field) for field in ("p50_ms", "p99_ms")
         )
         print(f"added at {what}: p50 {p50:.2f} ms, p99 {p99:.2f} ms")
-    for name in ("requests, 32 connections", "streams of 100 chunks"):
-        peer = medians.get(f"LiteLLM: {name}")
-        if peer is not None:
-            print(f"ratio to LiteLLM, {name}: {medians[name].per_s / peer.per_s:.1f}×")
+    for peer in peers:
+        for name in ("requests, 32 connections", "streams of 100 chunks"):
+            ratio = medians[name].per_s / medians[f"{peer.name}: {name}"].per_s
+            print(f"ratio to {peer.name}, {name}: {ratio:.1f}×")
 
 
 # --- what needs a gateway of its own ---------------------------------------------------------------
@@ -201,7 +200,7 @@ def main() -> None:
     )
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=6)
-    parser.add_argument("--peers", type=Path, help="environment with benchmarks/peers/requirements.txt")
+    parser.add_argument("--peers", type=Path, help="folder with the peers: benchmarks/beside.py")
     parser.add_argument("--more", action="store_true", help="no filter, two workers, 2,000 slow streams")
     options = parser.parse_args()
     if shutil.which("wrk") is None:
@@ -213,7 +212,7 @@ def main() -> None:
             f"{platform.machine()}, Python {platform.python_version()}, fsync {load.fsync_ms(folder):.2f} ms,"
             f" load average before {os.getloadavg()[0]:.1f}"
         )
-        measure(folder, key, options.runs, options.seconds, options.peers)
+        measure(folder, key, options.runs, options.seconds, peers_in(options.peers))
         if options.more:
             compare(folder, key, min(3, options.runs), options.seconds)
             many_slow_streams(folder, key)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.request import Request, urlopen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 ROOT = Path(__file__).parent.parent
 HAECHI = str(Path(sys.executable).with_name("haechi"))
@@ -112,6 +112,7 @@ local n = {start}
 wrk.method = "POST"
 wrk.headers["authorization"] = "Bearer {key}"
 wrk.headers["content-type"] = "application/json"
+{headers}
 request = function()
   n = n + 1
   return wrk.format(nil, nil, nil, before .. n .. after)
@@ -124,13 +125,23 @@ end
 """
 
 
-def wrk(url: str, key: str, body: str, *, connections: int, seconds: float) -> Figure:
+def wrk(
+    url: str,
+    key: str,
+    body: str,
+    *,
+    connections: int,
+    seconds: float,
+    headers: Sequence[tuple[str, str]] = (),
+) -> Figure:
     """Load `url` from the load core and read wrk's report.
 
     No request is like another of this or an earlier run: nothing is answered from a memory of texts.
     """
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-        script.write(SCRIPT.format(body=body, key=key, start=time.time_ns() // 1_000_000 % 10**9))
+        more = "\n".join(f'wrk.headers["{name}"] = "{value}"' for name, value in headers)
+        start = time.time_ns() // 1_000_000 % 10**9
+        script.write(SCRIPT.format(body=body, key=key, start=start, headers=more))
         script.flush()
         command = [
             "taskset",
@@ -246,3 +257,19 @@ def fsync_ms(folder: Path) -> float:
             os.fsync(file.fileno())
             times.append(time.perf_counter() - began)
     return statistics.median(times) * 1000
+
+
+def commit_waits(key: str) -> dict[float, float]:
+    """Groups of the journal by the longest wait in them: seconds -> how many waited at most so long."""
+    request = Request(f"{GATEWAY}/metrics", headers={"authorization": f"Bearer {key}"})
+    with urlopen(request, timeout=10) as response:
+        text = response.read().decode()
+    found = re.findall(r'^haechi_journal_wait_seconds_bucket\{le="([^"]+)"\} (\S+)', text, re.MULTILINE)
+    return {float(bound): float(count) for bound, count in found}
+
+
+def waited_ms(before: dict[float, float], after: dict[float, float], share: float) -> float:
+    """The bound that this share of the groups between two looks stayed below, in milliseconds."""
+    grown = {bound: count - before.get(bound, 0) for bound, count in sorted(after.items())}
+    wanted = share * grown[float("inf")]
+    return next(bound for bound, count in grown.items() if count >= wanted) * 1000

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from gateway.console.admin import departments, people
+from gateway.console.admin import departments, keys, operation, people, people_import
 
 
 def router() -> APIRouter:
     whole = APIRouter()
-    for area in (departments, people):
+    for area in (departments, people, people_import, keys, operation):
         whole.include_router(area.router())
     return whole
