@@ -218,6 +218,10 @@ _NO_MODEL = (
     "모델 제공자가 이 모델을 찾지 못했습니다. 관리자에게 알리거나 다른 모델을 선택하세요.",
     "The provider does not know this model. Tell the administrator or choose another model.",
 )
+_NO_SUCH_PART = (
+    "이 모델은 그림이나 소리를 읽지 못합니다. 글로만 요청하거나 다른 모델을 선택하세요.",
+    "This model reads neither pictures nor sound. Ask in text alone or choose another model.",
+)
 _TOO_LARGE = (
     "요청이 모델 제공자의 크기 한도를 넘었습니다. 첨부를 줄이세요.",
     "The request exceeds the provider's size limit. Reduce the attachments.",
@@ -253,6 +257,8 @@ def build(status: int, stated: Stated, retry_after_s: int | None = None) -> Upst
 
 
 def _kind(status: int, stated: Stated) -> tuple[type[UpstreamError], tuple[str, str]]:
+    if status == 500 and re.search(r"(image|audio|video) input is not supported", stated.message or ""):
+        return UpstreamRejected, _NO_SUCH_PART  # llama.cpp; no failure of the server, whoever asks again
     if status == 429:
         return UpstreamRateLimited, _QUOTA if stated.code == "insufficient_quota" else _BUSY
     if status >= 500 or status in {408, 425}:

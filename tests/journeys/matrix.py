@@ -27,6 +27,7 @@ from gateway.demo import local_llm
 from gateway.demo.children import Child
 from simulator.surfaces.media import png
 from tests.conftest import ROOT
+from tests.journeys import llama_server
 from tests.journeys.conftest import CONFIG, Gateway, Simulator, install, serving
 
 if TYPE_CHECKING:
@@ -57,19 +58,22 @@ MODELS = {
 UPSTREAM = {("bedrock", "embedding"): "cohere.embed-multilingual-v3"}
 
 
-def config(simulator: str, local: str) -> str:
+def config(simulator: str, local: str, local_embeddings: str) -> str:
     """All providers stand in house, where the policy lets pictures and recordings pass unread."""
     text = CONFIG.format(simulator=simulator, filter='in_house_model = "house-model"', faulty=simulator)
     text = text.replace("drain_s = 1.0", "drain_s = 1.0\nvideo_poll_s = 0.05") + "\n[routing]\nattempts = 1\n"
     for name, family in FAMILIES.items():
         text += f'\n[[providers]]\nname = "{name}"\nzone = "in_house"\n{family.format(simulator=simulator)}\n'
         text += "".join(_model(name, kind, UPSTREAM.get((name, kind), "some-model")) for kind in MODELS)
-    text += f'\n[[providers]]\nname = "{LOCAL}"\nzone = "in_house"\nbase_url = "{local}/v1"\nprofile = "llamacpp"\n'
-    return text + _model(LOCAL, "chat", local_llm.MODEL_ID)
+    for name, url in ((LOCAL, local), (f"{LOCAL}-embeddings", local_embeddings)):
+        text += f'\n[[providers]]\nname = "{name}"\nzone = "in_house"\nbase_url = "{url}/v1"\nprofile = "llamacpp"\n'
+    text += _model(LOCAL, "chat", local_llm.MODEL_ID)
+    return text + _model(LOCAL, "embedding", local_llm.MODEL_ID, f"{LOCAL}-embeddings")
 
 
-def _model(family: str, kind: str, upstream: str) -> str:
-    deployment = f'{{ provider = "{family}", upstream_model = "{upstream}", price_key = "{MODELS[kind]}" }}'
+def _model(family: str, kind: str, upstream: str, provider: str = "") -> str:
+    provider = provider or family
+    deployment = f'{{ provider = "{provider}", upstream_model = "{upstream}", price_key = "{MODELS[kind]}" }}'
     return f'\n[[models]]\nid = "{family}-{kind}"\nkind = "{kind}"\ndeployments = [{deployment}]\n'
 
 
@@ -81,6 +85,7 @@ class Bench:
     openai: openai.OpenAI
     anthropic: anthropic.Anthropic
     local: str
+    local_embeddings: str
     family: str = ""
 
     def model(self, kind: str = "chat") -> str:
@@ -88,7 +93,15 @@ class Bench:
 
     def bounds(self, limit: str) -> dict[str, Any]:
         """Bound an answer; the real model takes a while for each token, and shall not roll dice."""
-        return {limit: 48, "extra_body": {"temperature": 0}} if self.family == LOCAL else {limit: 2000}
+        return {limit: 96, "extra_body": {"temperature": 0}} if self.family == LOCAL else {limit: 2000}
+
+    def question(self, feature: str) -> str:
+        """Return what is asked; the small model calls a tool only where its examples lead it there."""
+        return llama_server.CALLING if self.family == LOCAL and "tool" in feature else TEXT
+
+    def local_totals(self, row: str) -> local_llm.TokenTotals:
+        """Return what the llama.cpp behind an address has counted."""
+        return local_llm.token_totals(self.local_embeddings if row == "/v1/embeddings" else self.local)
 
 
 @contextmanager
@@ -96,8 +109,10 @@ def bench(folder: Path) -> Iterator[Bench]:
     """Start the simulator, llama.cpp and a gateway before them."""
     with ExitStack() as held:
         simulator = held.enter_context(_simulator())
-        local = held.enter_context(Child(local_llm.command(), folder / "llm.log")).ready()["url"]
-        text = config(simulator.url, local).replace(
+        local = held.enter_context(Child(llama_server.command(), folder / "llm.log")).ready()["url"]
+        vectors = Child(llama_server.command("--embeddings"), folder / "embeddings.log")
+        local_embeddings = held.enter_context(vectors).ready()["url"]
+        text = config(simulator.url, local, local_embeddings).replace(
             '"sqlite:///haechi.db"', f'"sqlite:///{folder}/haechi.db"'
         )
         made = Gateway("", folder, install(folder, text), simulator)
@@ -106,7 +121,7 @@ def bench(folder: Path) -> Iterator[Bench]:
         key: dict[str, Any] = {"api_key": made.keys["p1"], "max_retries": 0, "timeout": 60}
         one = held.enter_context(openai.OpenAI(base_url=f"{made.url}/v1", **key))
         other = held.enter_context(anthropic.Anthropic(base_url=made.url, **key))
-        yield Bench(made, one, other, local)
+        yield Bench(made, one, other, local, local_embeddings)
 
 
 @contextmanager
@@ -152,7 +167,7 @@ def chat(bench: Bench, feature: str) -> Seen:
     }
     asked: dict[str, Any] = {
         "model": bench.model(),
-        "messages": [{"role": "user", "content": TEXT}],
+        "messages": [{"role": "user", "content": bench.question(feature)}],
         **bench.bounds("max_completion_tokens"),
     }
     if "tool" in feature:
@@ -183,7 +198,8 @@ def chat(bench: Bench, feature: str) -> Seen:
 
 
 def responses(bench: Bench, feature: str) -> Seen:
-    asked: dict[str, Any] = {"model": bench.model(), "input": TEXT, **bench.bounds("max_output_tokens")}
+    asked: dict[str, Any] = {"model": bench.model(), "input": bench.question(feature)}
+    asked |= bench.bounds("max_output_tokens")
     if "tool" in feature:
         tool = {
             "type": "function",
@@ -217,7 +233,7 @@ def messages(bench: Bench, feature: str) -> Seen:
     asked: dict[str, Any] = {
         "model": bench.model(),
         **bench.bounds("max_tokens"),
-        "messages": [{"role": "user", "content": TEXT}],
+        "messages": [{"role": "user", "content": bench.question(feature)}],
     }
     if "tool" in feature:
         tool = {"name": "find", "description": "부서 찾기", "input_schema": SCHEMA}
@@ -319,8 +335,8 @@ ROWS: dict[str, tuple[Callable[[Bench, str], Seen], tuple[str, ...]]] = {
     "/v1/videos": (video, ("prompt",)),
 }
 ABSENT = "·"
-"""The server has no such thing to try: the template of this llama.cpp's model knows neither tools nor pictures."""
-LOCAL_FEATURES = ("text", "text stream", "schema")
+"""llama.cpp has no such thing: no address for pictures, sound and films, and no model here has eyes."""
+LOCAL_ROWS = ("/v1/chat/completions", "/v1/responses", "/v1/messages", "/v1/embeddings")
 
 
 @dataclass
@@ -335,7 +351,7 @@ class Tried:
 
 
 def try_one(bench: Bench, row: str, feature: str) -> Tried:
-    before = local_llm.token_totals(bench.local) if bench.family == LOCAL else None
+    before = bench.local_totals(row) if bench.family == LOCAL else None
     try:
         tried = Tried(feature, ROWS[row][0](bench, feature))
     except (openai.BadRequestError, anthropic.BadRequestError) as error:
@@ -344,7 +360,7 @@ def try_one(bench: Bench, row: str, feature: str) -> Tried:
     except (openai.OpenAIError, anthropic.AnthropicError) as error:
         return Tried(feature, outcome=f"{type(error).__name__}: {error}")
     if before is not None:
-        tried.counted = tuple(local_llm.token_totals(bench.local).since(before))
+        tried.counted = tuple(bench.local_totals(row).since(before))
     return tried
 
 
@@ -354,7 +370,7 @@ def column(bench: Bench, family: str) -> dict[tuple[str, str], str]:
     tried: dict[tuple[str, str], Tried] = {}
     for row, (_, features) in ROWS.items():
         for feature in features:
-            tries = family != LOCAL or (features is CHAT_FEATURES and feature in LOCAL_FEATURES)
+            tries = family != LOCAL or (row in LOCAL_ROWS and feature != "picture")
             tried[row, feature] = try_one(bench, row, feature) if tries else Tried(feature, outcome=ABSENT)
     books = Books.of(bench)
     return {place: one.outcome or "; ".join(_faults(one, books)) or "✓" for place, one in tried.items()}
@@ -402,7 +418,8 @@ def _faults(tried: Tried, books: Books) -> Iterator[str]:
     if seen.usage is not None and seen.usage != tokens:
         yield f"the client read {seen.usage}, charged were {tokens}"
     if tried.counted:
-        if tried.counted != tokens or not (seen.text or seen.tools):
+        said = seen.text or seen.tools or tried.feature == "texts"
+        if tried.counted != tokens or not said:
             yield f"llama.cpp counted {tried.counted}, charged were {tokens}"
     else:
         yield from _faults_in_books(seen, charged, books.answered.get(charges[0]["attempt_id"], []))

@@ -160,3 +160,11 @@ def test_no_json_breaks_the_reading_and_none_of_its_prose_is_shown(answer: Any) 
     error = failures.from_response(400, json.dumps(answer).encode(), {"retry-after": "x"})
     assert isinstance(error, UpstreamRejected)
     assert error.upstream_code is None or len(error.upstream_code) <= 80
+
+
+def test_a_model_without_eyes_is_no_failing_server() -> None:
+    message = "image input is not supported - hint: if this is unexpected, you may need to provide the mmproj"
+    body = json.dumps({"error": {"code": 500, "message": message, "type": "server_error"}}).encode()
+    error = adapter("openai").error(500, body, {})
+    assert type(error) is UpstreamRejected
+    assert "reads neither pictures nor sound" in error.english
