@@ -20,6 +20,8 @@ class UsageSource(StrEnum):
     """The provider reported some of it, e.g. the input before a stream broke."""
     ESTIMATED = "estimated"
     """Nobody reported it; a labelled estimate."""
+    RECONCILED = "reconciled"
+    """A provider's bill or usage export, later; of reconciliations only."""
     NONE = "none"
     """Nothing was used: the attempt was proven unsent, or the provider refused it without usage."""
 

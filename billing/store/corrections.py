@@ -8,7 +8,7 @@ the charge, so that two processes which learn the same thing write it once.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, select
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from billing.ledger import Dispatch
+    from billing.quotes import Line
+
+SUMMED: Final = (Kind.CHARGE, Kind.CORRECTION, Kind.RECONCILIATION)
 
 
 def correction(
@@ -34,12 +37,12 @@ def correction(
     difference is to all rows of the attempt. Raises LookupError if the charge, its dispatch or its
     quote is not in the ledger (yet).
     """
-    rows = _rows_of_its_attempt(connection, charge_id)
-    difference = _difference(rows, usage)
-    if not any(difference.values()):
+    rows = rows_of_attempt(connection, _attempt_of(connection, charge_id))
+    change = difference(rows, usage)
+    if not any(change.values()):
         return None
     actual = Charge.settle(
-        _dispatch(connection, rows[0]["attempt_id"]),
+        dispatch_of_attempt(connection, rows[0]["attempt_id"]),
         charge_id=derived_id("correction", charge_id),
         settled_at=now,
         outcome=Outcome.CORRECTED,
@@ -51,22 +54,24 @@ def correction(
         raw_usage=raw_usage,
         reason=reason,
     )
-    charged = [line_of(line) for row in rows for line in read_lines(connection, row["charge_id"])]
-    return replace(actual, lines=(*negated(charged), *actual.lines), usage_delta=difference)
+    charged = lines_of(connection, rows)
+    return replace(actual, lines=(*negated(charged), *actual.lines), usage_delta=change)
 
 
-def _rows_of_its_attempt(connection: Connection, charge_id: str) -> list[dict[str, Any]]:
-    attempt = select(charges.c.attempt_id).where(charges.c.charge_id == charge_id).scalar_subquery()
-    statement = select(*CHARGE_SELECT).where(
-        charges.c.attempt_id == attempt, charges.c.kind.in_((Kind.CHARGE, Kind.CORRECTION))
-    )
-    rows = [dict(row) for row in connection.execute(statement.order_by(charges.c.settled_at_us)).mappings()]
-    if not rows:
-        raise LookupError(f"charge {charge_id} is not in the ledger")
-    return rows
+def rows_of_attempt(connection: Connection, attempt_id: str) -> list[dict[str, Any]]:
+    """Rows that an attempt's cost is the sum of: its charge first, then what was made right since."""
+    statement = select(*CHARGE_SELECT).where(charges.c.attempt_id == attempt_id, charges.c.kind.in_(SUMMED))
+    found = connection.execute(statement.order_by(charges.c.settled_at_us)).mappings()
+    return sorted(map(dict, found), key=lambda row: row["kind"] != Kind.CHARGE)
 
 
-def _dispatch(connection: Connection, attempt_id: str) -> Dispatch:
+def lines_of(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> list[Line]:
+    """Every line of these rows."""
+    return [line_of(line) for row in rows for line in read_lines(connection, row["charge_id"])]
+
+
+def dispatch_of_attempt(connection: Connection, attempt_id: str) -> Dispatch:
+    """Return an attempt as it was dispatched. Raises LookupError."""
     statement = select(*DISPATCH_SELECT).where(dispatches.c.attempt_id == attempt_id)
     row = connection.execute(statement).mappings().first()
     if row is None:
@@ -74,10 +79,19 @@ def _dispatch(connection: Connection, attempt_id: str) -> Dispatch:
     return dispatch_of(dict(row), read_quote(connection, row["quote_id"]))
 
 
-def _difference(rows: Sequence[Mapping[str, Any]], usage: Usage) -> dict[str, int]:
+def difference(rows: Sequence[Mapping[str, Any]], usage: Usage) -> dict[str, int]:
     """Return, by class that anybody has stated, what the stated usage is above what was charged."""
     return {
         name: (getattr(usage, name) or 0) - sum(row[name] or 0 for row in rows)
         for name in CLASSES
         if getattr(usage, name) is not None or any(row[name] is not None for row in rows)
     }
+
+
+def _attempt_of(connection: Connection, charge_id: str) -> str:
+    attempt_id = connection.execute(
+        select(charges.c.attempt_id).where(charges.c.charge_id == charge_id)
+    ).scalar()
+    if attempt_id is None:
+        raise LookupError(f"charge {charge_id} is not in the ledger")
+    return str(attempt_id)

@@ -85,28 +85,22 @@ def read_lines(connection: Connection, charge_id: str) -> tuple[tuple[Any, ...],
     return tuple(tuple(row) for row in connection.execute(statement))
 
 
-def charge_of_attempt(connection: Connection, attempt_id: str) -> dict[str, Any] | None:
-    """Row of kind `charge` of an attempt."""
-    statement = select(*CHARGE_SELECT).where(
-        charges.c.attempt_id == attempt_id, charges.c.kind == Kind.CHARGE
-    )
-    row = connection.execute(statement).mappings().first()
-    return None if row is None else dict(row)
-
-
 def correction_of(
-    estimate: Mapping[str, Any], estimate_lines: Sequence[tuple[Any, ...]], actual: Record, reason: str
+    earlier: Sequence[Mapping[str, Any]], charged: Sequence[tuple[Any, ...]], actual: Record, reason: str
 ) -> Record:
-    """Turn a charge that came after its estimate into the difference to it, naming it."""
+    """Turn a charge that came after its estimate into the difference to what was charged since.
+
+    `earlier` are the attempt's rows, the estimate first: a bill may have been applied to it meanwhile.
+    """
     values = dict(zip(CHARGE_COLUMNS, actual.values, strict=True))
     values["kind"] = str(Kind.CORRECTION)
-    values["corrects"] = estimate["charge_id"]
+    values["corrects"] = earlier[0]["charge_id"]
     values["reason"] = reason
-    values["amount_nano_krw"] -= estimate["amount_nano_krw"]
+    values["amount_nano_krw"] -= sum(row["amount_nano_krw"] for row in earlier)
     for name in CLASSES:
-        if values[name] is not None or estimate[name] is not None:
-            values[name] = (values[name] or 0) - (estimate[name] or 0)
-    taken_back = tuple(_negated(row) for row in estimate_lines)
+        if values[name] is not None or any(row[name] is not None for row in earlier):
+            values[name] = (values[name] or 0) - sum(row[name] or 0 for row in earlier)
+    taken_back = tuple(_negated(row) for row in charged)
     return Record(CHARGE_TABLE, tuple(values.values()), taken_back + actual.lines)
 
 

@@ -37,8 +37,9 @@ from billing.store import slots
 from billing.store.accounts import Accounts, hold_of
 from billing.store.adoption import adopt_attempts, adopt_slot
 from billing.store.away import is_away, without_values
+from billing.store.corrections import rows_of_attempt
 from billing.store.engine import Checkpointer, writing
-from billing.store.rows import CHARGE_SELECT, DISPATCH_SELECT, charge_of_attempt, correction_of, read_lines
+from billing.store.rows import CHARGE_SELECT, DISPATCH_SELECT, correction_of, read_lines
 from billing.store.sealing import seal_if_due
 from billing.store.statements import insert_rows
 from billing.tables import charges, dispatches, lines, quotes, writers
@@ -460,13 +461,13 @@ def _settling(connection: Connection, record: Record) -> Record:
     """
     if record.table != CHARGE_TABLE or record.values[3] != "charge":
         return record
-    earlier = charge_of_attempt(connection, record.values[1])
-    if earlier is None:
+    rows = rows_of_attempt(connection, record.values[1])
+    if not rows:
         return record
-    if earlier["outcome"] != Outcome.ADOPTED:
-        raise RowRefused(f"attempt {record.values[1]} has its charge {earlier['charge_id']} already")
-    estimate_lines = read_lines(connection, earlier["charge_id"])
-    return correction_of(earlier, estimate_lines, record, "the usage arrived after the estimate")
+    if rows[0]["outcome"] != Outcome.ADOPTED:
+        raise RowRefused(f"attempt {record.values[1]} has its charge {rows[0]['charge_id']} already")
+    charged = [line for row in rows for line in read_lines(connection, row["charge_id"])]
+    return correction_of(rows, charged, record, "the usage arrived after the estimate")
 
 
 def _plan_lines(plan: _Plan, record: Record) -> None:

@@ -16,7 +16,6 @@ from billing.ledger import (
 )
 from billing.store.rows import (
     attribution_of,
-    charge_of_attempt,
     correction_of,
     dispatch_of,
     line_of,
@@ -27,7 +26,6 @@ from billing.usage import Usage
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from billing.store import LedgerSink
     from tests.billing.conftest import Maker
 
 
@@ -55,7 +53,7 @@ def test_a_correction_is_the_difference_and_names_what_it_corrects(make: Maker) 
     actual = make.charge(dispatch, usage=Usage(input=80, output=70, cache_read=5))
     first = record_of(guess)
     row = dict(zip(CHARGE_COLUMNS, first.values, strict=True))
-    correction = correction_of(row, first.lines, record_of(actual), "why")
+    correction = correction_of([row], first.lines, record_of(actual), "why")
     values = dict(zip(CHARGE_COLUMNS, correction.values, strict=True))
     assert (values["input"], values["output"], values["cache_read"]) == (-20, 20, 5)
     assert values["audio_input"] is None
@@ -67,14 +65,3 @@ def test_a_correction_is_the_difference_and_names_what_it_corrects(make: Maker) 
 def test_a_quote_that_is_not_there_is_an_error(engine: Engine) -> None:
     with engine.connect() as connection, pytest.raises(LookupError, match="nowhere"):
         read_quote(connection, "nowhere")
-
-
-def test_the_charge_of_an_attempt_is_found(engine: Engine, sink: LedgerSink, make: Maker) -> None:
-    dispatch = make.dispatch()
-    charge = make.charge(dispatch)
-    sink.write([[record_of(dispatch)], [record_of(charge)]])
-    with engine.connect() as connection:
-        found = charge_of_attempt(connection, dispatch.attempt_id)
-        assert found is not None
-        assert found["charge_id"] == charge.charge_id
-        assert charge_of_attempt(connection, "nobody") is None
