@@ -18,11 +18,11 @@ from sqlalchemy.exc import DBAPIError
 
 from billing.ledger import Kind, Outcome
 from billing.money import NANO
-from billing.periods import billing_day, day_start, to_us
+from billing.periods import billing_day, day_start, from_us, to_us
 from billing.store.rollups import bring_up_to_date
 from billing.store.rows import CHARGE_SELECT
 from billing.store.usage_queries import groups, totals, usage_by
-from billing.tables import charges, dispatches
+from billing.tables import charges, dispatches, writers
 from billing.usage import CLASSES, INPUT_TOKEN_CLASSES, OUTPUT_TOKEN_CLASSES, UsageSource
 from billing.usage_sums import Dimension, Filter
 
@@ -160,6 +160,29 @@ def months_with_charges(engine: Engine) -> tuple[str, ...]:
     statement = select(charges.c.billing_period).distinct().order_by(charges.c.billing_period)
     with engine.connect() as connection:
         return tuple(connection.execute(statement).scalars())
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """A process that writes, or wrote, one chain of the ledger. `state`: active, stopped or free."""
+
+    slot: int
+    state: str
+    host: str
+    pid: int
+    heartbeat: datetime
+    rows: int
+
+
+def ledger_writers(engine: Engine) -> list[Writer]:
+    """Return every writer slot: who holds it, and when they last gave a sign of life."""
+    columns = [writers.c[name] for name in ("slot", "state", "host", "pid", "heartbeat_us", "seq")]
+    with engine.connect() as connection:
+        rows = connection.execute(select(*columns).order_by(writers.c.slot)).all()
+    return [
+        Writer(slot, state, host.partition("/")[0], pid, from_us(beat), seq)
+        for slot, state, host, pid, beat, seq in rows
+    ]
 
 
 def open_dispatches(engine: Engine) -> list[str]:

@@ -94,6 +94,15 @@ def groups(engine: Engine, by: Sequence[Dimension], where: Filter = _ANY) -> int
         return connection.execute(select(func.count()).select_from(each)).scalar_one()
 
 
+def last_days(engine: Engine, key_ids: Sequence[str]) -> dict[str, date]:
+    """Map keys that were ever used to the last day on which they were."""
+    table = usage_person_days
+    statement = select(table.c.key_id, func.max(table.c.day)).where(table.c.key_id.in_(key_ids))
+    with engine.connect() as connection:
+        rows = connection.execute(statement.group_by(table.c.key_id)).all()
+    return {key_id: date.fromordinal(day + _EPOCH) for key_id, day in rows}
+
+
 def day_number(day: date) -> int:
     """Days since 1970, as the tables hold them."""
     return day.toordinal() - _EPOCH

@@ -58,7 +58,16 @@ MAP: Final[tuple[Heading, ...]] = (
     ),
     Heading(
         N_("관리"),
-        (Way("/console/admin/accounts", N_("계정과 역할"), Permission.ACCOUNTS_VIEW),),
+        (
+            Way("/console/admin/departments", N_("부서 관리"), Permission.ORGANISATION_VIEW),
+            Way("/console/admin/people", N_("직원 관리"), Permission.ORGANISATION_VIEW),
+            Way("/console/admin/keys", N_("키 관리"), Permission.KEYS_VIEW),
+            Way("/console/admin/accounts", N_("계정과 역할"), Permission.ACCOUNTS_VIEW),
+            Way("/console/admin/deployments", N_("모델과 배포"), Permission.DEPLOYMENTS_VIEW),
+            Way("/console/admin/policies", N_("정책"), Permission.POLICIES_VIEW),
+            Way("/console/admin/jobs", N_("작업"), Permission.JOBS_VIEW),
+            Way("/console/admin/settings", N_("설정"), Permission.SETTINGS_VIEW),
+        ),
     ),
     Heading(N_("감사"), (Way("/console/audit", N_("접속 기록"), Permission.AUDIT_VIEW),)),
 )

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Request
 
 from gateway.console import (
     account_pages,
+    admin,
     assets,
     audit_pages,
     connect,
@@ -42,6 +43,7 @@ def router() -> APIRouter:
     whole.include_router(account_pages.routes)
     whole.include_router(audit_pages.routes)
     whole.include_router(accounts.routes)
+    whole.include_router(admin.router())
     whole.include_router(design.router())
     whole.include_router(staff.router())
     whole.include_router(models.router())

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection, Engine, Select
 
-    from gateway.audit import Actor
+    from gateway.audit import Deed
     from gateway.imports import Plan
     from gateway.organisation import Key
 
@@ -45,15 +45,6 @@ class Stale(Exception):
     def __init__(self, now: Sequence[Unit | Person]) -> None:
         super().__init__("changed by somebody else")
         self.now = tuple(now)
-
-
-@dataclass(frozen=True, slots=True)
-class Deed:
-    """Who changes something, when and why: what the trail keeps."""
-
-    at: datetime
-    actor: Actor
-    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import and_, delete, or_, select, update
+from sqlalchemy import and_, delete, func, or_, select, update
 
 from billing.ledger import Row
 from billing.periods import from_us, to_us
@@ -119,6 +119,28 @@ def erase(engine: Engine, job: VideoJob) -> None:
     settled = and_(video_job.c.id == job.id, video_job.c.settled_at_us.is_not(None))
     with writing(engine).begin() as connection:
         connection.execute(delete(video_job).where(settled))
+
+
+# --- for whoever runs the gateway ----------------------------------------------------------------
+
+
+def page_of_jobs(
+    engine: Engine, status: str | None, *, descending: bool, offset: int, limit: int
+) -> tuple[list[VideoJob], int]:
+    """Return one page of everybody's jobs by age, and how many there are."""
+    wanted = [] if status is None else [video_job.c.status == status]
+    order = [video_job.c.created_at_us, video_job.c.id]
+    statement = (
+        select(*_COLUMNS)
+        .where(*wanted)
+        .order_by(*(column.desc() if descending else column for column in order))
+        .offset(offset)
+        .limit(limit)
+    )
+    count = select(func.count()).select_from(video_job).where(*wanted)
+    with engine.connect() as connection:
+        rows = [VideoJob(*row) for row in connection.execute(statement)]
+        return rows, connection.execute(count).scalar_one()
 
 
 # --- for who polls -------------------------------------------------------------------------------

@@ -2,12 +2,12 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from gateway.audit import Actor
+from gateway.audit import Actor, Deed
 from gateway.imports import ImportFailed, read_people, read_units
 from gateway.keyring import DerivedKey
 from gateway.organisation import Grant, Person, Unit, version_of
 from gateway.store import organisation, register
-from gateway.store.register import Deed, KeyQuery, PeopleQuery, Stale
+from gateway.store.register import KeyQuery, PeopleQuery, Stale
 
 NOW = datetime(2026, 11, 22, 3, tzinfo=UTC)
 TODAY = date(2026, 11, 22)

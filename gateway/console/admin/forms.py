@@ -11,9 +11,8 @@ from urllib.parse import quote
 from fastapi import Depends, Request
 
 from gateway.accounts import shown_text
-from gateway.audit import AuditEvent
+from gateway.audit import AuditEvent, Deed
 from gateway.imports import Mistake
-from gateway.store.register import Deed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

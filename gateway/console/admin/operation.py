@@ -181,7 +181,7 @@ def _deployment(request: Request, visitor: Visitor, parts: ConsoleParts, deploym
         address=without_secrets(deployment.base_url),
         proxy=without_secrets(deployment.proxy_url or ""),
         credential=credential_of(deployment.credential),
-        headers=sorted(deployment.headers),
+        header_names=sorted(deployment.headers),
         options=[(name, _plain(name, value)) for name, value in sorted(deployment.options.items())],
     )
 
@@ -290,7 +290,7 @@ def without_secrets(address: str) -> str:
 JOB_LIST: Final[ListSpec[VideoJob]] = ListSpec(
     name="video-jobs",
     columns=(
-        Column("created", N_("시작"), lambda row: videos.created(row), sorts=True),
+        Column("created", N_("시작"), videos.created, sorts=True),
         Column("model", N_("모델"), lambda row: row.model_id),
         Column("deployment", N_("배포"), lambda row: row.deployment_id),
         Column("status", N_("상태"), lambda row: row.status),

@@ -13,7 +13,7 @@ from sqlalchemy import select, text
 from billing.ledger import Kind, Outcome, derived_id, record_of
 from billing.periods import billing_day
 from billing.store import LedgerSink, rollups
-from billing.store.usage_queries import groups, totals, usage_by
+from billing.store.usage_queries import groups, last_days, totals, usage_by
 from billing.tables import charges, lines, usage_line_days
 from billing.usage import CLASSES, Usage, UsageSource
 from billing.usage_sums import Dimension, Filter, Order, Page
@@ -280,6 +280,12 @@ def test_pages_cut_one_order(engine: Engine) -> None:
             for row in usage_by(engine, [Dimension.PERSON], page=Page(order, False, offset, 4))
         ]
         assert halves == whole
+
+
+@pytest.mark.usefixtures("office")
+def test_keys_know_the_last_day_they_were_used(engine: Engine) -> None:
+    found = last_days(engine, ["k0", "k5", "never"])
+    assert {key: str(day) for key, day in found.items()} == {"k0": "2026-11-03", "k5": "2026-11-04"}
 
 
 amounts = st.tuples(st.integers(0, 3), st.integers(0, 2), st.integers(0, 10**9), st.integers(0, 40))
