@@ -1,4 +1,4 @@
-"""`haechi ledger verify|seals|rerate|rollups`: prove that no row was changed, removed or inserted."""
+"""`haechi ledger verify|seals|root|rerate|rollups|reconcile`: prove the ledger; make estimates right."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import orjson
 import typer
 
-from gateway.cli import rollups
+from gateway.cli import reconciling, rollups
 from gateway.cli.common import ConfigOption, Exit, JsonOption, database, fail, print_json, say, settings_for
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="장부 / the ledger")
 app.add_typer(rollups.app, name="rollups")
+reconciling.register(app)
 
 
 @app.callback()
