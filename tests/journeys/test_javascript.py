@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 import subprocess
@@ -9,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from simulator.surfaces.media import png
+
+PICTURE = base64.b64encode(png(8, 8, "해치")).decode()
 JS = Path(__file__).parent / "js"
 pytestmark = pytest.mark.full
 
@@ -18,7 +22,8 @@ def seen(gateway):
     """What each client saw, by the name of its way of asking."""
     assert shutil.which("node"), "Node.js is missing: run .ci/install-full"
     assert (JS / "node_modules").is_dir(), "the clients are missing: run .ci/install-full"
-    command = ["node", "clients.mjs", f"{gateway.url}/v1", gateway.keys["p1"], "sim-large"]
+    models = ["sim-large", "house-model"]
+    command = ["node", "clients.mjs", f"{gateway.url}/v1", gateway.keys["p1"], *models, PICTURE]
     done = subprocess.run(command, cwd=JS, capture_output=True, text=True, timeout=90, check=False)
     assert done.returncode == 0, done.stderr
     return {row["way"]: row for row in map(json.loads, done.stdout.splitlines())}
@@ -60,6 +65,20 @@ def test_the_ai_sdk_reads_answers_streams_and_usage(seen):
         assert seen[way]["usage"]["outputTokens"] > 0
 
 
-def test_the_ai_sdk_gets_a_tool_call_or_an_answer(seen):
-    made = seen["aiSdkTools"]
-    assert made["text"] or [call["name"] for call in made["calls"]] == ["lookUp"]
+@pytest.mark.parametrize("way", ["openaiTools", "openaiToolsStream", "aiSdkTools", "aiSdkToolsStream"])
+def test_a_tool_call_arrives_whole_with_its_arguments(seen, way):
+    (call,) = seen[way]["calls"]
+    assert call["name"] == "lookUp"
+    assert call["input"]["law"]
+    assert seen[way].get("finishReason", "tool-calls") == "tool-calls"
+
+
+def test_the_ai_sdk_sends_a_tools_result_back_and_reads_the_answer(seen):
+    assert seen["aiSdkToolResult"]["steps"] == 2
+    assert "일반입찰에 부쳐야 한다" in seen["aiSdkToolResult"]["text"]
+
+
+def test_a_picture_reaches_a_model_in_the_house_whole_and_streamed(seen, gateway):
+    ways = ("openaiPicture", "openaiPictureStream", "aiSdkPicture", "aiSdkPictureStream")
+    assert all(seen[way]["text"] for way in ways)
+    assert sum(PICTURE in json.dumps(row) for row in gateway.simulator.ledger()) == len(ways)
