@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
+from billing.errors import RowRefused
 from billing.ledger import Charge, Outcome
 from billing.usage import Usage, UsageSource
-from gateway import metrics
+from gateway import metrics, unavailable
 from gateway.errors import (
     UpstreamBroken,
     UpstreamError,
@@ -289,7 +290,10 @@ class Attempt:
         self._desk.unsettled.settled(charge.attempt_id)  # handed over: the journal writes it before it stops
         metrics.count(metrics.attempts, self.deployment.id, str(charge.outcome))
         metrics.count_usage(self.deployment.model_id, charge.usage)
-        await asyncio.shield(written)
+        try:
+            await asyncio.shield(written)
+        except RowRefused as refused:  # the dispatch stays open: its adopter charges it
+            raise unavailable.record_refused() from refused
 
     def _beside(self, charge: Charge) -> Sequence[Entry]:
         """Return what outlives this answer and must be durable together with its charge: a video job."""

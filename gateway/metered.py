@@ -19,7 +19,7 @@ from billing.money import won
 from gateway import metrics, unavailable
 from gateway.answer import Channels
 from gateway.cache import as_deltas
-from gateway.errors import FilterFailed, GatewayError, UpstreamError
+from gateway.errors import FilterFailed, GatewayError, RecordRefused, UpstreamError
 from gateway.limits import words
 from gateway.reader import Reader
 
@@ -141,7 +141,7 @@ class MeteredAnswer(Response):
                 await self._stream(reader, opened)
             else:
                 await self._whole(reader, opened)
-        except (UpstreamError, FilterFailed) as error:
+        except (UpstreamError, FilterFailed, RecordRefused) as error:
             if not reader.committed:
                 raise
             encoder = self._reply.encoder(opened.leg.way.model.id)

@@ -13,7 +13,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from billing.journal import JournalUnavailable
+from billing.journal import JournalUnavailable, RowRefused
 from billing.ledger import Charge, Kind, Outcome
 from billing.periods import billing_month
 from billing.usage import Usage, UsageSource
@@ -303,6 +303,8 @@ class Pipeline:
             await self._parts.desk.journal.append((receipt, *beside))
         except JournalUnavailable as error:
             raise unavailable.ledger_unavailable() from error
+        except RowRefused as error:
+            raise unavailable.record_refused() from error
 
     async def _record_answer(self, call: Call, way: Way, findings: Sequence[Finding]) -> None:
         """Make durable what was masked in an answer: a receipt of its own, `…#answer`."""

@@ -53,6 +53,12 @@ body_limit_mib = 1
 [limits]
 drain_s = 1.0
 
+[budgets]
+contact = "재무과 02-2133-1000"
+
+[budgets.contacts]
+admin = "행정국 서무팀 02-2133-2000"
+
 [[providers]]
 name = "sim"
 base_url = "{simulator}/openai/v1"
