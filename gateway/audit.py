@@ -54,7 +54,7 @@ class Deed:
     actor: Actor
     reason: str = ""
 
-    def event(self, action: str, subject: str = "", **details: Any) -> AuditEvent:  # noqa: ANN401 - JSON
+    def event(self, action: str, subject: str = "", /, **details: Any) -> AuditEvent:  # noqa: ANN401 - JSON
         return AuditEvent(self.at, self.actor, action, subject, self.reason, details=details)
 
 
