@@ -5,6 +5,8 @@ with the record of its head. A seal that left the database does: it names every 
 a ledger that no longer holds these rows was set back. Nothing is claimed about rows written after
 the last seal that was exported.
 
+The first seal after the end of a Korean month names that month; closing its books seals once more.
+
 Signed with Ed25519 under a key derived from the ledger's; the public key may be published.
 """
 
@@ -14,16 +16,25 @@ import hashlib
 import hmac
 import json
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from billing.periods import billing_month, from_us, month_bounds, to_us
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 EVERY_US: Final = 3_600_000_000
 """An hour, by the clock: a seal for each in which something was written."""
+
+HOURLY: Final = "hourly"
+MONTH_END: Final = "month_end"
+"""`month_end 2026-11`: everything that was written when November was over."""
+MONTH_CLOSE: Final = "month_close"
+"""`month_close 2026-11`: everything that November's invoices were made from."""
 
 NOTHING_BEFORE: Final = "0" * 64
 
@@ -116,6 +127,27 @@ def holds(seal: Seal, public: bytes) -> bool:
 def is_due(last: Seal | None, now_us: int) -> bool:
     """Whether an hour of the clock has begun since the last seal. A clock set back seals nothing."""
     return last is None or now_us // EVERY_US > last.sealed_at_us // EVERY_US
+
+
+def reason_of(last: Seal | None, now_us: int) -> str:
+    """Return why a seal that is due is made: the first one of a month seals the month before it."""
+    month = billing_month(from_us(now_us))
+    before = month if last is None else billing_month(from_us(last.sealed_at_us))
+    return f"{MONTH_END} {month_before(month)}" if before < month else HOURLY
+
+
+def month_before(month: str) -> str:
+    start, _ = month_bounds(month)
+    return billing_month(start - timedelta(days=1))
+
+
+def month_seal(seals: Sequence[Seal], month: str) -> Seal | None:
+    """Return the seal that stands for a month: its last close, else the first one after its end."""
+    closes = [seal for seal in seals if seal.reason == f"{MONTH_CLOSE} {month}"]
+    if closes:
+        return closes[-1]
+    end_us = to_us(month_bounds(month)[1])
+    return next((seal for seal in seals if seal.sealed_at_us >= end_us), None)
 
 
 def merkle_root(leaves: Sequence[bytes]) -> str:

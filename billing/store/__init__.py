@@ -15,7 +15,7 @@ from billing.store.reports import (
 )
 from billing.store.rerating import Rerating, rerate
 from billing.store.seal_checks import Problem
-from billing.store.sealing import export_seals, make_seal
+from billing.store.sealing import export_seals, make_seal, root_of_month, seal_month
 from billing.store.sink import LedgerSink
 from billing.store.verification import VerifyReport, verify
 
@@ -39,7 +39,9 @@ __all__ = [
     "open_dispatches",
     "open_engine",
     "rerate",
+    "root_of_month",
     "savings",
+    "seal_month",
     "set_budget",
     "usage_report",
     "verify",

@@ -97,6 +97,64 @@ def seals(config: ConfigOption = None) -> None:
             typer.echo(orjson.dumps(seal.as_json()))
 
 
+@app.command()
+def root(
+    month: Annotated[str, typer.Option("--month", help="달, 예: 2026-11 / a month")],
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """한 달의 봉인 루트와 서명을 출력합니다. 공개할 수 있습니다 / The month's root, to print or publish."""
+    from billing.periods import month_bounds
+    from billing.seals import public_key
+    from billing.store import root_of_month
+    from gateway.keyring import Purpose
+
+    try:
+        month_bounds(month)
+    except ValueError as error:
+        korean, _, english = str(error).partition(" / ")
+        fail(korean, english, Exit.USAGE)
+    settings = settings_for(config)
+    with database(settings) as engine:
+        seal = root_of_month(engine, month)
+    if seal is None:
+        fail(
+            f"{month}이(가) 끝난 뒤의 봉인이 아직 없습니다.",
+            f"no seal was made since the end of {month}",
+            Exit.INPUT,
+        )
+    public = public_key(settings.keyring().by_version(Purpose.LEDGER_CHAIN)[seal.key_version]).hex()
+    if json:
+        print_json({"month": month, **seal.as_json(), "public_key": public})
+        return
+    say(f"{month} 장부 루트 / ledger root: {seal.root}")
+    say(
+        f"  봉인 / seal {seal.number} ({seal.reason})\n  서명 / signature {seal.signature}\n  공개키 / key {public}"
+    )
+
+
+@app.command("check-seals")
+def check_seals(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="`haechi ledger seals`의 출력")],
+    public: Annotated[list[str], typer.Option("--public-key", help="공개키(16진수), 여러 개 / hex")],
+) -> None:
+    """봉인 파일의 서명과 연결을 데이터베이스 없이 확인합니다 / Check seals by the public key alone."""
+    from billing.seals import holds
+
+    found = _read_seals(file)
+    try:
+        keys = [bytes.fromhex(text) for text in public]
+    except ValueError:
+        fail("공개키는 16진수 64자입니다.", "a public key is 64 hexadecimal digits", Exit.USAGE)
+    wrong = [seal.number for seal in found if not any(holds(seal, key) for key in keys)]
+    pairs = zip(found, found[1:], strict=False)
+    wrong += [seal.number for before, seal in pairs if seal.previous != before.digest]
+    if wrong:
+        names = ", ".join(map(str, sorted(set(wrong))))
+        fail(f"서명이나 연결이 맞지 않는 봉인: {names}", f"seals that do not hold: {names}")
+    say(f"봉인 {len(found)}개의 서명과 연결이 맞습니다.", f"{len(found)} seals hold.")
+
+
 def _read_seals(path: Path) -> list[Seal]:
     from billing.seals import Seal
 

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import dataclasses
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from billing.ledger import record_of
-from billing.store import LedgerSink, export_seals, verify
+from billing.store import LedgerSink, export_seals, root_of_month, seal_month, verify
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -102,3 +102,62 @@ def test_a_seal_that_was_changed_or_removed_is_named(
 def test_an_exported_seal_that_differs_is_named(sealed: Engine, key: bytes) -> None:
     forged = dataclasses.replace(export_seals(sealed)[0], sealed_at_us=1)
     assert [problem.row_id for problem in verify(sealed, key, [forged]).problems] == ["1"]
+
+
+# --- months --------------------------------------------------------------------------------------
+
+
+def test_the_first_seal_after_a_month_in_korea_is_the_months(
+    engine: Engine, sink: LedgerSink, make: Maker
+) -> None:
+    make.now = datetime(2026, 11, 30, 14, 30, tzinfo=UTC)  # half an hour before December in Seoul
+    write(sink, make)
+    sink.tick()
+    assert root_of_month(engine, "2026-11") is None
+    make.tick(timedelta(minutes=40))
+    write(sink, make)
+    sink.tick()
+    make.tick(timedelta(hours=1))
+    write(sink, make)
+    sink.tick()
+    assert [seal.reason for seal in export_seals(engine)] == ["hourly", "month_end 2026-11", "hourly"]
+    found = root_of_month(engine, "2026-11")
+    assert found is not None
+    assert found.number == 2
+
+
+def test_a_closed_month_is_sealed_with_its_last_correction(
+    engine: Engine, sink: LedgerSink, make: Maker, key: bytes
+) -> None:
+    write(sink, make)
+    with pytest.raises(ValueError, match="not over"):
+        seal_month(engine, key, 1, "2026-11", make.now)
+    make.tick(timedelta(days=10))
+    write(sink, make)
+    sink.tick()
+    write(sink, make)
+    closed = seal_month(engine, key, 1, "2026-11", make.now)
+    assert closed.reason == "month_close 2026-11"
+    assert root_of_month(engine, "2026-11") == closed
+    assert seal_month(engine, key, 1, "2026-11", make.now) == closed, "nothing was written since"
+    assert verify(engine, key, [closed]).ok
+
+
+def test_an_empty_ledger_has_nothing_to_close(engine: Engine, make: Maker, key: bytes) -> None:
+    with pytest.raises(LookupError):
+        seal_month(engine, key, 1, "2026-10", make.now)
+
+
+def test_a_row_changed_after_its_month_was_closed_is_named_by_row_and_seal(
+    engine: Engine, sink: LedgerSink, make: Maker, key: bytes, tamper: Any
+) -> None:
+    """By somebody who holds the chain's key as well: a new MAC does not help against a seal outside."""
+    write(sink, make)
+    make.tick(timedelta(days=10))
+    exported = [seal_month(engine, key, 1, "2026-11", make.now)]
+    change = tamper()
+    change.run("UPDATE ledger_charge SET mac = :mac WHERE seq = 2", mac="ab" * 32)
+    change.run("UPDATE ledger_writer SET mac = :mac WHERE seq = 2", mac="ab" * 32)
+    change.run("DELETE FROM ledger_seal")
+    found = {(problem.what, problem.seq) for problem in verify(engine, key, exported).problems}
+    assert {("changed", 2), ("sealed", 2)} <= found
