@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -128,9 +129,8 @@ def root(
         print_json({"month": month, **seal.as_json(), "public_key": public})
         return
     say(f"{month} 장부 루트 / ledger root: {seal.root}")
-    say(
-        f"  봉인 / seal {seal.number} ({seal.reason})\n  서명 / signature {seal.signature}\n  공개키 / key {public}"
-    )
+    say(f"  봉인 / seal {seal.number} ({seal.reason})")
+    say(f"  서명 / signature {seal.signature}\n  공개키 / public key {public}")
 
 
 @app.command("check-seals")
@@ -147,8 +147,7 @@ def check_seals(
     except ValueError:
         fail("공개키는 16진수 64자입니다.", "a public key is 64 hexadecimal digits", Exit.USAGE)
     wrong = [seal.number for seal in found if not any(holds(seal, key) for key in keys)]
-    pairs = zip(found, found[1:], strict=False)
-    wrong += [seal.number for before, seal in pairs if seal.previous != before.digest]
+    wrong += [seal.number for before, seal in pairwise(found) if seal.previous != before.digest]
     if wrong:
         names = ", ".join(map(str, sorted(set(wrong))))
         fail(f"서명이나 연결이 맞지 않는 봉인: {names}", f"seals that do not hold: {names}")
