@@ -294,7 +294,7 @@ JOB_LIST: Final[ListSpec[VideoJob]] = ListSpec(
         Column("model", N_("모델"), lambda row: row.model_id),
         Column("deployment", N_("배포"), lambda row: row.deployment_id),
         Column("status", N_("상태"), lambda row: row.status),
-        Column("progress", N_("진행(%)"), lambda row: row.progress, number=True),
+        Column("progress", N_("진행률"), lambda row: row.progress, number=True),
         Column("seconds", N_("길이(초)"), lambda row: row.seconds, number=True),
         Column("settled", N_("정산"), lambda row: row.is_settled),
         Column("id", N_("작업 번호"), lambda row: row.id),
