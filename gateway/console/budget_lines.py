@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from billing.budgets import Every, Measure, Scope, ScopeKind
+from billing.money import NANO, whole_won
 from billing.store.budget_admin import budgets_over
 from gateway.console.i18n import N_
 
@@ -55,6 +56,9 @@ class BudgetLine:
 
     @property
     def left(self) -> int:
+        """What is left; in won, limit less used as both are shown, so that a reader can add them up."""
+        if self.measure is Measure.WON:
+            return (whole_won(self.limit) - whole_won(self.used)) * NANO
         return self.limit - self.used
 
     @property

@@ -79,6 +79,8 @@ def _drawn(
     shown: Callable[[int], str],
     marks: list[int],
 ) -> Markup:
+    if not series or not labels:
+        return Markup()
     pictures = []
     for name, width, height, fitting in _SIZES:
         chart = kind(width=width, height=height, **_SETTINGS)
