@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from typing import TYPE_CHECKING
 
 import pytest
 
+from billing.price_tables import read_prices
 from gateway.config import parse
 from gateway.providers import WIRES, adapter
 from gateway.providers.profiles import PROFILES, Profile, of
@@ -58,10 +60,21 @@ def renew() -> None:
     DOCUMENT.write_text(f"{text[:start]}<!-- profiles -->\n{table()}\n{text[end:]}", encoding="utf-8")
 
 
+def examples() -> list[str]:
+    """Return the TOML of the documentation, block by block."""
+    return re.findall(r"```toml\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
+
+
+def test_the_prices_by_size_of_the_documentation_are_read() -> None:
+    (price,) = read_prices(tomllib.loads(examples()[2])["prices"])["our-images"]
+    assert price.variants.keys() == {"1024x1536/high", "*/low"}
+
+
 def test_the_ten_lines_of_the_documentation_open_a_provider(tmp_path: Path) -> None:
-    example = re.search(r"```toml\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
-    assert example is not None
-    config = parse(example[1].encode(), tmp_path / "haechi.toml", {"NEW_PROVIDER_API_KEY": "sk-new"})
+    lines, price, *_ = examples()
+    assert len(lines.splitlines()) <= 10
+    text = f"{lines}\n{price}"
+    config = parse(text.encode(), tmp_path / "haechi.toml", {"NEW_PROVIDER_API_KEY": "sk-new"})
     model = config.catalogue.get("new-model")
     assert model is not None
     request = adapter(model.deployments[0].wire).request(ask(), model.deployments[0])
