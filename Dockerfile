@@ -7,7 +7,8 @@
 #
 # The first time, and after an upgrade: the same with `migrate` at the end.
 
-FROM python:3.11-slim-bookworm AS build
+# The build stage is not the slim image: it brings the C compiler for the filter's hot modules.
+FROM python:3.11-bookworm AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /build
 COPY requirements/run.lock requirements/build.lock requirements/
@@ -23,6 +24,7 @@ COPY migrations migrations
 COPY simulator simulator
 RUN /build/tools/bin/hatchling build -t wheel -d /build/dist \
  && /opt/haechi/bin/pip install --quiet --no-deps /build/dist/haechi-*.whl \
+ && /build/tools/bin/python -m filters.scripts.compile --required /opt/haechi/lib/python3.11/site-packages/filters \
  && /opt/haechi/bin/python -m compileall -q /opt/haechi/lib
 
 FROM python:3.11-slim-bookworm AS run

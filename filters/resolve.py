@@ -6,13 +6,15 @@ from bisect import bisect_left, insort
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from filters.spans import Span
 
 
-def resolve(spans: Iterable[Span]) -> list[Span]:
+def resolve(spans: Sequence[Span]) -> list[Span]:
     """Non-overlapping spans in order: higher score first, then the longer, then the earlier one wins."""
+    if len(spans) < 2:
+        return list(spans)
     kept: list[tuple[int, int, Span]] = []
     for span in sorted(set(spans), key=_rank):
         if not _overlaps(kept, span):

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 Where: TypeAlias = tuple[str | int, ...]
 """Keys and indices from the root. A KEY part stands at the place of its member."""
 
+Number: TypeAlias = "int | float"
+"""Not `float` alone: compiled, that would read 9010101234567 as 9010101234567.0."""
+
 _ADDRESS: Final = re.compile(r"\s*(?:[a-z][a-z0-9+.-]*://|(?:https?|ftp|gs|s3|file):)", re.IGNORECASE)
 _DATA_URL: Final = re.compile(r"\s*data:(image|audio|video|[\w.+-]+)[^,\s]{0,200};base64,", re.IGNORECASE)
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_=\r\n-]{200,}")
@@ -247,7 +250,7 @@ class _Walker:
             kind = Kind.JSON_TEXT if is_json_container(text) else Kind.TEXT
         self.add(Part(where, text, kind, name, role))
 
-    def number(self, value: float, where: Where, name: str, scope: _Scope, role: str) -> None:
+    def number(self, value: Number, where: Where, name: str, scope: _Scope, role: str) -> None:
         smallest = _SMALLEST_IDENTIFIER if scope is _Scope.PROTOCOL else _SMALLEST_FRAGMENT
         if abs(value) >= smallest:
             self.add(Part(where, repr(value), Kind.NUMBER, name, role))

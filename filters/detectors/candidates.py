@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from itertools import accumulate, chain
+from string import ascii_letters
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from filters.detectors.labels import label_of
@@ -58,7 +59,7 @@ class Candidate:
     when it has none or when another number stands between.
     """
 
-    __slots__ = ("called", "digits", "end", "isolated", "lengths", "separators", "start", "text")
+    __slots__ = ("_counted", "called", "digits", "end", "isolated", "lengths", "separators", "start", "text")
 
     def __init__(self, row: Row, first: int, last: int, *, isolated: bool) -> None:
         """Groups `first` to `last` of a row, both included."""
@@ -68,6 +69,7 @@ class Candidate:
         self.lengths = row.lengths[first : last + 1]
         self.separators = row.separators[first:last]
         self.isolated = isolated
+        self._counted: bool | None = None
         label = label_of(self.text, self.start, self.end)
         self.called = label.kind if label.direct else ""
 
@@ -104,7 +106,9 @@ class Candidate:
     @property
     def counted(self) -> bool:
         """A currency or another unit stands right behind."""
-        return _UNIT.match(self.text, self.end) is not None
+        if self._counted is None:
+            self._counted = _UNIT.match(self.text, self.end) is not None
+        return self._counted
 
 
 def _thousands(lengths: tuple[int, ...], separators: list[str]) -> bool:
@@ -288,11 +292,15 @@ def _may_begin_with_date(row: Row, first: int) -> bool:
 
 def _free(text: str, start: int, end: int) -> bool:
     """No ASCII letter touches it, alone or with a hyphen (POL-2021…); Hangul may: a particle, a label."""
-    return not _LETTER_BEFORE.search(text, max(0, start - 2), start) and not _LETTER_BEHIND.match(text, end)
-
-
-_LETTER_BEFORE: Final = re.compile(r"[A-Za-z][-_]?$")
-_LETTER_BEHIND: Final = re.compile(r"[-_]?[A-Za-z]")
+    before = start - 1
+    if before > 0 and text[before] in "-_":
+        before -= 1
+    behind = end
+    if behind + 1 < len(text) and text[behind] in "-_":
+        behind += 1
+    return not (before >= 0 and text[before] in ascii_letters) and not (
+        behind < len(text) and text[behind] in ascii_letters
+    )
 
 
 def _tied(separators: list[str], first: int, last: int) -> bool:

@@ -43,6 +43,8 @@ CALLED: Final = re.compile(
     rf"(?=입니다|이고|이며|이에요|예요|이라고|라고|인데|이야|임[ .\n])"
 )
 SPREAD: Final = re.compile(rf"{_SURNAME}(?P<gap>{_S}{{1,4}})[가-힣](?P=gap)[가-힣](?![가-힣])")
+LONE_SYLLABLES: Final = re.compile(rf"{_S}[가-힣]{_S}{{1,4}}[가-힣](?![가-힣])")
+"""No name is spread out without two of them; this is much the faster search."""
 INITIAL: Final = re.compile(
     r"(?<![A-Za-z0-9])[A-Z](?=\s?(?:\([^()\n]{1,12}\)\s?)?(?:씨|군"
     r"|양)(?:[은는이가을를의와과도만\s,.·)(]|에게|측|께|라|로|$))"
@@ -85,20 +87,25 @@ def find(text: str, found: Iterable[Span]) -> Iterator[Span]:
 
 def _korean(text: str) -> Iterator[Span]:
     yield from _announced(text)
-    for match in limited(SPREAD.finditer(text), OWNER, MAX_OF_A_KIND):
-        if _follows_label(text, _end_before_gap(text, match.start())):
-            yield Span(*match.span(), PERSON, 0.9, "person_spread")
-    for match in limited(VIETNAMESE.finditer(text), OWNER):
-        if match["surname"] in VIETNAMESE_SURNAMES and not _is_hangul(
-            text[match.start() - 1 : match.start()]
-        ):
-            yield Span(*match.span(), PERSON, 0.85, "person_foreign")
+    if LONE_SYLLABLES.search(text):
+        for match in limited(SPREAD.finditer(text), OWNER, MAX_OF_A_KIND):
+            if _follows_label(text, _end_before_gap(text, match.start())):
+                yield Span(*match.span(), PERSON, 0.9, "person_spread")
+    if any(surname in text for surname in VIETNAMESE_SURNAMES):
+        yield from _vietnamese(text)
     if "씨" in text:
         for match in limited(WITH_SSI.finditer(text), OWNER):
             if _is_somebody(match["name"], glued=not match["gap"]):
                 yield Span(*match.span("name"), PERSON, 0.75, "person_honorific")
     if "씨" in text or "군" in text or "양" in text:
         yield from _half_named(text)
+
+
+def _vietnamese(text: str) -> Iterator[Span]:
+    for match in limited(VIETNAMESE.finditer(text), OWNER):
+        inside_a_word = _is_hangul(text[match.start() - 1 : match.start()])
+        if match["surname"] in VIETNAMESE_SURNAMES and not inside_a_word:
+            yield Span(*match.span(), PERSON, 0.85, "person_foreign")
 
 
 def _is_hangul(character: str) -> bool:

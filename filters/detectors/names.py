@@ -20,6 +20,7 @@ from filters.detectors.person_features import (
     MAX_RUN,
     SURNAME_ALONE,
     THREE,
+    WORDS,
     Form,
     cut,
     forms_of,
@@ -31,7 +32,7 @@ from filters.detectors.person_features import (
     title_follows,
 )
 from filters.detectors.person_weights import Weights, weights_of
-from filters.lexicon import LEXICON_DIR
+from filters.lexicon import LEXICON_DIR, SURNAMES
 from filters.spans import PERSON, Span
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ def _scored(runs: Runs) -> list[Scored]:
 
     Runs come back in a long text; what a run says by itself is worked out once per call.
     """
-    weights = _weights()
+    weights, alone = _model()
     seen: dict[str, Promise] = {}
     scored: list[Scored] = []
     gaps = runs.gaps
@@ -156,7 +157,11 @@ def _scored(runs: Runs) -> list[Scored]:
     for index, word in enumerate(runs.words):
         promise = seen.get(word)
         if promise is None:
-            promise = seen[word] = NO_PROMISE if word in DULL else _promise(weights, word)
+            if len(word) == 1:
+                promise = alone.get(word, NO_PROMISE)
+            else:
+                promise = NO_PROMISE if word in DULL else _promise(weights, word)
+            seen[word] = promise
         if promise is NO_PROMISE or is_part_of_a_number(runs, index):
             continue
         looks += 1
@@ -210,6 +215,15 @@ def _score_over_several(weights: Weights, runs: Runs, index: int, scored: list[S
                 scored.append(
                     Scored(score, candidate.start, candidate.end, index, candidate.last, candidate.name)
                 )
+
+
+@cache
+def _model() -> tuple[Weights, dict[str, Promise]]:
+    """The weights, and what every single syllable promises: surnames, and parts of foreign names."""
+    weights = _weights()
+    syllables = SURNAMES.union(word for word in WORDS if len(word) == 1) - DULL
+    promises = {syllable: _promise(weights, syllable) for syllable in syllables}
+    return weights, promises
 
 
 @cache

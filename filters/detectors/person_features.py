@@ -294,6 +294,8 @@ def over_several_runs(runs: Runs, index: int) -> list[Candidate]:
     spaced = word in SURNAMES or word in COMPOUND_SURNAMES
     foreign = _foreign_part(word)
     found: list[Candidate] = []
+    if index + 1 == len(runs.words) or not (foreign or runs.words[index + 1][:2] in GIVEN):
+        return found
     for last in range(index + 1, min(index + 4, len(runs.words))):
         if runs.gaps[last] not in JOINTS:
             break

@@ -77,7 +77,7 @@ def test_a_place_or_a_count_is_no_address(text: str):
     "text", ["서울특별시 강남구 테헤란로 42길 15", "정자동 45-12번지", "래미안 103동 402호", "102동 405호"]
 )
 def test_the_gate_opens_for_an_address(text: str):
-    assert Gate([Addresses.gates]).owners(text) == {0}
+    assert Gate([Addresses().gates]).owners(text) == {0}
 
 
 @given(

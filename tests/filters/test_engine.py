@@ -270,11 +270,11 @@ def test_a_hostile_text_is_read_or_refused_in_linear_time(engine, unit):
 
 
 def test_a_failure_outside_any_detector_refuses_the_text_too(engine, monkeypatch):
-    def broken(_text):
+    def broken(_view, _folded):
         raise ValueError("quotes 901010-1234567")
 
-    monkeypatch.setattr("filters.engine.fold", broken)
+    monkeypatch.setattr("filters.engine.read", broken)
     with pytest.raises(DetectorError, match=r"^engine: ValueError$"):
-        engine.detect("x")
+        engine.detect("구공일공일공")
     with pytest.raises(DetectorError, match=r"^joined: ValueError$"):
-        engine.detect_joined(["1", "2"])
+        engine.detect_joined(["구공일공일공", "1234567"])
