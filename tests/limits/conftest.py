@@ -77,7 +77,7 @@ def shared(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Windo
 
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     url = f"sqlite:///{tmp_path}/haechi.db"
-    if request.param == "postgresql":
+    if getattr(request, "param", "sqlite") == "postgresql":
         server = request.getfixturevalue("postgres")
         name = f"rates{next(_DATABASES)}"
         server.psql(f"CREATE DATABASE {name}")
