@@ -1,0 +1,153 @@
+"""The real journal, sink and segments, driven by hand: a test decides what happens when, and what fails.
+
+`Writer` is one gateway process as far as the ledger goes. Its journal has no thread: `submit` runs one
+group commit here and now. `Weather` makes its database fail at a chosen statement, or at the commit
+before or after it took hold, or stay away; `Died` ends the process in the middle of its work.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sqlite3
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
+
+from billing.journal import Journal, _Submission
+from billing.ledger import Charge, record_of
+from billing.segments import Segments
+from billing.store import LedgerSink, open_engine
+from billing.store.slots import STOPPED, Process, Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from billing.ledger import Entry
+
+KEY = b"k" * 32
+
+
+class Died(BaseException):
+    """The process ended here."""
+
+
+class Weather:
+    """What goes wrong with one process's database: `after` statements from now, once."""
+
+    def __init__(self) -> None:
+        self.away = False
+        self._plan: tuple[str, int] | None = None
+
+    def plan(self, what: str, after: int) -> None:
+        """`what`: `statement`, `before_commit`, `after_commit`, each with `_dies` behind it or not."""
+        self._plan = (what, after)
+
+    def clear(self) -> None:
+        self.away, self._plan = False, None
+
+    def install(self, engine: Any) -> None:
+        event.listen(engine, "before_cursor_execute", self._statement)
+        commit = engine.dialect.do_commit
+
+        def do_commit(connection: Any) -> None:
+            self._fail_at("before_commit")
+            commit(connection)
+            self._fail_at("after_commit")
+
+        engine.dialect.do_commit = do_commit
+
+    def _statement(self, _connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if self.away:
+            raise _gone(statement)
+        if self._plan is not None:
+            what, after = self._plan
+            if what.startswith("statement") and after == 0:
+                self._fail_at("statement", statement)
+            elif after > 0:
+                self._plan = (what, after - 1)
+
+    def _fail_at(self, where: str, statement: str = "COMMIT") -> None:
+        if self._plan is None or not self._plan[0].startswith(where) or self._plan[1] > 0:
+            return
+        what, self._plan = self._plan[0], None
+        if what.endswith("_dies"):
+            raise Died(where)
+        if where == "statement":
+            raise _gone(statement)
+        raise sqlite3.OperationalError("disk I/O error")
+
+
+def _gone(statement: str) -> OperationalError:
+    return OperationalError(statement, None, sqlite3.OperationalError("disk I/O error"))
+
+
+class Morgue(Watch):
+    """Judges death by a list instead of the process table; who is on it may go on writing, as a zombie."""
+
+    dead: set[int]
+
+    def is_dead(self, row: Any) -> bool:
+        return bool(row.state == STOPPED or row.pid in self.dead)
+
+
+class HandDriven(Journal):
+    def _refusing(self) -> bool:
+        return False
+
+
+class Writer:
+    """One process. `submit` returns None for each submission that was acknowledged, else why not."""
+
+    _pids = itertools.count(2**22 + 1)
+
+    def __init__(self, directory: Path, clock: Callable[[], datetime], dead: set[int]) -> None:
+        self.pid = next(self._pids)
+        self.weather = Weather()
+        self.engine = open_engine(f"sqlite:///{directory}/haechi.db")
+        self.weather.install(self.engine)
+        process = Process("here", self.pid, "1")
+        self.sink = LedgerSink(self.engine, KEY, clock=clock, process=process)
+        self.sink._watch = Morgue(process, 15.0, {})
+        Morgue.dead = dead
+        self.journal = HandDriven(self.sink, Segments(directory / "segments", 1 << 18), clock=clock)
+        self.journal._open()
+
+    def submit(self, *submissions: Sequence[Entry]) -> list[BaseException | None]:
+        """One group commit. Raises Died."""
+        group = [
+            _Submission(tuple(entries), Future(), None, any(isinstance(e, Charge) for e in entries))
+            for entries in submissions
+        ]
+        self.journal._retry_at = 0.0
+        self.journal._commit(list(group))
+        return [submission.waiter.exception() for submission in group]
+
+    def ship_again(self, entries: Sequence[Entry]) -> None:
+        """Write what is written already, as a segment does that was shipped by two processes."""
+        self.sink.ship([[record_of(entry) for entry in entries]])
+
+    def tick(self) -> None:
+        """What the journal's thread does every other second. Raises Died."""
+        self.journal._retry_at = 0.0
+        if self.journal._away_since is not None:
+            self.journal._ship()
+        self.journal._ticked_at = -1e9
+        self.journal._tick()
+
+    def stop(self) -> None:
+        """End in order."""
+        self.journal._last_words()
+        self.engine.dispose()
+
+    def crash(self) -> None:
+        """End now: connections and locks go, segments stay."""
+        self.sink._checkpointer.stop()
+        self.sink._disconnect()
+        self.engine.dispose()
+        own = self.journal._segments._own if self.journal._segments else None
+        if own is not None:
+            own.release()
