@@ -44,6 +44,7 @@ from gateway.errors import GatewayError, InvalidRequest
 from gateway.estimates import Estimator
 from gateway.failover import Team
 from gateway.health import Fleet, QueueRules
+from gateway.housekeeping import Housekeeping
 from gateway.http import chat, errors, filter_preview, me, media, models, operations
 from gateway.http import videos as videos_http
 from gateway.http.direct import DirectEndpoints, chats_of
@@ -277,7 +278,9 @@ class Plant:
         self.journal.start()
         self.notices.start()
         log.info("started", models=len(self.config.catalogue.models))
-        behind = [asyncio.create_task(task) for task in (self.videos.run(), self.rollups.run())]
+        house = Housekeeping(self.database, self.console.keyring, self.config.console.audit_days)
+        tasks = (self.videos.run(), self.rollups.run(), house.run())
+        behind = [asyncio.create_task(task) for task in tasks]
         if self.limiter is not None:
             behind.append(asyncio.create_task(self.limiter.run()))
         try:

@@ -13,6 +13,7 @@ from sqlalchemy.exc import DatabaseError
 from billing.periods import to_us
 from billing.store import writing
 from gateway.audit import Actor, AuditEvent, canonical
+from gateway.housekeeping import Housekeeping
 from gateway.keyring import Keyring, Purpose, new_secret
 from gateway.store.account_tables import access_audit, access_audit_checkpoint, access_audit_head
 from gateway.store.audit import (
@@ -238,3 +239,14 @@ FIELDS = st.dictionaries(st.sampled_from(["actor", "subject", "reason"]), st.tex
 def test_different_events_never_chain_as_the_same_bytes(one, other, first, second):
     same = (one, first) == (other, second)
     assert (canonical(first, to_us(NOW), one) == canonical(second, to_us(NOW), other)) == same
+
+
+def test_housekeeping_takes_in_what_was_left_and_lets_go_of_what_is_old(engine, database):
+    fill(database, 3, start=NOW - timedelta(days=800), step=timedelta(days=1))
+    with engine.begin() as connection:
+        append(connection, EVENT)
+    house = Housekeeping(database, KEYS, audit_days=730)
+    assert house.once(NOW) == 3
+    assert house.once(NOW) == 0
+    assert [row.action for row in read_audit(database, AuditFilter())] == ["audit.prune", "invoice.export"]
+    assert problems(database) == ()
