@@ -82,7 +82,7 @@ class EventDecoder:
             self._at_start = False
         events = []
         for lines in block.split(b"\n\n"):
-            if lines.startswith(b"data: ") and b"\n" not in lines:  # nearly every event of a provider
+            if lines.startswith(b"data: ") and b"\n" not in lines and len(lines) > 6:  # nearly every one
                 events.append(Event(lines[6:]))
             elif (event := _parsed(lines)) is not None:
                 events.append(event)
@@ -100,7 +100,7 @@ def _parsed(lines: bytes) -> Event | None:
             data.append(value)
         elif field == b"event":
             name = value
-    return Event(b"\n".join(data), name.decode("utf-8", "replace")) if data else None
+    return Event(b"\n".join(data), name.decode("utf-8", "replace")) if any(data) else None
 
 
 def encode(data: bytes, event: str = "") -> bytes:

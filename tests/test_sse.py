@@ -32,6 +32,7 @@ def test_several_data_lines_are_one_event() -> None:
 
 def test_comments_and_events_without_data_are_left_out() -> None:
     assert decoded(b": keep-alive\n\nevent: ping\n\nid: 7\nretry: 5\n\ndata: x\n\n") == [Event(b"x")]
+    assert decoded(b"data\n\ndata:\n\ndata: \n\nevent: a\ndata:\n\ndata: x\n\n") == [Event(b"x")]
 
 
 def test_a_missing_final_newline_loses_nothing() -> None:

@@ -205,7 +205,8 @@ class AnswerDecoder(ABC):
         try:
             self.take_body(body, deltas)
         except (ValueError, TypeError, AttributeError, KeyError) as e:
-            raise failures.broken("a body of another format") from e
+            self.failure = failures.broken("a body of another format")
+            raise self.failure from e
         self.ended = self.failure is None
 
 
