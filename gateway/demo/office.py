@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 from gateway.demo import data
+from gateway.demo.logins import DEPARTMENT, Login, make_logins, set_budgets
 from gateway.imports import read_people, read_units
 from gateway.keyring import Purpose
 from gateway.organisation import Grant
@@ -35,6 +36,8 @@ class Office:
     staff: Mapping[str, tuple[str, ...]]
     departments: int
     people: int
+    logins: tuple[Login, ...] = ()
+    """Accounts of the console, one for each role."""
 
     @classmethod
     def open_in(cls, settings: Settings) -> Office:
@@ -48,7 +51,9 @@ class Office:
             import_units(database, units, at=now, actor=ACTOR)
             import_people(database, people, at=now, actor=ACTOR)
             keys = _keys(database, settings, staff, now)
-        return cls(keys, staff, len(staff), len(people))
+            set_budgets(database, now)
+            logins = make_logins(database, _members(staff), now)
+        return cls(keys, staff, len(staff), len(people), logins)
 
     def asker(self, unit: str, number: int) -> str:
         """Choose who asks: the members of the department take turns."""
@@ -75,6 +80,15 @@ def _keys(
         grant = Grant(label="시연", person_id=person)
         _, issued[person] = create_key(database, hash_key, grant, at=now, actor=ACTOR)
     return issued
+
+
+def _members(staff: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, str]]:
+    """Choose who signs in: a clerk who asks, and the head of the department."""
+    people = _rows("people.csv")
+    names = {row["employee_id"]: row["name"] for row in people}
+    clerk = staff[DEPARTMENT][0]
+    head = next(row["employee_id"] for row in people if row["department_code"] == DEPARTMENT)
+    return {"staff": (clerk, names[clerk]), "manager": (head, names[head])}
 
 
 def _staff() -> dict[str, tuple[str, ...]]:

@@ -207,7 +207,7 @@ class Demo:
     def _stay(self, servers: Servers, office: Office, folder: DemoFolder) -> None:
         """Keep serving until Ctrl-C."""
         key = office.keys[office.asker("HJ-CM", 0)]
-        show.next_steps(self.console, servers.gateway_url, key, str(folder.path))
+        show.next_steps(self.console, servers.gateway_url, key, str(folder.path), office.logins)
         try:
             threading.Event().wait()
         except KeyboardInterrupt:

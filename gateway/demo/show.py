@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from billing.store import Savings
     from gateway.demo.books import GatewayBooks, ProviderBooks
+    from gateway.demo.logins import Login
     from gateway.demo.proof import Check
     from gateway.demo.traffic import Reply
 
@@ -157,12 +158,20 @@ def proof(console: Console, checks: Sequence[Check]) -> None:
             console.print(f"    [red]{escape(fault)}[/red]")
 
 
-def next_steps(console: Console, url: str, key: str, folder: str) -> None:
+def next_steps(console: Console, url: str, key: str, folder: str, logins: Sequence[Login] = ()) -> None:
     """Print how to go on with the servers that are up."""
     console.rule("이어서 해 보기 / go on")
+    console.print(_logins(url, logins), markup=False, highlight=False, soft_wrap=True)
     console.print(
         _NEXT_STEPS.format(url=url, key=key, folder=folder), markup=False, highlight=False, soft_wrap=True
     )
+
+
+def _logins(url: str, logins: Sequence[Login]) -> str:
+    """One line for each role: who signs in as it, and with what."""
+    lines = [f"콘솔 console  {url}/console"]
+    lines += [f"  {one.login:<14} {one.password}   {one.name}" for one in logins]
+    return "\n".join([*lines, ""])
 
 
 _NEXT_STEPS = """\

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 from types import MappingProxyType
 
 import pytest
@@ -11,6 +12,7 @@ from billing.store import Savings
 from gateway.demo import show
 from gateway.demo.books import Charge, GatewayBooks, ProviderBooks
 from gateway.demo.data import Ask
+from gateway.demo.logins import Login
 from gateway.demo.proof import Check
 from gateway.demo.traffic import Reply
 
@@ -86,3 +88,11 @@ def test_next_steps_can_be_copied_as_they_are(console):
     show.next_steps(console, "http://127.0.0.1:8080", "hk-secret", ".demo")
     assert "-H 'Authorization: Bearer hk-secret'" in printed(console)
     assert '"messages": [{"role": "user", "content": "Say hello to Seoul."}]}\'' in printed(console)
+
+
+def test_each_role_has_a_login_to_try(console):
+    logins = [Login("staff", "pass-word-1", "김하늘"), Login("auditor", "pass-word-1", "시연")]
+    show.next_steps(console, "http://127.0.0.1:8080", "hk-secret", ".demo", logins)
+    assert "http://127.0.0.1:8080/console" in printed(console)
+    assert re.search(r"staff +pass-word-1 +김하늘", printed(console))
+    assert re.search(r"auditor +pass-word-1", printed(console))
