@@ -42,14 +42,6 @@ if TYPE_CHECKING:
 Viewer = Annotated[Visitor, Depends(Needs(Permission.START_VIEW))]
 
 MOST_BUDGETS: Final = 5
-ROLES: Final[Mapping[Role, str]] = {
-    Role.STAFF: N_("직원"),
-    Role.MANAGER: N_("부서장"),
-    Role.REVIEWER: N_("보안 검토자"),
-    Role.FINANCE: N_("재무 담당"),
-    Role.ADMINISTRATOR: N_("관리자"),
-    Role.AUDITOR: N_("감사자"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +66,6 @@ class Duty:
     figures: tuple[tuple[str, int, str], ...] = ()
     paths: tuple[tuple[str, str], ...] = ()
     """(label, path): where this role usually goes on."""
-
-    @property
-    def name(self) -> str:
-        return ROLES[self.role]
 
 
 def router() -> APIRouter:
@@ -213,7 +201,7 @@ def _reviewer(parts: ConsoleParts, _visitor: Visitor) -> Duty:
         (N_("기관 안으로 돌린 요청"), counts.get("route", 0), "count"),
         (N_("그대로 보낸 요청"), counts.get("allow", 0), "count"),
     )
-    return Duty(Role.REVIEWER, (), figures, ((N_("모델"), "/console/models"),))
+    return Duty(Role.REVIEWER, (), figures, ((N_("정책"), "/console/admin/policies"),))
 
 
 def _administrator(parts: ConsoleParts, _visitor: Visitor) -> Duty:
@@ -228,7 +216,7 @@ def _administrator(parts: ConsoleParts, _visitor: Visitor) -> Duty:
                 "bad",
                 N_("답하지 못하는 모델 %(count)s개"),
                 N_("이 서버 프로세스가 본 상태입니다."),
-                "/console/models?sort=state&order=desc",
+                "/console/admin/deployments",
                 N_("모델 보기"),
                 {"count": down},
             )
@@ -239,7 +227,7 @@ def _administrator(parts: ConsoleParts, _visitor: Visitor) -> Duty:
                 "warn",
                 N_("일부 배포가 멈춘 모델 %(count)s개"),
                 N_("다른 배포가 대신 답하고 있습니다."),
-                "/console/models?sort=state",
+                "/console/admin/deployments",
                 N_("모델 보기"),
                 {"count": shaky},
             )
@@ -251,14 +239,19 @@ def _administrator(parts: ConsoleParts, _visitor: Visitor) -> Duty:
                 "warn",
                 N_("집계가 %(count)s건 늦습니다"),
                 N_("보고서의 숫자가 원장보다 적을 수 있습니다."),
-                "/console",
-                N_("새로 고침"),
+                "/console/admin/jobs",
+                N_("작업 보기"),
                 {"count": f"{behind:,}"},
             )
         )
     _, keys = find_keys(parts.database, KeyQuery(now=now, limit=1))
     figures = ((N_("열린 모델"), len(models), "count"), (N_("쓰고 있는 키"), keys, "count"))
-    return Duty(Role.ADMINISTRATOR, tuple(todos), figures, ((N_("모델"), "/console/models"),))
+    paths = (
+        (N_("모델과 배포"), "/console/admin/deployments"),
+        (N_("직원 관리"), "/console/admin/people"),
+        (N_("키 관리"), "/console/admin/keys"),
+    )
+    return Duty(Role.ADMINISTRATOR, tuple(todos), figures, paths)
 
 
 def _auditor(parts: ConsoleParts, _visitor: Visitor) -> Duty:
@@ -270,7 +263,19 @@ def _auditor(parts: ConsoleParts, _visitor: Visitor) -> Duty:
         (N_("거절된 접근"), refused, "count"),
         (N_("실패한 시도"), failed, "count"),
     )
-    return Duty(Role.AUDITOR, (), figures, ())
+    todos = ()
+    if refused:
+        todos = (
+            Todo(
+                "info",
+                N_("하루 동안 거절된 접근 %(count)s건"),
+                N_("권한이 없는 화면을 열거나 잘못된 양식을 보낸 기록입니다."),
+                "/console/audit?outcome=refused",
+                N_("기록 보기"),
+                {"count": refused},
+            ),
+        )
+    return Duty(Role.AUDITOR, todos, figures, ((N_("접속 기록"), "/console/audit"),))
 
 
 _DUTIES: Final[Mapping[Role, Callable[[ConsoleParts, Visitor], Duty]]] = {
