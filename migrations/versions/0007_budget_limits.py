@@ -16,6 +16,7 @@ LIMIT_OF_MEASURE = (
     "(limit_nano_krw IS NULL) = (measure <> 'won') AND (limit_count IS NULL) = (measure = 'won')"
 )
 WON = ("spent_nano_krw", "held_nano_krw")
+OF_KEYS = ("requests_per_min", "tokens_per_min")
 COUNTS = ("spent_tokens", "spent_requests", "held_tokens", "held_requests")
 
 
@@ -33,6 +34,9 @@ def upgrade() -> None:
     names = ", ".join(SHARED)
     op.execute(f"INSERT INTO budget ({names}, measure) SELECT {names}, 'won' FROM budget_before")  # noqa: S608 - our own names
     op.drop_table("budget_before")
+    for name in OF_KEYS:
+        zero = sa.text("0")
+        op.add_column("api_key", sa.Column(name, sa.Integer(), nullable=False, server_default=zero))
     # Accounts are projections: the next writer makes those it touches anew, in all measures.
     op.drop_table("budget_account")
     create_accounts(*WON, *COUNTS)
@@ -47,6 +51,8 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("rate_window")
+    for name in OF_KEYS:
+        op.drop_column("api_key", name)
     op.drop_table("budget_account")
     create_accounts(*WON)
     op.execute("CREATE TABLE budget_before AS SELECT * FROM budget WHERE measure = 'won'")
