@@ -126,6 +126,8 @@ def create_app(settings: Settings) -> FastAPI:
         static_url="/docs/static",
         swagger_ui_parameters={"validatorUrl": None},
         lifespan=plant.lifespan,
+        # An exporter that somebody installs would send exceptions with their messages, and asks at each request.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     _mount(app, plant)
     return app
@@ -185,7 +187,7 @@ class Plant:
     console: ConsoleParts
     rollups: Rollups
     notices: NoticeBoard
-    limiter: Limiter | None
+    limiter: Limiter
     new_id: Callable[[], str]
 
     @classmethod
@@ -279,10 +281,8 @@ class Plant:
         self.notices.start()
         log.info("started", models=len(self.config.catalogue.models))
         house = Housekeeping(self.database, self.console.keyring, self.config.console.audit_days)
-        tasks = (self.videos.run(), self.rollups.run(), house.run())
+        tasks = (self.videos.run(), self.rollups.run(), self.limiter.run(), house.run())
         behind = [asyncio.create_task(task) for task in tasks]
-        if self.limiter is not None:
-            behind.append(asyncio.create_task(self.limiter.run()))
         try:
             with heap.settled():
                 yield
@@ -293,8 +293,7 @@ class Plant:
             left = await self.unsettled.none_left(SETTLING_S)
             if left:
                 log.error("attempts_unsettled", attempts=left)  # the next start adopts them
-            if self.limiter is not None:
-                await self.limiter.aclose()
+            await self.limiter.aclose()
             await self.upstream.aclose()
             self.journal.stop()
             await asyncio.to_thread(self.notices.stop)
@@ -375,10 +374,8 @@ def _retry_rules(table: RoutingTable) -> RetryRules:
     )
 
 
-def _limiter(config: Config) -> Limiter | None:
+def _limiter(config: Config) -> Limiter:
     """Count by the minute in Valkey where it is configured, else in the database, else alone."""
-    if not config.rate_limits.rules:
-        return None
     line: list[tuple[str, Windows]] = [
         ("database", DatabaseWindows(lambda: RateTable(config.database_url))),
         ("this worker", OwnWindows(config.server.workers)),

@@ -61,6 +61,8 @@ def rate_limits_of(
                 "requests_per_min이나 tokens_per_min을 정하세요.",
                 "Give requests_per_min or tokens_per_min.",
             )
+        if rule.name.startswith("@"):
+            mistakes.add(path, "이름은 @로 시작할 수 없습니다.", "A name cannot begin with @.")
         if rule.name in names:
             mistakes.add(path, f"'{rule.name}'이(가) 두 번 나옵니다.", f"'{rule.name}' stands there twice.")
         names.add(rule.name)

@@ -289,6 +289,9 @@ class Caller:
     """None: every model that is open."""
     via_service: str | None = None
     """The service key's name when a shared chat client speaks for the person."""
+    requests_per_min: int = 0
+    """Of the key; 0: no limit of its own."""
+    tokens_per_min: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -225,6 +225,8 @@ def _caller(key: Key, person_id: str, place: Place) -> Caller:
         unit_path=place.path,
         allowed_models=key.grant.allowed_models,
         via_service=key.grant.service,
+        requests_per_min=key.grant.requests_per_min,
+        tokens_per_min=key.grant.tokens_per_min,
     )
 
 

@@ -49,7 +49,8 @@ class Grant:
     """What a key allows and to whom. Exactly one of `person_id` and `service` is set.
 
     `unit_code` on a service is the department that pays when the service names no person; without it
-    such a request is refused. `trusted`: plain user headers of this service are believed.
+    such a request is refused. `trusted`: plain user headers of this service are believed. 0 a minute: no
+    limit of its own.
     """
 
     label: str
@@ -59,6 +60,8 @@ class Grant:
     allowed_models: frozenset[str] | None = None
     trusted: bool = False
     expires_at: datetime | None = None
+    requests_per_min: int = 0
+    tokens_per_min: int = 0
 
     def __post_init__(self) -> None:
         if (self.person_id is None) == (self.service is None):

@@ -89,9 +89,8 @@ class Parts:
     patience: Patience
     cache: AnswerCache | None
     default_max_output_tokens: int
+    limiter: Limiter
     finding_key: bytes = dataclasses.field(repr=False)
-    limiter: Limiter | None = None
-    """None: no rate limits are configured."""
     left_nano_krw: Callable[[Attribution, str], int | None] = lambda _payer, _period: None
     """(who pays, billing period) -> nano-won that the tightest hard budget leaves; None: there is none."""
 
@@ -111,10 +110,7 @@ class Pipeline:
 
     async def rate_limits(self, caller: Caller) -> Sequence[Standing]:
         """Return how near the caller is to each limit by the minute."""
-        limiter = self._parts.limiter
-        if limiter is None:
-            return ()
-        return await limiter.standings(caller, [model.id for model in self.models_for(caller)])
+        return await self._parts.limiter.standings(caller, [model.id for model in self.models_for(caller)])
 
     async def answer(self, door: Door, caller: Caller, body: JSON) -> Response:
         """Serve one chat-like request. Raises GatewayError for everything that is not an answer."""
@@ -123,7 +119,9 @@ class Pipeline:
         request = door.surface.parse(body)
         model = self._open_model(request.model, door.surface.KIND, caller)
         model = parts.side_calls.model(call.label, model, caller, parts.catalogue)
-        admission = None if parts.limiter is None else await self._admit(door, caller, request, model)
+        admission = None
+        if parts.limiter.counts(caller):
+            admission = await self._admit(door, caller, request, model)
         try:
             return await self._answer(door, call, body, request, model, admission)
         except BaseException:
@@ -211,11 +209,9 @@ class Pipeline:
         self, door: Door, caller: Caller, request: ChatRequest, model: Model
     ) -> Admission | None:
         """Count the request, and the most tokens it may use, by the minute. Raises RateLimited."""
-        limiter = self._parts.limiter
-        assert limiter is not None, "asked for"
         most = most_tokens(request, door.size, _most_output(request, model, self._default_output))
         try:
-            return await limiter.admit(caller, model.id, most)
+            return await self._parts.limiter.admit(caller, model.id, most)
         except LimitReached as reached:
             metrics.count(metrics.requests, door.surface.NAME, "rate_limited")
             raise words.refusal(reached, door.surface.NAME) from None

@@ -56,6 +56,14 @@ def create(
     models: Annotated[
         str | None, typer.Option(help="쓸 수 있는 모델, 쉼표로 구분 / allowed models, comma-separated")
     ] = None,
+    requests_per_min: Annotated[
+        int,
+        typer.Option(min=0, max=10_000_000, help="분당 요청 한도, 0은 없음 / requests a minute, 0: no limit"),
+    ] = 0,
+    tokens_per_min: Annotated[
+        int,
+        typer.Option(min=0, max=100_000_000, help="분당 토큰 한도, 0은 없음 / tokens a minute, 0: no limit"),
+    ] = 0,
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
@@ -86,6 +94,8 @@ def create(
             allowed_models=_allowed(models, config_of(settings).catalogue.models),
             trusted=trusted,
             expires_at=_expiry(expires, at),
+            requests_per_min=requests_per_min,
+            tokens_per_min=tokens_per_min,
         )
         key, secret = create_key(
             engine, settings.keyring().current(Purpose.API_KEY_HASH), grant, at=at, actor=actor()
@@ -201,6 +211,8 @@ def _row(key: Key) -> dict[str, object]:
         "label": grant.label,
         "trusted": grant.trusted,
         "models": None if grant.allowed_models is None else sorted(grant.allowed_models),
+        "requests_per_min": grant.requests_per_min,
+        "tokens_per_min": grant.tokens_per_min,
         "created_at": key.created_at.isoformat(),
         "expires_at": grant.expires_at.isoformat() if grant.expires_at else None,
         "revoked_at": key.revoked_at.isoformat() if key.revoked_at else None,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from billing.periods import to_us
-from gateway.limits.rules import Unit, buckets
+from gateway.limits.rules import Unit, buckets, has_limits
 from gateway.limits.windows import Ask, Moment, Share, wait_us
 
 if TYPE_CHECKING:
@@ -86,6 +86,10 @@ class Limiter:
         self._taking: dict[str, asyncio.Task[None]] = {}
         self._wanted: Counter[str] = Counter()
         self._back: dict[tuple[str, int], int] = {}
+
+    def counts(self, caller: Caller) -> bool:
+        """Whether anything may have to be counted for this caller."""
+        return bool(self._rules) or has_limits(caller)
 
     async def admit(self, caller: Caller, model_id: str, tokens: int) -> Admission | None:
         """Count a request that may use so many tokens; None if no rule counts it.

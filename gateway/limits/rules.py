@@ -75,17 +75,27 @@ class Bucket(NamedTuple):
         return self.rule.limit(self.unit)
 
 
+OF_THE_KEY: Final = "@key"
+"""Name of the rule of a key that has limits of its own; no rule of the configuration begins like it."""
+
 UNITS: Final = (Unit.REQUESTS, Unit.TOKENS)
 
 
 def buckets(rules: Sequence[Rule], caller: Caller, model_id: str) -> Iterator[Bucket]:
-    """Yield what a request is counted in."""
+    """Yield what a request is counted in: by the rules, and by the caller's own key."""
+    if has_limits(caller):
+        rules = (*rules, Rule(OF_THE_KEY, (Per.KEY,), caller.requests_per_min, caller.tokens_per_min))
     for rule in rules:
         if rule.matches(caller, model_id):
             subject = rule.subject(caller, model_id)
             for unit in UNITS:
                 if rule.limit(unit):
                     yield Bucket(rule, unit, subject)
+
+
+def has_limits(caller: Caller) -> bool:
+    """Whether the key itself has a limit."""
+    return bool(caller.requests_per_min or caller.tokens_per_min)
 
 
 def _who(per: Per, caller: Caller, model_id: str) -> str:

@@ -73,6 +73,8 @@ api_key = Table(
     Column("unit_code", Text),
     Column("allowed_models", JSON(none_as_null=True)),
     Column("trusted", Boolean, nullable=False, server_default=text("false")),
+    Column("requests_per_min", Integer, nullable=False, server_default=text("0")),
+    Column("tokens_per_min", Integer, nullable=False, server_default=text("0")),
     Column("created_at_us", BigInteger, nullable=False),
     Column("expires_at_us", BigInteger),
     Column("revoked_at_us", BigInteger),

@@ -31,6 +31,13 @@ def test_expiry_counts_days_or_lasts_to_the_end_of_the_named_day_in_seoul(staffe
         assert haechi("keys", "create", "--person", "S1", "--expires", wrong).code == 2
 
 
+def test_a_key_may_have_limits_of_its_own(staffed, haechi):
+    limits = ("--requests-per-min", "30", "--tokens-per-min", "60000")
+    made = haechi("keys", "create", "--person", "S1", *limits, "--json").ok().json
+    assert (made["requests_per_min"], made["tokens_per_min"]) == (30, 60_000)
+    assert haechi("keys", "create", "--person", "S1", "--tokens-per-min", "-1").code == 2
+
+
 def test_models_are_checked_against_the_catalogue(staffed, haechi):
     assert haechi("keys", "create", "--person", "S1", "--models", "city-llm", "--json").ok().json[
         "models"

@@ -130,6 +130,16 @@ def test_a_combination_is_counted_by_itself(limited: Gateway) -> None:
     assert limited.post(ask, "general").status_code == 200
 
 
+def test_a_key_has_limits_of_its_own(limited: Gateway) -> None:
+    limited.issue("slow", service="느린 봇", unit_code="hr", requests_per_min=1)
+    limited.wait_for_key("slow")
+    ask = {"model": "sim-large", "messages": QUESTION, "max_tokens": 100}
+    first, second = limited.post(ask, "slow"), limited.post(ask, "slow")
+    assert (first.status_code, second.status_code) == (200, 429)
+    assert first.headers["x-ratelimit-limit-requests"] == "1"
+    assert second.json()["error"]["subject"].keys() == {"key"}
+
+
 def test_what_the_filter_stops_costs_no_tokens(limited: Gateway) -> None:
     secret = {"role": "user", "content": "주민등록번호는 900101-1234568 입니다"}
     limited.post({"model": "sim-large", "messages": [secret], "max_tokens": 2900}, "hr")
