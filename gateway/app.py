@@ -126,7 +126,7 @@ def create_app(settings: Settings) -> FastAPI:
         static_url="/docs/static",
         swagger_ui_parameters={"validatorUrl": None},
         lifespan=plant.lifespan,
-        # An exporter that somebody installs would send exceptions with their messages, and asks at each request.
+        # An exporter that somebody installs would send exceptions with their messages.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     _mount(app, plant)

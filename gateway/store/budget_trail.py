@@ -15,9 +15,8 @@ if TYPE_CHECKING:
 
 def budget_trail(connection: Connection, change: BudgetChange) -> None:
     """Write a change down: who, when, why, before and after. A billing.store.budget_admin.Trail."""
-    details = {"before": dict(change.before), "after": dict(change.after)}
-    actor = Actor(change.by)
+    sides = {"before": dict(change.before), "after": dict(change.after)}
     append(
         connection,
-        AuditEvent(change.at, actor, change.action, change.subject, change.reason, details=details),
+        AuditEvent(change.at, Actor(change.by), change.action, change.subject, change.reason, details=sides),
     )
