@@ -156,10 +156,10 @@ def _list_page(request: Request, visitor: Visitor, parts: ConsoleParts) -> Respo
 
 
 def tree_lines(units: Sequence[Unit], heads: Mapping[str, int]) -> list[UnitLine]:
-    """Lay units of one day out from the top down, children under their parents, by name."""
+    """Lay units of one day out from the top down, children under their parents, in the order of codes (직제순)."""
     below: dict[str | None, list[Unit]] = defaultdict(list)
     codes = {unit.code for unit in units}
-    for unit in sorted(units, key=lambda unit: (unit.name, unit.code)):
+    for unit in sorted(units, key=lambda unit: unit.code):
         below[unit.parent_code if unit.parent_code in codes else None].append(unit)
     laid = list(_laid(below, None, 0))
     totals = _totals(laid, heads)
