@@ -17,7 +17,7 @@ from filters.detectors.documents import BirthDates, CustomsCodes, Passports, Veh
 from filters.detectors.english import english_detectors
 from filters.detectors.language import Addresses, Persons
 from filters.detectors.markings import Markings
-from filters.detectors.numbers import Halves, Numbers, PartialResidents
+from filters.detectors.numbers import BackHalves, Halves, Numbers, PartialResidents
 from filters.detectors.secrets import Credentials, Passwords, PrivateKeys, VendorKeys
 from filters.fold import Folded, fold
 from filters.gate import Gate
@@ -52,6 +52,7 @@ class Engine:
         anywhere: list[Detector] = [
             Numbers(),
             Halves(),
+            BackHalves(),
             Emails(),
             Passports(),
             CustomsCodes(),

@@ -82,6 +82,7 @@ _SIGNS: Final = {
     **dict(zip("일이삼사오육칠팔구", "123456789", strict=True)),
     **dict(zip("一二三四五六七八九", "123456789", strict=True)),
     **dict(zip("壹貳參肆伍陸柒捌玖", "123456789", strict=True)),
+    **dict(zip("贰叁陆", "236", strict=True)),
     **dict(zip("㊀㊁㊂㊃㊄㊅㊆㊇㊈", "123456789", strict=True)),
     **dict(zip("㈠㈡㈢㈣㈤㈥㈦㈧㈨", "123456789", strict=True)),
     **dict(zip("〡〢〣〤〥〦〧〨〩", "123456789", strict=True)),
@@ -104,6 +105,7 @@ _NATIVE: Final = {
     "여덜": "8",
     "아홉": "9",
     "제로": "0",
+    "동그라미": "0",
 }
 _ENGLISH: Final = {
     "zero": "0", "oh": "0", "one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6",
@@ -112,7 +114,7 @@ _ENGLISH: Final = {
 _SIGN: Final = "[" + "".join(_SIGNS) + "]"
 _KOREAN: Final = f"(?:{'|'.join(_NATIVE)}|{_SIGN})"
 _DASH_WORDS: Final = "다시|대시|대쉬|하이픈|하이푼|빼기|dash|hyphen|minus"
-_JOIN: Final = rf"(?:[\s\-.,·/~_|]{{1,3}}|\s?(?:{_DASH_WORDS}|바|에|의|점)\s?)"
+_JOIN: Final = rf"(?:[\s\-.,·/~_|]{{1,3}}|\s?(?:{_DASH_WORDS}|바|에|의|の|점)\s?)"
 _SPOKEN_DASH: Final = re.compile(_DASH_WORDS)
 _SPOKEN: Final = re.compile(f"(?:{_KOREAN}|[0-9])(?:{_JOIN}?(?:{_KOREAN}|[0-9]))" + "{6,}+")
 _SPOKEN_PART: Final = re.compile(
@@ -234,24 +236,38 @@ def _decoded(text: str, pattern: re.Pattern[str], decode: Callable[[str], str]) 
             yield match.start(), match.end(), decoded
 
 
-def _readable(raw: bytes) -> str:
-    """The text that bytes hold, if it is one and may hold an identifier."""
+def _text(raw: bytes) -> str:
+    """The text that bytes hold, if it is one."""
     try:
         decoded = raw.decode()
     except UnicodeDecodeError:
         return ""
     plain = decoded.replace("\n", " ").replace("\t", " ").replace("\r", " ")
-    return decoded if plain.isprintable() and _IDENTIFIER.search(decoded) else ""
+    return decoded if plain.isprintable() else ""
+
+
+def _readable(raw: bytes) -> str:
+    """The same, if it may hold an identifier."""
+    decoded = _text(raw)
+    return decoded if _IDENTIFIER.search(decoded) else ""
 
 
 def _from_base64(row: str) -> str:
+    """The text in a row of base64, also of base64 within base64, if it may hold an identifier."""
+    decoded = _text_in_base64(row)
+    inner = _BASE64.fullmatch(decoded.strip())
+    decoded = (_text_in_base64(inner.group()) if inner else "") or decoded
+    return decoded if _IDENTIFIER.search(decoded) else ""
+
+
+def _text_in_base64(row: str) -> str:
     body = row.rstrip("=").replace("-", "+").replace("_", "/")
     for skipped in (0, body.rfind("/") + 1):
         part = body[skipped:]
         if len(part) % 4 == 1:
             continue
         try:
-            decoded = _readable(base64.b64decode(part + "=" * (-len(part) % 4)))
+            decoded = _text(base64.b64decode(part + "=" * (-len(part) % 4)))
         except (binascii.Error, ValueError):
             continue
         if decoded:
@@ -275,6 +291,21 @@ def _from_hex(row: str) -> str:
 def _from_codes(row: str) -> str:
     """Decimal ASCII codes: 57 48 49."""
     return _readable(bytes(int(code) for code in re.findall("[0-9]+", row)))
+
+
+# --- one thing after every digit ---------------------------------------------------------------------
+
+_THREADED: Final = re.compile(
+    r"(?<![0-9A-Za-z])[0-9](?P<thread>[^0-9\n]?[A-Za-z가-힣][^0-9\n]?)(?:[0-9](?P=thread)){7,18}+(?P<last>[0-9])?"
+)
+
+
+def _threaded(text: str) -> Iterator[Edit]:
+    """`9번 0번 1번 0번 …`, `9a0a1a0a…`: the same letters after every digit are no part of the number."""
+    for match in _THREADED.finditer(text):
+        for index in range(match.start(), match.end()):
+            if not text[index].isdigit():
+                yield index, index + 1, ""
 
 
 # --- reversal ----------------------------------------------------------------------------------------
@@ -318,5 +349,6 @@ VIEWS: Final = (
     ),
     View("hexadecimal", (r"(?:[2-3][0-9a-dA-D][\s:,\-]?(?:0x|\\x)?){6}[0-9]",), _hexadecimal),
     View("character_codes", (r"(?:(?:4[5-9]|5[0-7])[\s,;]{1,2}){6}[0-9]",), _character_codes),
+    View("threaded", (r"(?:[0-9][^0-9\n]?[A-Za-z가-힣][^0-9\n]?){7}[0-9]",), _threaded),
     View("reversed", (r"거꾸로|역순|뒤집|반대로|(?i:revers|backward)",), _reversed),
 )

@@ -55,11 +55,23 @@ class Row:
 class Candidate:
     """A stretch of digit groups. `separators[i]` stands between group i and group i + 1.
 
+    `columns`: the groups stand beside further numbers, as in a row of a table, so chance may have made it.
     `isolated`: nothing ties it to digits or letters outside. `called`: the kind of its own label, empty
     when it has none or when another number stands between.
     """
 
-    __slots__ = ("_counted", "called", "digits", "end", "isolated", "lengths", "separators", "start", "text")
+    __slots__ = (
+        "_counted",
+        "called",
+        "columns",
+        "digits",
+        "end",
+        "isolated",
+        "lengths",
+        "separators",
+        "start",
+        "text",
+    )
 
     def __init__(self, row: Row, first: int, last: int, *, isolated: bool) -> None:
         """Groups `first` to `last` of a row, both included."""
@@ -69,6 +81,7 @@ class Candidate:
         self.lengths = row.lengths[first : last + 1]
         self.separators = row.separators[first:last]
         self.isolated = isolated
+        self.columns = len(row.lengths) > last - first + 1 and _are_columns(row.separators, first, last)
         self._counted: bool | None = None
         label = label_of(self.text, self.start, self.end)
         self.called = label.kind if label.direct else ""
@@ -86,7 +99,7 @@ class Candidate:
     def tight(self) -> bool:
         """Groups are held together by one and the same mark, as a person writes a number."""
         marks = {separator.strip() for separator in self.separators}
-        return len(marks) == 1 and not marks & {"", ",", "|"}
+        return len(marks) == 1 and not marks & {"", ",", ";", "|"}
 
     @property
     def spread(self) -> bool:
@@ -180,6 +193,8 @@ def _chain(row: Row, total: int) -> list[Candidate]:
     lengths = row.lengths
     last = len(lengths) - 1
     found: list[Candidate] = []
+    if last == 1 and row.separators[0] == "." and row.digits[1] in {"0", "00"}:
+        last = 0  # 9010101234567.0: a number that passed through a spreadsheet
     if _MIN_DIGITS < total <= _MAX_DIGITS or lengths in SHAPES:
         found.append(Candidate(row, 0, last, isolated=row.free(0, last)))
     if last > 1:
@@ -303,6 +318,16 @@ def _free(text: str, start: int, end: int) -> bool:
     )
 
 
+_COLUMN: Final = frozenset({"", ",", ";", "|"})
+
+
+def _are_columns(separators: list[str], first: int, last: int) -> bool:
+    """Whether groups are held together, and to one more on their line, by what stands between columns."""
+    around = separators[max(0, first - 1) : first] + separators[last : last + 1]
+    inside = all(separator.strip() in _COLUMN for separator in separators[first:last])
+    return inside and any(mark.strip() in _COLUMN and "\n" not in mark for mark in around)
+
+
 def _tied(separators: list[str], first: int, last: int) -> bool:
     """Whether a bare hyphen or the like goes on to a further group."""
     return (first > 0 and separators[first - 1] in _TIES) or (
@@ -314,6 +339,7 @@ SHAPES: Final = frozenset(
     {
         (9,), (10,), (11,), (12,), (13,), (14,), (15,), (16,), (19,),
         (6, 7), (7, 6), (6, 1, 6), (2, 2, 2, 7), (2, 4, 7), (6, 3, 4), (6, 4, 3),  # RRN, FRN, corporate
+        (8, 7), (4, 2, 2, 7),  # RRN with the century
         (4, 4, 4, 4), (4, 6, 5), (4, 6, 4), (4, 4, 4, 4, 3), (8, 8), (6, 10), (5, 6, 4),  # cards
         (3, 2, 5), (5, 2, 3), (5, 5),  # business registration
         (2, 2, 6, 2), (2, 6, 2, 2), (2, 6, 2),  # licences, old and new

@@ -30,6 +30,7 @@ _DOMAIN_BEHIND: Final = re.compile(
     rf"{{1,5}}[A-Za-z]{{2,18}}(?![A-Za-z0-9\-])"
 )
 _MAX_LOCAL: Final = 66
+_RESIDENT_NUMBER: Final = re.compile("[0-9]{6}-?[1-8][0-9]{6}")
 
 
 class Emails:
@@ -45,6 +46,8 @@ class Emails:
             domain = _DOMAIN_BEHIND.match(text, at.end()) if local is not None else None
             if local is not None and domain is not None:
                 score = 0.95 if at.group().strip() == "@" else 0.75
+                if _RESIDENT_NUMBER.fullmatch(local.group()):
+                    score = 0.6  # what stands before the sign matters more than the address
                 spans.append(Span(local.start(), domain.end(), EMAIL_ADDRESS, score, "email"))
         return spans
 

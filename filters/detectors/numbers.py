@@ -92,17 +92,45 @@ def _resident_score(candidate: Candidate, digits: str, *, valid: bool) -> float:
     harmless = candidate.called == HARMLESS or candidate.money
     if candidate.lengths == (6, 7) and candidate.tight:
         return _written_form_score(candidate, plausible=plausible, trusted=valid or not harmless)
-    if candidate.money or not candidate.isolated:
+    if not candidate.isolated or candidate.counted or (candidate.thousands and not valid):
         return 0.0
     if candidate.bare and checksums.ean13_valid(digits) and digits.startswith(("880", "978", "979")):
         return 0.0
     if valid:
         return 0.85 if not harmless else 0.6
-    if harmless:
-        return 0.0
-    return (
-        0.6 if candidate.bare or candidate.spread or candidate.tight or candidate.lengths == (6, 7) else 0.0
-    )
+    return 0.6 if not harmless and _looks_written(candidate) else 0.0
+
+
+def _looks_written(candidate: Candidate) -> bool:
+    """Whether a person wrote 13 digits as one number: at once, digit by digit, 901010 or 90.10.10 first."""
+    if candidate.spread:
+        return True
+    if candidate.lengths == (2, 2, 2, 7) and _DATE_MARKS.issuperset(candidate.separators):
+        return True
+    return not candidate.columns and (candidate.bare or candidate.tight or candidate.lengths == (6, 7))
+
+
+_DATE_MARKS: Final = frozenset({".", "-", "/", ". ", " "})
+_CENTURY_OF_SEX: Final = {"19": "1256", "20": "3478"}
+
+
+def resident_with_century(candidate: Candidate) -> Span | None:
+    """19901010-1234567, 1990.10.10-1234567: nobody's rule and everybody's habit.
+
+    Not the serial numbers of this century's documents (20240312-3000123), unless a label or the check
+    digit speaks for them.
+    """
+    if candidate.lengths not in {(8, 7), (4, 2, 2, 7)} or not candidate.isolated or candidate.columns:
+        return None
+    century, digits = candidate.digits[:2], candidate.digits[2:]
+    if digits[6] not in _CENTURY_OF_SEX.get(century, "") or not checksums.is_birth_date(digits):
+        return None
+    foreign = digits[6] in "5678"
+    valid = checksums.frn_valid(digits) if foreign else checksums.rrn_valid(digits)
+    sure = valid or candidate.called in {"rrn", "frn"}
+    if not sure and (century == "20" or candidate.called == HARMLESS):
+        return None
+    return _span(candidate, KR_FRN if foreign else KR_RRN, 0.85 if sure else 0.6, "kr_rrn_century")
 
 
 def _written_form_score(candidate: Candidate, *, plausible: bool, trusted: bool) -> float:
@@ -202,7 +230,7 @@ def _valid_card(candidate: Candidate, *, called: bool) -> Span | None:
         return None
     if candidate.lengths in {(4, 4, 4, 4), (4, 6, 5), (4, 6, 4)}:
         return _span(candidate, CREDIT_CARD, 0.7 if candidate.called == HARMLESS else 0.9, "card")
-    if candidate.called == HARMLESS or len(candidate.digits) not in {14, 15, 16}:
+    if candidate.called == HARMLESS or candidate.columns or len(candidate.digits) not in {14, 15, 16}:
         return None
     return _span(candidate, CREDIT_CARD, 0.85 if candidate.bare or candidate.spread else 0.6, "card")
 
@@ -388,10 +416,21 @@ class Halves:
         return spans
 
 
+_JOINT: Final = re.compile(
+    r"""\s{0,3}(?:[xX×*]|그리고|하고|이랑|다음(?:에|은)?|and|then|[에의와과])\s{0,3}"""
+    r"""|["'`]?[;,)]?\s{1,4}(?:[A-Za-z_가-힣][\w]{0,11}\s?[=:]{1,2}\s?)["'`]?"""
+    r"""|["'`][;,]\s{0,4}(?:[A-Za-z_가-힣][\w]{0,11}\s?[=:]{1,2}\s?)["'`]"""
+)
+"""Between halves that somebody put apart: `901010 그리고 1234567`, `a = "901010"; b = "1234567"`."""
+
+
 def _is_sure(text: str, match: re.Match[str], span: Span) -> bool:
     digits = match["front"] + match["back"]
     valid = checksums.frn_valid(digits) if span.type == KR_FRN else checksums.rrn_valid(digits)
-    return valid or label_of(text, span.start, span.end).kind in {"rrn", "frn"}
+    if valid or label_of(text, span.start, span.end).kind in {"rrn", "frn"}:
+        return True
+    plausible = _EARLIEST_BIRTH <= checksums.birth_year(digits) <= _LATEST_BIRTH
+    return plausible and _JOINT.fullmatch(text, match.end("front"), match.start("back")) is not None
 
 
 def _joined_halves(text: str, match: re.Match[str]) -> Span | None:
@@ -418,6 +457,46 @@ def _kind_of_halves(digits: str, label: str) -> str:
     if length == 12 and label == "licence":
         return KR_DRIVER_LICENSE
     return KR_BANK_ACCOUNT if label == "account" and 9 <= length <= 16 else ""
+
+
+# --- the back half alone: "생년월일 1990년 10월 10일, 주민번호 뒷자리 1234567" -----------------------------
+
+_BACK_HALF: Final = re.compile(
+    r"(?:뒷|뒤에?|끝)\s?(?:번호|부분|자리|쪽|7|일곱|[은는이가에]|\s){0,4}[^0-9\n가-힣]{0,4}"
+    r"(?:[은는이가에]\s?)?(?<![0-9-])(?P<back>[1-8][0-9]{6})(?![0-9]|-[0-9])"
+)
+_RESIDENT_NEAR: Final = re.compile(r"주민|외국인\s?등록|민번|RRN|resident")
+_BIRTH_NEAR: Final = re.compile(
+    r"(?:19|20)?[0-9]{2}\s?[-./년]\s?[0-9]{1,2}\s?[-./월]\s?[0-9]{1,2}|(?<![0-9])[0-9]{6}(?![0-9])"
+)
+_BACK_REACH: Final = 60
+
+
+class BackHalves:
+    """Seven digits called the back of a resident number; `partial` where no birth date stands near."""
+
+    name = "back_halves"
+    gates = (r"(?:뒷|뒤|끝)[^0-9\n]{0,16}7?[^0-9\n]{0,10}[1-8][0-9]{6}",)
+
+    def find(self, text: str) -> list[Span]:
+        return [
+            span
+            for match in limited(_BACK_HALF.finditer(text), self.name)
+            if (span := _back_half(text, match)) is not None
+        ]
+
+
+def _back_half(text: str, match: re.Match[str]) -> Span | None:
+    start, end = match.span("back")
+    before = text[max(0, match.start() - _BACK_REACH) : start]
+    called = _RESIDENT_NEAR.search(before + text[end : end + _RESIDENT])
+    if called is None:
+        return None
+    kind = KR_FRN if text[start] in "5678" else KR_RRN
+    return Span(start, end, kind, 0.75, "kr_rrn_back", "" if _BIRTH_NEAR.search(before) else "partial")
+
+
+_RESIDENT: Final = 13
 
 
 # --- masked resident numbers -------------------------------------------------------------------------
@@ -461,7 +540,7 @@ _BY_FORM: Final = {
     12: (licence, phone),
     13: (resident, corporate, card, phone),
     14: (card, phone),
-    15: (card,),
+    15: (resident_with_century, card),
     16: (card,),
     17: (card,),
     18: (card,),
