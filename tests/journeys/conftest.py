@@ -147,6 +147,25 @@ id = "sim-video"
 kind = "video"
 deployments = [{{ provider = "sim", upstream_model = "sora-2", price_key = "video" }}]
 
+[[models]]
+id = "unpriced"
+deployments = [{{ provider = "sim", price_key = "later" }}]
+
+[[models]]
+id = "unpriced-image"
+kind = "image"
+deployments = [{{ provider = "sim", price_key = "later" }}]
+
+[[prices]]
+key = "later"
+from = 2099-01-01
+currency = "KRW"
+input = "1"
+output = "1"
+images = "1"
+source = "test"
+checked = 2026-11-22
+
 [[prices]]
 key = "image"
 from = 2026-01-01

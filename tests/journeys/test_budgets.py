@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -159,6 +160,38 @@ def test_requests_are_counted_one_by_one(gateway: Gateway, budget: Callable[...,
     key_id = gateway.rows("SELECT id FROM api_key WHERE label = 'counted'")[0]["id"]
     budget(Scope("key", key_id), 2, Measure.REQUESTS)
     assert [ask(gateway, "chat", "counted").status_code for _ in range(4)] == [200, 200, 429, 429]
+
+
+# --- every request has a bound -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("surface", ["chat", "chat stream", "responses"])
+def test_an_answer_without_a_limit_gets_the_models(gateway: Gateway, surface: str) -> None:
+    answer = ask(gateway, surface)
+    (charge,) = gateway.charges(answer.headers["x-request-id"])
+    sent = next(
+        json.loads(row["received"])
+        for row in gateway.simulator.ledger()
+        if row["kind"] == "asked" and row["attempt_id"] == charge["attempt_id"]
+    )
+    assert sent["max_completion_tokens"] == 4000, "the model's, which is below the default of 4096"
+    (dispatch,) = gateway.rows("SELECT * FROM ledger_dispatch WHERE attempt_id = :a", a=charge["attempt_id"])
+    assert dispatch["max_output_tokens"] == 4000
+    assert charge["amount_nano_krw"] <= dispatch["hold_nano_krw"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/chat/completions", {"model": "unpriced", "messages": QUESTION}),
+        ("/v1/images/generations", {"model": "unpriced-image", "prompt": "해치"}),
+    ],
+)
+def test_without_a_price_there_is_no_service(gateway: Gateway, path: str, body: Any) -> None:
+    asked = times_asked(gateway)
+    answer = gateway.post(body, path=path)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "no_price")
+    assert times_asked(gateway) == asked
 
 
 # --- what an answer cost, and what is left -----------------------------------------------------------
