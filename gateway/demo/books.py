@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-TOKEN_CLASSES = ("input", "cache_read", "cache_write", "output", "reasoning")
+TOKEN_CLASSES = (
+    *("input", "cache_read", "cache_write", "output", "reasoning"),
+    *("image_input", "image_output", "images", "characters", "video_ms"),
+)
 """The classes in which both sides count; the ledger's two kinds of cache writes are one here."""
 
 
@@ -37,11 +40,11 @@ class Charge(NamedTuple):
 
     @property
     def prompt_tokens(self) -> int:
-        return sum(self.tokens[name] for name in ("input", "cache_read", "cache_write"))
+        return sum(self.tokens[name] for name in ("input", "cache_read", "cache_write", "image_input"))
 
     @property
     def completion_tokens(self) -> int:
-        return self.tokens["output"] + self.tokens["reasoning"]
+        return self.tokens["output"] + self.tokens["reasoning"] + self.tokens["image_output"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,9 @@ _CHARGES = """
 SELECT attempt_id, request_id, department_id, model_id, zone, outcome, amount_nano_krw,
        coalesce(input, 0), coalesce(cache_read, 0),
        coalesce(cache_write_5m, 0) + coalesce(cache_write_1h, 0),
-       coalesce(output, 0), coalesce(reasoning, 0)
+       coalesce(output, 0), coalesce(reasoning, 0),
+       coalesce(image_input, 0), coalesce(image_output, 0), coalesce(images, 0),
+       coalesce(characters, 0), coalesce(video_ms, 0)
   FROM ledger_charge WHERE kind = 'charge' ORDER BY started_at_us, attempt_id
 """
 

@@ -20,6 +20,7 @@ PIXEL = (
     "HwAFAAH/iZk9HQAAAABJRU5ErkJggg=="
 )
 
+Kind = Literal["chat", "image", "video", "speech", "transcription", "embedding"]
 Outcome = Literal["answered", "masked", "routed", "blocked", "refused"]
 
 _FILES = resources.files("gateway.demo")
@@ -38,6 +39,8 @@ class Ask:
     stream: bool
     system: str | None = None
     tools: tuple[str, ...] = ()
+    kind: Kind = "chat"
+    """What is asked for; everything but a chat is one request of the address of its own."""
     image: bool = False
     max_tokens: int | None = None
     withheld: tuple[str, ...] = ()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import wave
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -9,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import openai
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from openai import Stream
     from openai.types.chat import ChatCompletionChunk
@@ -70,6 +72,8 @@ class Sender:
     def send(self, ask: Ask) -> Reply:
         """Ask, and read the answer to its end. Raises openai.APIConnectionError if nobody answers."""
         try:
+            if ask.kind != "chat":
+                return self._made(ask)
             return self._streamed(ask) if ask.stream else self._whole(ask)
         except openai.APIStatusError as refused:
             body = refused.body if isinstance(refused.body, dict) else {"message": str(refused.body)}
@@ -100,6 +104,12 @@ class Sender:
             usage=_usage(answer.usage),
         )
 
+    def _made(self, ask: Ask) -> Reply:
+        """Ask for a picture, a film, speech, a transcription or an embedding."""
+        raw = _MAKE[ask.kind](self.client, ask)
+        verdict = raw.headers.get("x-haechi-verdict", "")
+        return Reply(ask, raw.headers.get("x-request-id", ""), served_by=ask.model, verdict=verdict)
+
     def _streamed(self, ask: Ask) -> Reply:
         options = {"include_usage": True}
         request = self._request(ask) | {"stream": True, "stream_options": options}
@@ -123,6 +133,33 @@ class Sender:
             verdict=headers.get("x-haechi-verdict", ""),
             usage=usage,
         )
+
+
+_MAKE: Mapping[str, Callable[[openai.OpenAI, Ask], Any]] = {
+    "image": lambda c, ask: c.images.with_raw_response.generate(
+        model=ask.model, prompt=ask.prompt, size="1024x1024", quality="medium"
+    ),
+    "video": lambda c, ask: c.videos.with_raw_response.create(
+        model=ask.model, prompt=ask.prompt, seconds="4"
+    ),
+    "speech": lambda c, ask: c.audio.speech.with_raw_response.create(
+        model=ask.model, input=ask.prompt, voice="alloy"
+    ),
+    "transcription": lambda c, ask: c.audio.transcriptions.with_raw_response.create(
+        model=ask.model, file=("recording.wav", _a_second_of_silence(), "audio/wav"), prompt=ask.prompt
+    ),
+    "embedding": lambda c, ask: c.embeddings.with_raw_response.create(model=ask.model, input=ask.prompt),
+}
+
+
+def _a_second_of_silence() -> bytes:
+    held = io.BytesIO()
+    with wave.open(held, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(8_000)
+        file.writeframes(bytes(16_000))
+    return held.getvalue()
 
 
 def _usage(stated: Any) -> Usage | None:  # noqa: ANN401 - the SDK's own type of two shapes

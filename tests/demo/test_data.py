@@ -182,7 +182,9 @@ def test_nothing_is_called_verified_that_the_price_data_does_not_know():
 
 def test_every_model_and_every_department_is_used(config):
     asks = data.asks()
-    assert {ask.model for ask in asks} == {m.id for m in config.catalogue.models.values() if m.kind == "chat"}
+    assert {(ask.model, ask.kind) for ask in asks} == {
+        (m.id, m.kind) for m in config.catalogue.models.values()
+    }
     assert {ask.unit for ask in asks} == set(_staff())
     assert {"answered", "masked", "routed", "blocked", "refused"} == {ask.expect for ask in asks}
     assert 0.3 < sum(ask.stream for ask in asks) / len(asks) < 0.7
