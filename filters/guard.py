@@ -113,8 +113,7 @@ class AnswerGuard:
 
     def feed(self, text: str) -> str:
         """What may be sent on now. Raises DetectorFailed."""
-        if not (self._held or self._labelled or self._swallowing or self._quotes) and _QUIET.fullmatch(text):
-            self._context = (self._context + text)[-_CONTEXT:]
+        if self.passes(text):
             return text
         text = self._swallowed(self._held + text)
         if not text:
@@ -122,6 +121,14 @@ class AnswerGuard:
         if not self._labelled and _LABEL_END.search(self._context[-4:] + text):
             self._labelled = _LABELLED_AT_END.search((self._context + text)[-_CONTEXT:]) is not None
         return self._released(text, _after_label(text) if self._labelled else _pending(text))
+
+    def passes(self, text: str) -> bool:
+        """Whether text passes as it is, however it was cut, because it begins nothing; then it is read."""
+        busy = self._held or self._labelled or self._swallowing or self._quotes
+        if busy or _QUIET.fullmatch(text) is None:
+            return False
+        self._context = (self._context + text)[-_CONTEXT:]
+        return True
 
     def flush(self) -> str:
         """The rest, when the channel has ended."""

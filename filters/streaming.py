@@ -39,6 +39,10 @@ class StreamRestorer:
         self._names = [token[1:-1] for token in masks]
         self._held = ""
 
+    @property
+    def holds(self) -> bool:
+        return bool(self._held)
+
     def feed(self, text: str) -> str:
         """What may be sent on now; a possible beginning of a token stays here."""
         if not self._names:
@@ -108,6 +112,13 @@ class AnswerFilter:
     def findings(self) -> list[Finding]:
         """What the guard masked so far."""
         return self.guard.findings
+
+    def passes(self, text: str) -> bool:
+        """Whether fragments that are `text` together may be sent on as they are; then they are read already.
+
+        What the guard lets pass so holds no character that opens a token.
+        """
+        return not self._restorer.holds and self.guard.passes(text)
 
     def feed(self, text: str) -> str:
         """What of a fragment and of what was held may be sent on now. Raises DetectorFailed."""

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from filters.verdict import Finding, Verdict
     from gateway.domain import Choice, Completion, Part
 
+_NO_MORE = Delta()[2:]
+"""Of a delta that is text and nothing else."""
+
 Channel: TypeAlias = tuple[int, str, int]
 """(choice, kind, number of the tool call)."""
 
@@ -62,11 +65,19 @@ class Channels:
     def deltas(self, deltas: Iterable[Delta]) -> list[Delta]:
         """Return what may be sent on now, in the order it came."""
         out: list[Delta] = []
+        run: list[Delta] = []
         with _refusing():
             for delta in deltas:
+                if run and (delta[2:] != _NO_MORE or delta.choice != run[0].choice):
+                    out += self._run(run)
+                    run = []
+                if delta[2:] == _NO_MORE:
+                    run.append(delta)
+                    continue
                 if delta.finish_reason is not None:
                     out += self._flush(delta.choice)
                 out.append(self._delta(delta))
+            out += self._run(run)
         return out
 
     def flush(self) -> list[Delta]:
@@ -94,6 +105,12 @@ class Channels:
                 hash_key=self._hash_key,
             )
         return known
+
+    def _run(self, run: list[Delta]) -> list[Delta]:
+        """Fragments of one text that arrived together: most pass together as they are."""
+        if len(run) > 1 and self._filter((run[0].choice, "text", 0)).passes("".join([d.text for d in run])):
+            return run
+        return [self._delta(delta) for delta in run]
 
     def _delta(self, delta: Delta) -> Delta:
         choice = delta.choice
