@@ -156,7 +156,7 @@ def _list_page(request: Request, visitor: Visitor, parts: ConsoleParts) -> Respo
 
 
 def tree_lines(units: Sequence[Unit], heads: Mapping[str, int]) -> list[UnitLine]:
-    """Lay units of one day out from the top down, children under their parents, in the order of codes (직제순)."""
+    """Lay units of one day out from the top down, each under its parent, in the order of codes (직제순)."""
     below: dict[str | None, list[Unit]] = defaultdict(list)
     codes = {unit.code for unit in units}
     for unit in sorted(units, key=lambda unit: unit.code):
