@@ -18,9 +18,9 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import func, select
 
-from billing.budgets import Budget, BudgetExceeded, Every, Scope
+from billing.budgets import Budget, BudgetExceeded, Every, Measure, Scope
 from billing.journal import Journal
-from billing.ledger import record_of
+from billing.ledger import Outcome, record_of
 from billing.segments import Segments
 from billing.store import (
     LedgerSink,
@@ -35,7 +35,7 @@ from billing.store import (
 )
 from billing.store.slots import Process
 from billing.tables import charges, metadata
-from billing.usage import Usage
+from billing.usage import Usage, UsageSource
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,6 +88,69 @@ def test_a_group_is_admitted_in_order_until_the_budget_is_full(
     ]
     assert len(open_dispatches(engine)) == 3
     assert verify(engine, key).ok
+
+
+@pytest.mark.parametrize("measure", [Measure.TOKENS, Measure.REQUESTS])
+def test_a_hold_in_another_measure_lasts_from_dispatch_to_charge(
+    engine: Engine, sink: LedgerSink, make: Maker, measure: Measure
+) -> None:
+    limit(engine, make, 2_001 if measure is Measure.TOKENS else 1, measure=measure)
+    first, second = make.dispatch(), make.dispatch()  # of 1,500 bytes and 500 tokens each
+    assert sink.write([[record_of(first)]]) == [None]
+    ((refusal,), held) = sink.write([[record_of(second)]]), budget_status(engine, make.now)[0].held
+    assert isinstance(refusal, BudgetExceeded)
+    assert (refusal.measure, held) == (measure, 2_000 if measure is Measure.TOKENS else 1)
+    sink.write([[record_of(make.charge(first))]])  # 400 + 50 + 200 tokens
+    (status,) = budget_status(engine, make.now)
+    assert (status.spent, status.held) == (650 if measure is Measure.TOKENS else 1, 0)
+    assert check_accounts(engine) == []
+
+
+@pytest.mark.parametrize("outcome", [Outcome.NOT_SENT, Outcome.REFUSED_BY_PROVIDER])
+def test_an_attempt_that_no_provider_took_is_no_request(
+    engine: Engine, sink: LedgerSink, make: Maker, outcome: Outcome
+) -> None:
+    limit(engine, make, 1, measure=Measure.REQUESTS)
+    dispatch = make.dispatch()
+    charge = make.charge(dispatch, outcome=outcome, source=UsageSource.NONE, usage=Usage())
+    sink.write([[record_of(dispatch)], [record_of(charge)]])
+    assert budget_status(engine, make.now)[0].left == 1
+    assert check_accounts(engine) == []
+
+
+def test_a_correction_moves_tokens_and_counts_no_request(
+    engine: Engine, make: Maker, open_sink: Any, key: bytes
+) -> None:
+    for measure in (Measure.TOKENS, Measure.REQUESTS):
+        limit(engine, make, 10**6, measure=measure)
+    dead = open_sink(process=DEAD)
+    dispatch = make.dispatch(hold_nano_krw=10**9)
+    dead.write([[record_of(dispatch)]])
+    sink = open_sink()
+    sink.ship([[record_of(make.charge(dispatch))]])  # the real usage arrives after the estimate
+    spent = {status.budget.measure: status.spent for status in budget_status(engine, make.now)}
+    assert spent == {Measure.TOKENS: 650, Measure.REQUESTS: 1}
+    assert check_accounts(engine) == []
+    assert verify(engine, key).ok
+
+
+def test_what_the_tightest_budget_leaves_is_known_without_asking_the_database(
+    engine: Engine, sink: LedgerSink, make: Maker
+) -> None:
+    payer = make.attribution()
+    dispatch = make.dispatch(payer, hold_nano_krw=70)
+    month = dispatch.billing_period
+    assert sink.left_nano_krw(payer, month) is None
+    limit(engine, make, 10**12)
+    limit(engine, make, 100, Scope("person", "p1"))
+    limit(engine, make, 10, Scope("person", "p2"))
+    limit(engine, make, 1, Scope("key", "k1"), hard=False)
+    limit(engine, make, 10**9, measure=Measure.TOKENS)
+    sink.write([[record_of(dispatch)]])
+    assert sink.left_nano_krw(payer, month) == 30
+    sink.write([[record_of(make.charge(dispatch, usage=Usage()))]])
+    assert sink.left_nano_krw(payer, month) == 100
+    assert sink.left_nano_krw(make.attribution(person_id="p3"), month) == 10**12
 
 
 @pytest.mark.parametrize(
