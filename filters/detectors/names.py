@@ -24,6 +24,7 @@ from filters.detectors.person_features import (
     Form,
     cut,
     forms_of,
+    is_company,
     is_part_of_a_number,
     may_hold_name,
     over_several_runs,
@@ -162,7 +163,7 @@ def _scored(runs: Runs) -> list[Scored]:
             else:
                 promise = NO_PROMISE if word in DULL else _promise(weights, word)
             seen[word] = promise
-        if promise is NO_PROMISE or is_part_of_a_number(runs, index):
+        if promise is NO_PROMISE or is_part_of_a_number(runs, index) or is_company(runs, index):
             continue
         looks += 1
         if promise.forms:

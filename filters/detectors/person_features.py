@@ -153,10 +153,31 @@ def is_part_of_a_number(runs: Runs, index: int) -> bool:
     return word[-1] in "로길동" and runs.gaps[index + 1][:2].strip(" ").isdigit()
 
 
+CORPORATE_SIGNS: Final = frozenset("㈜㈲㈔㈶")
+CORPORATE_FORMS: Final = frozenset("주유사재합")
+COMPANY_WORDS: Final = frozenset(
+    "주식회사 유한회사 합자회사 합명회사 재단법인 사단법인 의료법인 학교법인 농업회사법인".split()
+)
+
+
+def is_company(runs: Runs, index: int) -> bool:
+    """(주)한빛, 한빛(주), ㈜ 한빛, 주식회사 한빛."""
+    before, behind = runs.gaps[index].rstrip(" "), runs.gaps[index + 1].lstrip(" ")
+    if before[-1:] in CORPORATE_SIGNS or behind[:1] in CORPORATE_SIGNS:
+        return True
+    if index and not before and runs.words[index - 1] in COMPANY_WORDS:
+        return True
+    if before == ")" and index and runs.words[index - 1] in CORPORATE_FORMS:
+        return runs.gaps[index - 1].rstrip(" ").endswith("(")
+    if behind == "(" and index + 1 < len(runs.words) and runs.words[index + 1] in CORPORATE_FORMS:
+        return runs.gaps[index + 2].lstrip(" ").startswith(")")
+    return False
+
+
 def candidates_at(runs: Runs, index: int) -> list[Candidate]:
     """Every candidate that begins with run `index`."""
     word = runs.words[index]
-    if not may_hold_name(word) or is_part_of_a_number(runs, index):
+    if not may_hold_name(word) or is_part_of_a_number(runs, index) or is_company(runs, index):
         return []
     start = runs.start_of(index)
     forms = forms_of(word)
