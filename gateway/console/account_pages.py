@@ -59,7 +59,26 @@ def account(request: Request, visitor: Owner, parts: Parts) -> Response:
         sessions=sessions.list_sessions(parts.database, visitor.account, parts.sign_in.rules, now),
         recovery_left=store.count_recovery_codes(parts.database, visitor.account.id),
         rules=parts.sign_in.rules,
+        browser_name=browser_name,
     )
+
+
+_FAMILIES: Final = (
+    *(("Edg/", "Edge"), ("Whale/", "Whale"), ("SamsungBrowser/", "Samsung Internet"), ("OPR/", "Opera")),
+    *(("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("CriOS/", "Chrome"), ("Safari/", "Safari")),
+)
+_SYSTEMS: Final = (
+    *(("Windows", "Windows"), ("Android", "Android"), ("iPhone", "iPhone"), ("iPad", "iPad")),
+    *(("Mac OS X", "macOS"), ("CrOS", "ChromeOS"), ("Linux", "Linux")),
+)
+"""What a browser says of itself, the more telling words first: all of them claim to be several."""
+
+
+def browser_name(user_agent: str) -> str:
+    """Return `Edge · Windows` for what a browser said of itself; its first words where none is known."""
+    family = next((name for sign, name in _FAMILIES if sign in user_agent), "")
+    system = next((name for sign, name in _SYSTEMS if sign in user_agent), "")
+    return " · ".join(filter(None, (family, system))) or user_agent[:40]
 
 
 # --- password ---------------------------------------------------------------------------------------------
