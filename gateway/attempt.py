@@ -305,6 +305,7 @@ class Attempt:
         self, outcome: Outcome, source: UsageSource, usage: Usage, completion: Completion | None
     ) -> Charge:
         report = completion.report if completion else None
+        asked_as = self._media.asked_as if self._media else None
         return Charge.settle(
             self.dispatch,
             charge_id=self._desk.new_id(),
@@ -313,7 +314,7 @@ class Attempt:
             source=source,
             usage=usage,
             stated_cost_usd=report.stated_cost_usd if report else None,
-            service_tier=completion.service_tier if completion else self._media and self._media.asked_as,
+            service_tier=completion.service_tier if completion else asked_as,
             served_model=completion.served_model if completion else None,
             provider_request_id=completion.id if completion else None,
             raw_usage=orjson.dumps(report.raw).decode() if report and report.raw else None,

@@ -19,15 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-TOKEN_CLASSES = (
-    *("input", "cache_read", "cache_write", "output", "reasoning"),
-    *("image_input", "image_output", "images", "characters", "video_ms"),
-)
-"""The classes in which both sides count; the ledger's two kinds of cache writes are one here."""
+TOKEN_CLASSES = ("input", "cache_read", "cache_write", "output", "reasoning")
+"""The ledger's two kinds of cache writes are one here."""
+CLASSES = (*TOKEN_CLASSES, "image_input", "image_output", "images", "characters", "video_ms")
+"""All in which both sides count."""
 
 
 class Charge(NamedTuple):
-    """One row of kind `charge`, with its tokens by TOKEN_CLASSES."""
+    """One row of kind `charge`, with its quantities by CLASSES."""
 
     attempt_id: str
     request_id: str
@@ -88,7 +87,7 @@ def gateway_books(database: Path) -> GatewayBooks:
 
 def _charge(row: tuple[Any, ...]) -> Charge:
     attempt, request, department, model, zone, outcome, amount, *counts = row
-    tokens = dict(zip(TOKEN_CLASSES, counts, strict=True))
+    tokens = dict(zip(CLASSES, counts, strict=True))
     return Charge(attempt, request, department, model, zone, outcome, amount, tokens)
 
 
@@ -120,5 +119,5 @@ def tokens_by_department(rows: Iterable[tuple[str, Mapping[str, int]]]) -> dict[
     """Add up (department, tokens) pairs."""
     sums: dict[str, Counter[str]] = {}
     for department, tokens in rows:
-        sums.setdefault(department, Counter(dict.fromkeys(TOKEN_CLASSES, 0))).update(tokens)
+        sums.setdefault(department, Counter(dict.fromkeys(CLASSES, 0))).update(tokens)
     return sums

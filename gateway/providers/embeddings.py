@@ -187,9 +187,9 @@ def _report(answer: Mapping[str, JSON], headers: Mapping[str, str]) -> UsageRepo
             billed,
         )
     if predictions := answer.get("predictions"):
-        counts = [part(item["embeddings"], "statistics") for item in predictions]
-        if (stated := summed(*(count(each, "token_count") for each in counts))) is not None:
-            return settled({"input": stated}, {"predictions": len(counts), "token_count": stated})
+        each = [count(part(item["embeddings"], "statistics"), "token_count") for item in predictions]
+        if (total := summed(*each)) is not None:
+            return settled({"input": total}, {"predictions": len(each), "token_count": total})
     if usage := part(answer, "usageMetadata"):
         total = count(usage, "totalTokenCount")
         return settled({"input": count(usage, "promptTokenCount")}, usage, provider_total=total)

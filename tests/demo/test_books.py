@@ -9,7 +9,7 @@ import sys
 import httpx
 import pytest
 
-from gateway.demo.books import TOKEN_CLASSES, gateway_books, provider_books
+from gateway.demo.books import CLASSES, gateway_books, provider_books
 from gateway.demo.children import Child
 from gateway.store.database import migrate
 
@@ -47,7 +47,7 @@ def test_charges_are_read_with_both_kinds_of_cache_writes_as_one(database):
     books = gateway_books(database)
     assert books.dispatched == {"a1"}
     first, second = books.charges
-    assert first.tokens == dict.fromkeys(TOKEN_CLASSES, 0) | {"input": 10, "cache_write": 5, "output": 4}
+    assert first.tokens == dict.fromkeys(CLASSES, 0) | {"input": 10, "cache_write": 5, "output": 4}
     assert (first.prompt_tokens, first.completion_tokens) == (15, 4)
     assert set(second.tokens.values()) == {0}
 

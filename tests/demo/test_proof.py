@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gateway.demo.books import Charge, GatewayBooks, ProviderBooks, tokens_by_department
+from gateway.demo.books import CLASSES, Charge, GatewayBooks, ProviderBooks, tokens_by_department
 from gateway.demo.data import Ask
 from gateway.demo.proof import Evidence, prove
 from gateway.demo.traffic import Reply, Usage
@@ -26,7 +26,8 @@ BLOCKED = Ask(
 
 
 def charge(attempt: str, request: str, unit: str, zone: str, tokens: dict[str, int]) -> Charge:
-    return Charge(attempt, request, unit, "m", zone, "success", 1_000, MappingProxyType(tokens))
+    whole = MappingProxyType(dict.fromkeys(CLASSES, 0) | tokens)
+    return Charge(attempt, request, unit, "m", zone, "success", 1_000, whole)
 
 
 def honest() -> Evidence:

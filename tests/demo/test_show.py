@@ -10,13 +10,16 @@ from rich.console import Console
 from billing.money import NANO
 from billing.store import Savings
 from gateway.demo import show
-from gateway.demo.books import Charge, GatewayBooks, ProviderBooks
+from gateway.demo.books import CLASSES, Charge, GatewayBooks, ProviderBooks
 from gateway.demo.data import Ask
 from gateway.demo.logins import Login
 from gateway.demo.proof import Check
 from gateway.demo.traffic import Reply
 
-TOKENS = MappingProxyType({"input": 1000, "cache_read": 20, "cache_write": 3, "output": 400, "reasoning": 50})
+TOKENS = MappingProxyType(
+    dict.fromkeys(CLASSES, 0)
+    | {"input": 1000, "cache_read": 20, "cache_write": 3, "output": 400, "reasoning": 50}
+)
 MASKED = Ask(1, "HJ-CM", "gpt", "김하늘 님께 답하는 글", "masked", stream=False, withheld=("김하늘",))
 BLOCKED = Ask(2, "HJ-IS", "gpt", "[대외비] 계획", "blocked", stream=False, withheld=("계획",))
 REPLIES = (
