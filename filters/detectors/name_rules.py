@@ -47,7 +47,7 @@ LONE_SYLLABLES: Final = re.compile(rf"{_S}[가-힣]{_S}{{1,4}}[가-힣](?![가-�
 """No name is spread out without two of them; this is much the faster search."""
 INITIAL: Final = re.compile(
     r"(?<![A-Za-z0-9])[A-Z](?=\s?(?:\([^()\n]{1,12}\)\s?)?(?:씨|군"
-    r"|양)(?:[은는이가을를의와과도만\s,.·)(]|에게|측|께|라|로|$))"
+    r"|양)(?:[은는이가을를의와과도만\s,.·)(]|에게|에\s|측|께|라|로|$))"
 )
 SURNAME_ONLY: Final = re.compile(
     rf"(?<![가-힣]){_SURNAME}(?=모(?:\s?\(\s?만?\s?\d{{1,2}}|\s?(?:씨|군|양)(?![가-힣]{{3}})"
@@ -57,7 +57,7 @@ SURNAME_ONLY: Final = re.compile(
 """김모(33)씨, 윤모 일병: what is left of a name in a press release."""
 WITH_SSI: Final = re.compile(
     r"(?<![가-힣])(?P<name>[가-힣]{2,4}?)(?P<gap> ?)씨"
-    r"(?=[은는이가을를의와과도께만,.() ]|에게|측|한테|입니|라고|$)"
+    r"(?=[은는이가을를의와과도께만,.() ]|에게|에\s|측|한테|입니|라고|$)"
 )
 """예지 씨는, 재국씨가: whatever stands before 씨 is somebody, unless it is half of 아저씨."""
 HANJA: Final = re.compile(r"\(([\u4e00-\u9fff]{2,4})(?=[)\s,·-])")
