@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, and_, select
 
+from billing.budgets import held_by
 from billing.estimates import WINDOW, Sample, estimate, within
 from billing.ledger import Charge, Kind, Outcome, Record, derived_id, record_of
 from billing.store.rows import DISPATCH_SELECT, dispatch_of, read_quote
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Select
 
+    from billing.budgets import Amounts
     from billing.quotes import Quote
 
 
@@ -42,6 +44,14 @@ def adopt_attempts(
         statement = _open_dispatches().where(dispatches.c.attempt_id.in_(attempt_ids[start : start + 500]))
         rows.extend(dict(row) for row in connection.execute(statement).mappings())
     return _charges(connection, rows, now, reason)
+
+
+def open_of_slot(connection: Connection, slot: int, low_seq: int) -> list[tuple[str, int, Amounts]]:
+    """Open attempts of a slot from `low_seq` on, in the order of their numbers, with what they hold."""
+    here = (dispatches.c.slot == slot, dispatches.c.seq >= low_seq)
+    statement = _open_dispatches().add_columns(dispatches.c.seq).where(*here)
+    rows = connection.execute(statement).mappings()
+    return [(row["attempt_id"], row["seq"], held_by(dict(row))) for row in rows]
 
 
 def _open_dispatches() -> Select[tuple[Any, ...]]:

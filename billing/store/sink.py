@@ -35,7 +35,7 @@ from billing.periods import to_us
 from billing.seals import EVERY_US
 from billing.store import slots
 from billing.store.accounts import Accounts, hold_of
-from billing.store.adoption import adopt_attempts, adopt_slot
+from billing.store.adoption import adopt_attempts, adopt_slot, open_of_slot
 from billing.store.away import is_away, without_values
 from billing.store.corrections import rows_of_attempt
 from billing.store.engine import Checkpointer, writing
@@ -424,24 +424,28 @@ class LedgerSink:
 
     def _connected(self) -> Connection:
         if self._connection is None:
-            connection = self._engine.connect()
+            self._connection = connection = self._engine.connect()
             if connection.dialect.name == "sqlite":
                 connection.exec_driver_sql("PRAGMA wal_autocheckpoint = 0")
             else:  # a commit that is acknowledged is on the disk, whatever the server's default is
                 connection.exec_driver_sql(_WAIT_FOR_THE_DISK)
             connection.commit()
-            self._connection = connection
             if self._head is not None:
                 self._reload_head(connection)
         return self._connection
 
     def _reload_head(self, connection: Connection) -> None:
-        """After a lost connection nobody knows whether the last commit happened: the table does."""
+        """After a lost connection nobody knows whether the last commit happened: the tables do.
+
+        What is open is read as well: a dispatch whose commit was never heard of is ours to settle.
+        """
         own = self._own()
-        row = connection.execute(select(writers).where(writers.c.slot == own.slot)).first()
-        connection.commit()
-        if row is not None and row.epoch == own.epoch:
+        with connection.begin():
+            row = connection.execute(select(writers).where(writers.c.slot == own.slot)).one()
+            left_open = open_of_slot(connection, own.slot, row.low_seq) if row.epoch == own.epoch else []
+        if row.epoch == own.epoch:
             self._head = slots.Head(own.slot, own.epoch, row.seq, row.low_seq, bytes.fromhex(row.mac))
+            self._open = {attempt_id: _Open(seq, hold) for attempt_id, seq, hold in left_open}
 
     def _disconnect(self) -> None:
         self._known_quotes.clear()

@@ -45,7 +45,7 @@ from billing.store import (
 )
 from billing.tables import charges, dispatches, metadata
 from billing.usage import Usage
-from tests.billing.conftest import Maker
+from tests.billing.conftest import START, Maker
 from tests.faults.simulation import KEY, Died, Writer
 
 TOKEN = 1_739_000
@@ -193,7 +193,8 @@ class Ledger(RuleBasedStateMachine):
 
     @rule(minutes=st.integers(-60 * 24 * 40, 60 * 24 * 40))
     def the_clock_jumps(self, minutes: int) -> None:
-        self.make.tick(timedelta(minutes=minutes))
+        """Forwards or backwards, over month ends."""
+        self.make.now = START + timedelta(minutes=minutes)
 
     # --- what must hold --------------------------------------------------------------------------
 
@@ -288,3 +289,25 @@ def test_no_order_of_failures_at_full_size() -> None:
     count = int(os.environ.get("HAECHI_SIMULATIONS", "5000"))
     simulate(examples=count, steps=50)
     print(f"simulation: {count} runs of up to 50 steps, nothing lost, doubled, changed or overspent")
+
+
+def test_a_commit_that_was_never_heard_of_is_settled_all_the_same() -> None:
+    """Found by the simulation: the attempt's writer had forgotten it, and nobody adopted it."""
+    life = Ledger()
+    life.install()
+    life.the_database_will_fail(which=0, what="after_commit", after=3)
+    life.dispatch(which=0, tokens=[5], limited=False)
+    assert life.writers[0].journal._away_since is not None, "it failed where it was meant to"
+    life.teardown()
+
+
+def test_a_connection_that_fails_to_open_leaves_no_lock_behind() -> None:
+    """Found by the simulation: the write lock stayed with a connection that nobody used."""
+    life = Ledger()
+    life.install()
+    life.the_database_will_fail(which=0, what="statement", after=0)
+    life.dispatch(which=0, tokens=[5], limited=False)
+    life.the_database_will_fail(which=0, what="before_commit", after=1)
+    life.tick(which=0)
+    life.nothing_is_overspent()
+    life.teardown()
