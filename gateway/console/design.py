@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Request
 
 from gateway.console import charts
 from gateway.console.formats import won
+from gateway.console.i18n import N_, translations
 from gateway.console.pages import language_for, render
 from gateway.console.session import Needs, Visitor
 from gateway.permissions import Permission
@@ -39,12 +40,13 @@ def router() -> APIRouter:
     @routes.get("/console/design")
     def design(request: Request, visitor: Viewer) -> Response:
         language = language_for(request, visitor)
+        translate = translations(language).gettext
         series = [
             charts.Series("claude-opus", tuple(value * _KILO for value in _FIRST)),
             charts.Series("gemini-flash", tuple(value * _KILO for value in _SECOND)),
         ]
-        columns = charts.bars("예시 막대그래프 / example", _DAYS, series, lambda nano: won(nano, language))
-        curves = charts.lines("예시 꺾은선그래프 / example", _DAYS, series, lambda nano: won(nano, language))
+        columns = charts.bars(translate(N_("막대")), _DAYS, series, lambda nano: won(nano, language))
+        curves = charts.lines(translate(N_("꺾은선")), _DAYS, series, lambda nano: won(nano, language))
         return render(request, visitor, "design.html", tokens=TOKENS, columns=columns, curves=curves)
 
     return routes
