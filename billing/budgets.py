@@ -132,14 +132,6 @@ class Account:
     held: Amounts = NOTHING
     limits: Limits = NO_LIMITS
 
-    @property
-    def spent_nano_krw(self) -> int:
-        return self.spent.nano_krw
-
-    @property
-    def held_nano_krw(self) -> int:
-        return self.held.nano_krw
-
     def left(self, measure: Measure) -> int | None:
         """Return what a hard limit leaves; below zero where a provider stated more than a hold."""
         place = _PLACE[measure]

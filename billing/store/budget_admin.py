@@ -40,23 +40,6 @@ class BudgetStatus:
     def left(self) -> int:
         return self.limit - self.spent - self.held
 
-    @property
-    def limit_nano_krw(self) -> int:
-        """Of a budget in won, like the three below."""
-        return self.limit
-
-    @property
-    def spent_nano_krw(self) -> int:
-        return self.spent
-
-    @property
-    def held_nano_krw(self) -> int:
-        return self.held
-
-    @property
-    def left_nano_krw(self) -> int:
-        return self.left
-
 
 class BudgetChange(NamedTuple):
     """One change of budgets, for a trail: who, when, why, and what stood before and stands after."""

@@ -43,7 +43,7 @@ def budgets(limit: int, *, hard: bool = True, scope: Scope = UNIT) -> Budgets:
 def test_a_hold_that_fits_is_taken_to_the_last_nano_won() -> None:
     at = account(spent=60, held=30)
     assert apply([hold(10)], budgets(100), {KEY: at}) is None
-    assert (at.held_nano_krw, at.left(Measure.WON)) == (40, 0)
+    assert (at.held.nano_krw, at.left(Measure.WON)) == (40, 0)
 
 
 def test_a_hold_that_does_not_fit_takes_nothing_from_any_account() -> None:
@@ -53,7 +53,7 @@ def test_a_hold_that_does_not_fit_takes_nothing_from_any_account() -> None:
     refusal = apply([hold(10, UNIT, PERSON)], both, accounts)
     assert isinstance(refusal, BudgetExceeded)
     assert refusal.account.key == KEY
-    assert (accounts[KEY].held_nano_krw, accounts[person].held_nano_krw) == (0, 0)
+    assert (accounts[KEY].held.nano_krw, accounts[person].held.nano_krw) == (0, 0)
 
 
 def test_two_holds_of_one_submission_must_fit_together() -> None:
@@ -64,13 +64,13 @@ def test_a_charge_gives_its_hold_back_and_is_never_refused() -> None:
     at = account(spent=0, held=100)
     settled = Movement(frozenset([UNIT]), "2026-11", Amounts(-100), Amounts(130), refusable=False)
     assert apply([settled], budgets(100), {KEY: at}) is None
-    assert (at.spent_nano_krw, at.held_nano_krw, at.left(Measure.WON)) == (130, 0, -30)
+    assert (at.spent.nano_krw, at.held.nano_krw, at.left(Measure.WON)) == (130, 0, -30)
 
 
 def test_a_soft_budget_counts_and_refuses_nothing() -> None:
     at = account(spent=99)
     assert apply([hold(50)], budgets(100, hard=False), {KEY: at}) is None
-    assert at.held_nano_krw == 50
+    assert at.held.nano_krw == 50
 
 
 def test_the_tightest_of_two_hard_limits_counts() -> None:
@@ -172,5 +172,5 @@ def test_what_is_spent_never_exceeds_the_limit_in_any_order(
             held, cost = in_flight.pop(dice.randrange(len(in_flight)))  # type: ignore[attr-defined]
             charged = Movement(frozenset([UNIT]), "2026-11", Amounts(-held), Amounts(cost), refusable=False)
             apply([charged], rules, at)
-        assert at[KEY].spent_nano_krw + at[KEY].held_nano_krw <= limit
-        assert at[KEY].held_nano_krw == sum(held for held, _ in in_flight)
+        assert at[KEY].spent.nano_krw + at[KEY].held.nano_krw <= limit
+        assert at[KEY].held.nano_krw == sum(held for held, _ in in_flight)

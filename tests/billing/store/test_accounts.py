@@ -59,7 +59,7 @@ def limit(
 
 
 def spent_and_held(engine: Engine, make: Maker) -> list[tuple[int, int]]:
-    return [(status.spent_nano_krw, status.held_nano_krw) for status in budget_status(engine, make.now)]
+    return [(status.spent, status.held) for status in budget_status(engine, make.now)]
 
 
 def test_a_hold_lasts_from_dispatch_to_charge(engine: Engine, sink: LedgerSink, make: Maker) -> None:
@@ -384,7 +384,7 @@ class Life(RuleBasedStateMachine):
                 )
             ).scalar_one()
         for status in budget_status(self.engine, self.make.now):
-            assert status.spent_nano_krw + status.held_nano_krw <= self.limit + late
+            assert status.spent + status.held <= self.limit + late
 
     @invariant()
     def every_chain_holds(self) -> None:

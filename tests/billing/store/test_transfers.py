@@ -37,7 +37,7 @@ def move(engine: Engine, make: Maker, ids: tuple[str, str], amount: int, **more:
 
 
 def limits(engine: Engine, make: Maker) -> dict[str, int]:
-    return {status.budget.scope.id: status.limit_nano_krw for status in budget_status(engine, make.now)}
+    return {status.budget.scope.id: status.limit for status in budget_status(engine, make.now)}
 
 
 def test_a_transfer_lowers_one_limit_and_raises_the_other_until_the_period_ends(
