@@ -24,7 +24,9 @@ FASTER_THAN_S = 0.2
 
 def links(page: Any, base: str) -> list[str]:
     """The addresses of this console that the page leads to; downloads are fetched by another test."""
-    found = page.eval_on_selector_all("a[href]:not([download])", "all => all.map(a => a.getAttribute('href'))")
+    found = page.eval_on_selector_all(
+        "a[href]:not([download])", "all => all.map(a => a.getAttribute('href'))"
+    )
     whole = (urldefrag(urljoin(page.url, href))[0] for href in found)
     return sorted({link for link in whole if link.startswith(f"{base}/console")})
 
