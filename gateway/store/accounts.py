@@ -133,7 +133,8 @@ def list_accounts(
 
 def count_accounts(engine: Engine, wanted: AccountFilter) -> int:
     with engine.connect() as connection:
-        return connection.execute(_narrowed(select(func.count()).select_from(account), wanted)).scalar_one()
+        statement = _narrowed(select(func.count()).select_from(account), wanted)
+        return int(connection.execute(statement).scalar_one())
 
 
 def _narrowed(statement: Select[Any], wanted: AccountFilter) -> Select[Any]:

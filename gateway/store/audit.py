@@ -347,7 +347,7 @@ class _Check:
             self.problems.append(f"row {self.expect[0]}, which was noted down, is missing")
 
 
-def _signature(row: Mapping[str, Any], key: bytes) -> str:
+def _signature(row: Mapping[str, Any] | RowMapping, key: bytes) -> str:
     text = f"checkpoint:{row['through_seq']}:{row['at_us']}:{row['mac']}:{row['key_id']}"
     return mac(b"", text.encode(), key).hex()
 

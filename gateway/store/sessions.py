@@ -174,7 +174,7 @@ def forgive(engine: Engine, account_subject: str, address_subject: str) -> None:
 def _failures(connection: Connection, subjects: Sequence[str]) -> dict[str, Failures]:
     table = sign_in_failure
     rows = connection.execute(select(table).where(table.c.subject.in_(subjects)).with_for_update())
-    return {row.subject: Failures(row.count, from_us(row.last_at_us)) for row in rows}
+    return {row["subject"]: Failures(row["count"], from_us(row["last_at_us"])) for row in rows.mappings()}
 
 
 def _count(connection: Connection, subject: str, rules: ThrottleRules, now: datetime) -> None:
