@@ -263,7 +263,7 @@ def _tightened(limits: Limits, budget: Budget, period: str) -> Limits:
     place = _PLACE[budget.measure]
     known, limit = limits[place], budget.limit_in(period)
     tighter = limit if known is None else min(known, limit)
-    return Limits(*limits[:place], tighter, *limits[place + 1 :])
+    return Limits._make(tighter if at == place else other for at, other in enumerate(limits))
 
 
 def apply(

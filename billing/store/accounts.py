@@ -200,7 +200,7 @@ def stored_account(connection: Connection, key: AccountKey) -> Account:
     """Return an account as it stood a moment ago; locks nothing, for whoever only looks."""
     of_key = (budget_accounts.c[name] == part for name, part in zip(_KEY, key, strict=True))
     row = connection.execute(select(budget_accounts).where(*of_key)).mappings().first()
-    return computed(connection, key) if row is None else account_of(row)
+    return computed(connection, key) if row is None else account_of(dict(row))
 
 
 def _locked(connection: Connection, keys: Sequence[AccountKey]) -> dict[AccountKey, Account]:
@@ -222,7 +222,7 @@ def _read(connection: Connection, keys: Sequence[AccountKey]) -> dict[AccountKey
         wanted = [tuple(key) for key in keys[start : start + 500]]
         statement = select(budget_accounts).where(tuple_(*columns).in_(wanted)).order_by(*columns)
         for row in connection.execute(statement.with_for_update()).mappings():
-            account = account_of(row)
+            account = account_of(dict(row))
             found[account.key] = account
     return found
 
@@ -243,9 +243,10 @@ def _summed(
 ) -> Amounts:
     """Sum each measure; of nano-won, won and rest apart: see billing.store.reports."""
     whole = amount.op("/", return_type=amount.type)(NANO)
-    sums = (func.coalesce(func.sum(one), 0) for one in (whole, amount % NANO, tokens, requests))
-    won, rest, used, taken = connection.execute(select(*sums).where(*conditions)).one()
-    return Amounts(int(won) * NANO + int(rest), int(used), int(taken))
+    sums = [func.coalesce(func.sum(one), 0) for one in (whole, amount % NANO, tokens, requests)]
+    row = connection.execute(select(*sums).where(*conditions)).one()
+    won, rest, used, taken = map(int, row)
+    return Amounts(won * NANO + rest, used, taken)
 
 
 def _of_account(table: Table, key: AccountKey) -> list[ColumnElement[bool]]:

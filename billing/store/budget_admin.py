@@ -160,7 +160,7 @@ def check_accounts(engine: Engine) -> list[str]:
         differing = []
         in_force = {(b.scope, b.every) for b in read_budgets(connection)}
         for row in connection.execute(select(budget_accounts)).mappings().all():
-            stored = account_of(row)
+            stored = account_of(dict(row))
             if (Scope(*stored.key[:2]), Every(stored.key.every)) not in in_force:
                 continue  # nobody moves it any more; it is made anew when a budget is set again
             truth = computed(connection, stored.key)

@@ -25,14 +25,13 @@ from gateway.errors import InvalidRequest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import Engine
-
     from billing.store import BudgetStatus
     from billing.usage_sums import UsageSum
     from gateway.config_limits import Contacts
     from gateway.domain import Caller
     from gateway.limits.limiter import Standing
     from gateway.pipeline import Pipeline
+    from gateway.store.database import Database
 
 MOST_DAYS: Final = 366
 MOST_ROWS: Final = 500
@@ -106,7 +105,7 @@ _ERRORS: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-def router(pipeline: Pipeline, database: Engine, contacts: Contacts) -> APIRouter:
+def router(pipeline: Pipeline, database: Database, contacts: Contacts) -> APIRouter:
     routes = APIRouter(tags=["me"])
 
     @routes.get("/api/me/usage", openapi_extra={"security": [{"key": []}]}, responses=_ERRORS)
@@ -171,7 +170,7 @@ def _no_period(param: str, korean: str, english: str) -> InvalidRequest:
 
 
 def _shown(
-    database: Engine,
+    database: Database,
     caller: Caller,
     period: Period,
     page: Page,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -10,8 +12,10 @@ down_revision = "0006_video_jobs"
 branch_labels = None
 depends_on = None
 
-SHARED = ("id", "scope_kind", "scope_id", "every", "limit_nano_krw", "hard", "created_at_us", "created_by")
-SHARED += ("reason", "ended_at_us", "ended_by", "end_reason")
+SHARED = (
+    *("id", "scope_kind", "scope_id", "every", "limit_nano_krw", "hard", "created_at_us", "created_by"),
+    *("reason", "ended_at_us", "ended_by", "end_reason"),
+)
 LIMIT_OF_MEASURE = (
     "(limit_nano_krw IS NULL) = (measure <> 'won') AND (limit_count IS NULL) = (measure = 'won')"
 )
@@ -66,7 +70,7 @@ def downgrade() -> None:
     op.drop_table("budget_before")
 
 
-def create_budget(*limits: sa.Column[int] | sa.CheckConstraint) -> None:
+def create_budget(*limits: sa.Column[Any] | sa.CheckConstraint) -> None:
     """Neither database changes a CHECK in place, and SQLite no NOT NULL: the table is made anew."""
     op.create_table(
         "budget",
