@@ -280,7 +280,8 @@ def title_follows(runs: Runs, index: int, suffix_class: int) -> bool:
     if index + 1 >= len(runs.words) or len(runs.gaps[index + 1]) != 1:
         return False
     if runs.words[index + 1] == "전" and index + 2 < len(runs.words):
-        return class_of_start(runs.words[index + 2]) in (TITLE, LABEL_AND_TITLE)
+        former = runs.words[index + 2]
+        return class_of_start(former) in (TITLE, LABEL_AND_TITLE) or _class_of_end(former) == TITLE
     return class_of_start(runs.words[index + 1]) in (TITLE, HONORIFIC, LABEL_AND_TITLE)
 
 

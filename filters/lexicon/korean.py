@@ -67,8 +67,8 @@ HONORIFIC_CLASS, TITLE_CLASS, SURNAME_CLASS = 50, 51, 52
 AFTER_TITLES: Final = (
     "",
     *"""
-    은 는 이 가 을 를 의 와 과 도 만 에 께서 에게 에게서 에게는 한테 로 으로 입니다 이다 이며 이고 이라고 라고 인 이나
-    등 들 들은 들의 측 측은 하고 까지 부터
+    은 는 이 가 을 를 의 와 과 도 만 에 께서 에게 에게서 에게는 한테 로 으로 입니다 이다 이며 이고
+    이라고 라고 인 이나 등 들 들은 들의 측 측은 하고 까지 부터
     """.split(),
 )
 """What follows a glued title or honorific: the usual particles only."""
