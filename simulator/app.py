@@ -144,7 +144,7 @@ async def _exchange(request: Request, ledger: Ledger, pace: Pace, studio: Studio
 
 def find(path: str) -> tuple[Wire | Surface, re.Match[str]] | None:
     """Find the wire format or surface that a path belongs to."""
-    for row in (*WIRES, *SURFACES):
+    for row in (*SURFACES, *WIRES):  # a model that draws is asked at an address of the chats
         if match := row.path.search(path):
             return row, match
     return None

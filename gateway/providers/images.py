@@ -1,4 +1,6 @@
-"""Images in OpenAI's format: generation and edit, metered by tokens where stated, and by pieces. Pure.
+"""Images: generation and edit, metered by tokens where stated, and by pieces. Pure.
+
+In OpenAI's format here; drawing.py has Gemini's and Bedrock's. An answer is recognised by its members.
 
 Source: https://platform.openai.com/docs/api-reference/images. Answers always come as base64: an address at
 the provider would be state that lives elsewhere.
@@ -13,18 +15,17 @@ import orjson
 
 from billing.usage import Usage
 from gateway.domain import NOTHING, UpstreamRequest, UsageReport
-from gateway.providers import failures, multipart, profiles, reach
+from gateway.providers import drawing, failures, gemini_answers, multipart, profiles, reach
 from gateway.providers.counting import count, part, rest, settled
 from gateway.providers.writing import lacking, present
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from gateway.catalogue import Deployment
     from gateway.domain import JSON
     from gateway.providers.multipart import FilePart
 
-_WIRES: Final = frozenset({"openai", "responses"})
 _SERVED: Final = ("background", "output_format", "quality", "size")
 error = failures.from_response
 
@@ -60,9 +61,15 @@ class Images:
 
 
 def request(asked: ImageRequest, deployment: Deployment) -> UpstreamRequest:
-    """Write the request; with pictures it is an edit, as a form. Raises UnsupportedFeature."""
-    if deployment.wire not in _WIRES:
+    """Write the request in the deployment's wire format. Raises UnsupportedFeature."""
+    write = _WRITERS.get(deployment.wire)
+    if write is None:
         raise lacking(f"images over the wire format {deployment.wire}", "model")
+    return write(asked, deployment)
+
+
+def _openai(asked: ImageRequest, deployment: Deployment) -> UpstreamRequest:
+    """Write OpenAI's request; with pictures it is an edit, as a form."""
     profile = profiles.of(deployment)
     wanted = {**asked.extra, **present(size=asked.size, quality=asked.quality, user=asked.user)}
     if refused := sorted(wanted.keys() & profile.refuses):
@@ -86,6 +93,14 @@ def request(asked: ImageRequest, deployment: Deployment) -> UpstreamRequest:
     return UpstreamRequest("POST", url, headers, orjson.dumps(body), dropped)
 
 
+_WRITERS: Mapping[str, Callable[[ImageRequest, Deployment], UpstreamRequest]] = {
+    "openai": _openai,
+    "responses": _openai,
+    "gemini": drawing.gemini,
+    "bedrock": drawing.bedrock,
+}
+
+
 def _answers_by_address(model: str) -> bool:
     """Whether a model gives addresses unless asked for content; the gpt-image models refuse to be asked."""
     return not model.startswith("gpt-image")
@@ -99,8 +114,10 @@ def read(body: bytes) -> Images:
     """Read an answer. Raises UpstreamError."""
     try:
         answer = orjson.loads(body)
-        if answer.get("error"):
+        if answer.get("error") and "images" not in answer:  # Bedrock says there why some are missing
             raise failures.from_event(answer["error"])
+        if "data" not in answer:
+            return _read_another(answer)
         data = answer["data"]
         pictures = tuple(item.get("b64_json") or item["url"] for item in data)
         revised = tuple(item.get("revised_prompt") for item in data)
@@ -111,6 +128,18 @@ def read(body: bytes) -> Images:
         name: answer[name] for name in ("background", "output_format", "quality", "size") if name in answer
     }
     return Images(pictures, revised, report, count(answer, "created") or 0, served or NOTHING)
+
+
+def _read_another(answer: Mapping[str, JSON]) -> Images:
+    if "images" in answer:
+        pictures = tuple(drawing.pictures_of_bedrock(answer))
+        return Images(pictures, (None,) * len(pictures), report_of(NOTHING, len(pictures)))
+    if "candidates" not in answer and "promptFeedback" not in answer:
+        raise KeyError("data")
+    pictures = tuple(drawing.pictures_of_gemini(answer))
+    report = gemini_answers.report_of(part(answer, "usageMetadata"))
+    drawn = replace(report, usage=replace(report.usage, images=len(pictures)))
+    return Images(pictures, (None,) * len(pictures), drawn)
 
 
 def report_of(raw: Mapping[str, JSON], drawn: int) -> UsageReport:

@@ -59,6 +59,39 @@ def images(body: JSON, pictures_in: int = 0) -> Served:
     return Served(dumps(answer), body["model"], billed, usage)
 
 
+def gemini_image(body: JSON, model: str) -> Served:
+    """Answer `…:generateContent` of a model that draws: one picture, tokens by modality."""
+    parts = body["contents"][0]["parts"]
+    text = "".join(part.get("text") or "" for part in parts)
+    seen = sum(258 for part in parts if "inlineData" in part)
+    said = tokens.count(text)
+    usage = {
+        "promptTokenCount": said + seen,
+        "candidatesTokenCount": 1120,
+        "totalTokenCount": said + seen + 1120,
+        "promptTokensDetails": [
+            {"modality": "TEXT", "tokenCount": said},
+            {"modality": "IMAGE", "tokenCount": seen},
+        ],
+        "candidatesTokensDetails": [{"modality": "IMAGE", "tokenCount": 1120}],
+    }
+    data = base64.b64encode(png(64, 64, text)).decode()
+    content = {"role": "model", "parts": [{"inlineData": {"mimeType": "image/png", "data": data}}]}
+    candidate = {"content": content, "finishReason": "STOP", "index": 0}
+    answer = {"candidates": [candidate], "usageMetadata": usage, "modelVersion": model}
+    billed = {"input": said, "image_input": seen, "image_output": 1120, "images": 1}
+    return Served(dumps(answer), model, billed, usage)
+
+
+def bedrock_image(body: JSON, model: str) -> Served:
+    """Answer `invoke` of Nova Canvas; nothing is stated, and pieces are billed."""
+    config = body["imageGenerationConfig"]
+    count = config.get("numberOfImages") or 1
+    picture = png(config.get("width") or 64, config.get("height") or 64, body["taskType"])
+    answer = {"images": [base64.b64encode(picture).decode()] * count, "error": None}
+    return Served(dumps(answer), model, {"images": count})
+
+
 def _size(text: str) -> tuple[int, int]:
     width, _, height = ("1024x1024" if text == "auto" else text).partition("x")
     if not (width.isdecimal() and height.isdecimal() and 0 < int(width) <= 4096 and 0 < int(height) <= 4096):

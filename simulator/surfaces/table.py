@@ -73,6 +73,11 @@ def _embedded_by_gemini(received: Received) -> Served:
     return embeddings.gemini(received.json, received.path["model"], batch=batch)
 
 
+def _invoked(received: Received) -> Served:
+    body, model = received.json, received.path["model"]
+    return media.bedrock_image(body, model) if "taskType" in body else embeddings.bedrock(body, model)
+
+
 SURFACES = (
     Surface("embeddings", re.compile(r"/embeddings$"), lambda r: embeddings.openai(r.json)),
     Surface("embeddings", re.compile(r"/embed$"), lambda r: embeddings.cohere(r.json)),
@@ -84,13 +89,18 @@ SURFACES = (
     Surface(
         "embeddings",
         re.compile(r"/model/(?P<model>[^/]+)/invoke$"),
-        lambda r: embeddings.bedrock(r.json, r.path["model"]),
+        _invoked,
     ),
     Surface("count_tokens", re.compile(r"/messages/count_tokens$"), _counted_by_anthropic),
     Surface("count_tokens", re.compile(r"/(?P<model>[^/:]+):countTokens$"), _counted_by_gemini),
     Surface("count_tokens", re.compile(r"/model/(?P<model>[^/]+)/count-tokens$"), _counted_by_bedrock),
     Surface("images", re.compile(r"/images/generations$"), lambda r: media.images(r.json)),
     Surface("images", re.compile(r"/images/edits$"), _edit),
+    Surface(
+        "images",
+        re.compile(r"/(?P<model>[^/:]*image[^/:]*):generateContent$"),
+        lambda r: media.gemini_image(r.json, r.path["model"]),
+    ),
     Surface("speech", re.compile(r"/audio/speech$"), lambda r: media.speech(r.json)),
     Surface("transcription", re.compile(r"/audio/transcriptions$"), _transcription),
     Surface("video", re.compile(r"/videos$"), _video),

@@ -127,6 +127,79 @@ def test_content_is_asked_for_instead_of_an_address() -> None:
     assert "response_format" not in json.loads(newer.body)
 
 
+GOOGLE = deployment(
+    "gemini", base_url="https://generativelanguage.googleapis.com", upstream_model="gemini-3-image"
+)
+CANVAS = deployment("bedrock", base_url="", region="us-east-1", upstream_model="amazon.nova-canvas-v1:0")
+MASK = FilePart("mask", "mask.png", "image/png", b"\x89PNG")
+
+
+@pytest.mark.parametrize("pictures", [(), (PNG,)], ids=["generation", "edit"])
+@pytest.mark.parametrize("to", [GOOGLE, CANVAS], ids=["gemini", "bedrock"])
+def test_pictures_of_other_wires_are_drawn_changed_and_billed(to: Any, pictures: Any) -> None:
+    served = answered(images.request(images.ImageRequest("m", "청사 안내도", pictures=pictures), to))
+    drawn = images.read(served.body)
+    assert [base64.b64decode(picture)[:4] for picture in drawn.pictures] == [b"\x89PNG"]
+    assert billed(drawn.report.usage) == {k: v for k, v in served.billed.items() if v}
+
+
+@pytest.mark.parametrize(
+    ("size", "drawn"),
+    [
+        (None, None),
+        ("auto", None),
+        ("1024x1024", {"aspectRatio": "1:1"}),
+        ("1024x1536", {"aspectRatio": "2:3"}),
+        ("1792x1024", {"aspectRatio": "16:9"}),
+        ("4096x4096", {"aspectRatio": "1:1", "imageSize": "4K"}),
+    ],
+)
+def test_gemini_draws_the_nearest_proportions(size: str | None, drawn: Any) -> None:
+    asked = images.ImageRequest("m", "p", size=size, quality="high", extra={"style": "vivid"})
+    request = images.request(asked, GOOGLE)
+    assert json.loads(request.body)["generationConfig"].get("imageConfig") == drawn
+    assert request.dropped == ("quality", "style")
+
+
+def test_bedrock_draws_by_size_and_quality_and_paints_behind_a_mask() -> None:
+    asked = images.ImageRequest("m", "p", n=2, size="1024x512", quality="high", user="u", extra={"seed": 7})
+    request = images.request(asked, CANVAS)
+    config = {"numberOfImages": 2, "width": 1024, "height": 512, "quality": "premium", "seed": 7}
+    assert json.loads(request.body)["imageGenerationConfig"] == config
+    assert request.dropped == ("user",)
+    painted = json.loads(images.request(images.ImageRequest("m", "p", pictures=(PNG, MASK)), CANVAS).body)
+    assert painted["taskType"] == "INPAINTING"
+    assert painted["inPaintingParams"].keys() == {"image", "maskImage", "text"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "to"),
+    [
+        (images.ImageRequest("m", "p", n=2), GOOGLE),
+        (images.ImageRequest("m", "p", pictures=(PNG, MASK)), GOOGLE),
+        (images.ImageRequest("m", "p"), deployment("bedrock", upstream_model="stability.sd3")),
+        (images.ImageRequest("m", "p"), deployment("cohere")),
+    ],
+)
+def test_what_a_wire_cannot_draw_is_refused_by_name(asked: Any, to: Any) -> None:
+    with pytest.raises(UnsupportedFeature):
+        images.request(asked, to)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"candidates":[{"finishReason":"IMAGE_SAFETY"}],"usageMetadata":{}}',
+        b'{"promptFeedback":{"blockReason":"SAFETY"}}',
+        b'{"images":[],"error":"blocked by our content filters"}',
+        b'{"images":null,"error":"blocked by our content filters"}',
+    ],
+)
+def test_a_picture_that_was_filtered_is_a_refusal(body: bytes) -> None:
+    with pytest.raises(UpstreamRejected):
+        images.read(body)
+
+
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"data":[{}]}'])
 def test_what_is_no_images_answer_is_a_protocol_error(body: bytes) -> None:
     with pytest.raises(UpstreamProtocolError):
