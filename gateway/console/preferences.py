@@ -1,6 +1,7 @@
 """POST /console/preferences: language and brightness, kept in cookies of this browser.
 
-Open to anybody, before sign-in too: it changes nothing but how pages look here.
+Open to anybody, before sign-in too: it changes nothing but how pages look. The language of somebody who is
+signed in goes with their account to other browsers.
 """
 
 from __future__ import annotations
@@ -12,7 +13,10 @@ from starlette.responses import RedirectResponse
 
 from gateway.console.i18n import COOKIE, LANGUAGES
 from gateway.console.pages import THEME_COOKIE, THEMES
-from gateway.console.session import SIGN_IN, local_path
+from gateway.console.parts import ConsoleParts, Parts
+from gateway.console.session import SIGN_IN, local_path, signed_in
+from gateway.errors import SignInNeeded
+from gateway.store.accounts import set_language
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -26,6 +30,7 @@ def router() -> APIRouter:
     @routes.post("/console/preferences")
     def keep_preferences(
         request: Request,
+        parts: Parts,
         language: Annotated[str, Form()] = "",
         theme: Annotated[str, Form()] = "",
         next: Annotated[str, Form()] = "",  # noqa: A002 - the name in the form
@@ -34,11 +39,20 @@ def router() -> APIRouter:
         response = RedirectResponse(back, status_code=303)
         if language in LANGUAGES:
             _keep(response, request, COOKIE, language)
+            _remember(request, parts, language)
         if theme in THEMES:
             _keep(response, request, THEME_COOKIE, theme)
         return response
 
     return routes
+
+
+def _remember(request: Request, parts: ConsoleParts, language: str) -> None:
+    try:
+        visitor = signed_in(request, parts)
+    except SignInNeeded:
+        return
+    set_language(parts.database, visitor.account.id, language)
 
 
 def _keep(response: Response, request: Request, name: str, value: str) -> None:

@@ -292,6 +292,13 @@ def test_preferences_lead_back_into_the_console_only(shared_site, target):
     assert answer.headers["location"] == "/console"
 
 
+def test_the_language_goes_with_the_account_to_another_browser(site):
+    prefer(site.visit("staff"), language="en", next="/console")
+    elsewhere = site.browser()
+    elsewhere.sign_in("staff")
+    assert elsewhere.get("/console", headers={"accept-language": "ko"}).headers["content-language"] == "en"
+
+
 def test_a_preference_that_is_not_offered_is_not_kept(shared_site):
     answer = prefer(shared_site.browser(), language="xx", theme="<script>", next="/console")
     assert "set-cookie" not in answer.headers
