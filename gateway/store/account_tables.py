@@ -110,6 +110,7 @@ access_audit = Table(
     Index(None, "actor", "at_us"),
     Index(None, "subject", "at_us"),
     Index(None, "action", "at_us"),
+    Index(None, "outcome", "at_us"),
 )
 """Who did or saw what. Insert-only; what a checkpoint covers may be deleted."""
 

@@ -30,7 +30,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("seq", name=op.f("pk_access_audit")),
     )
     op.create_index(op.f("ix_access_audit_at_us"), "access_audit", ["at_us"])
-    for column in ("actor", "subject", "action"):
+    for column in ("actor", "subject", "action", "outcome"):
         op.create_index(op.f(f"ix_access_audit_{column}_at_us"), "access_audit", [column, "at_us"])
     op.create_table(
         "access_audit_head",
