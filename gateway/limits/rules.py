@@ -60,19 +60,17 @@ class Rule:
 class Bucket(NamedTuple):
     """One minute that is counted: a rule's, for one subject, of one unit."""
 
+    id: str
+    """Its name where workers count together."""
     rule: Rule
     unit: Unit
     subject: tuple[tuple[Per, str], ...]
+    limit: int
 
-    @property
-    def id(self) -> str:
-        """Its name where workers count together; a slash in a name cannot make two subjects one."""
-        parts = (f"{per}={who.replace('%', '%25').replace('/', '%2F')}" for per, who in self.subject)
-        return "/".join((self.rule.name, self.unit, *parts))
-
-    @property
-    def limit(self) -> int:
-        return self.rule.limit(self.unit)
+    @classmethod
+    def of(cls, rule: Rule, unit: Unit, subject: tuple[tuple[Per, str], ...]) -> Bucket:
+        parts = [f"{per}={_escaped(who)}" for per, who in subject]
+        return cls("/".join((rule.name, unit, *parts)), rule, unit, subject, rule.limit(unit))
 
 
 OF_THE_KEY: Final = "@key"
@@ -90,7 +88,12 @@ def buckets(rules: Sequence[Rule], caller: Caller, model_id: str) -> Iterator[Bu
             subject = rule.subject(caller, model_id)
             for unit in UNITS:
                 if rule.limit(unit):
-                    yield Bucket(rule, unit, subject)
+                    yield Bucket.of(rule, unit, subject)
+
+
+def _escaped(who: str) -> str:
+    """A slash in a name must not make two subjects one."""
+    return who.replace("%", "%25").replace("/", "%2F") if "/" in who or "%" in who else who
 
 
 def has_limits(caller: Caller) -> bool:

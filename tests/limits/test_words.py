@@ -13,7 +13,7 @@ BOTH = Rule("r", (Per.PERSON, Per.MODEL), 10, 1_000)
 
 
 def standing(unit: Unit, left: int, rule: Rule = BOTH) -> Standing:
-    bucket = Bucket(rule, unit, rule.subject(CALLER, "m"))
+    bucket = Bucket.of(rule, unit, rule.subject(CALLER, "m"))
     return Standing(bucket, left, 86_000_000, 1_763_776_800_000_000)
 
 
