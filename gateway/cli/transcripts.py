@@ -151,7 +151,7 @@ def _surface(recording: Recording) -> tuple[str, str]:
 
 
 def _invoked(recording: Recording) -> tuple[str, str]:
-    """Tell by the answer whose format Bedrock's `invoke` carries: Claude's, Nova's, OpenAI's, an embedding."""
+    """Tell by the answer whose format Bedrock's `invoke` carries: Claude's, Nova's, OpenAI's or none."""
     with suppress(orjson.JSONDecodeError):
         answer = orjson.loads(recording.body)
         for member, found in _INVOKED.items():
