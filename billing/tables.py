@@ -315,14 +315,8 @@ notice_deliveries = Table(
 """The outbox: one row for each notice and addressee. Neither next try nor sent: given up (a dead letter)."""
 
 _PAYERS: Final = ("person_id", "key_id", "via_service")
-_PLACES: Final = (
-    "department_id",
-    "unit_path",
-    "model_id",
-    "deployment_id",
-    "provider",
-    "label",
-)
+_WHAT: Final = ("model_id", "deployment_id", "provider", "label")
+_PLACES: Final = ("department_id", "unit_path", *_WHAT)
 USAGE_COUNTS: Final = (
     "requests",
     "model_requests",
@@ -352,6 +346,19 @@ def _sums(name: str, dimensions: tuple[str, ...], measures: tuple[str, ...], *in
     )
 
 
+usage_days = _sums(
+    "usage_day",
+    ("day", "billing_period", *_WHAT),
+    (*USAGE_COUNTS, *USED_COLUMNS),
+    Index(None, "billing_period"),
+)
+usage_unit_months = _sums(
+    "usage_unit_month",
+    ("month", "billing_period", *_PLACES),
+    (*USAGE_COUNTS, *USED_COLUMNS),
+    Index(None, "billing_period", "department_id"),
+    Index(None, "department_id", "month"),
+)
 usage_unit_days = _sums(
     "usage_unit_day",
     ("day", "billing_period", *_PLACES),
@@ -368,9 +375,10 @@ usage_person_days = _sums(
 )
 usage_person_months = _sums(
     "usage_person_month",
-    ("billing_period", *_PAYERS, *_PLACES),
+    ("month", "billing_period", *_PAYERS, *_PLACES),
     (*USAGE_COUNTS, *USED_COLUMNS),
     Index(None, "billing_period", "department_id"),
+    Index(None, "department_id", "month"),
 )
 usage_line_days = _sums(
     "usage_line_day",
@@ -402,9 +410,53 @@ usage_positions = Table(
     Column("slot", Integer, primary_key=True, autoincrement=False),
     Column("seq", BigInteger, nullable=False),
 )
-"""Up to which row of each chain the sums above count; `day` in them is days since 1970 in Korea."""
+"""Up to which row of each chain the sums above count.
 
-INSERT_ONLY: Final = (dispatches, charges, lines, quotes, seals, budget_transfers, budget_notices)
+In these, `day` is days since 1970 in Korea and `month` the month of that day; `billing_period` is another
+one only where a month was locked before its last charges were known.
+"""
+
+month_steps = Table(
+    "billing_month_step",
+    metadata,
+    Column("month", Text, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("state", Text, nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("document", Text, nullable=False),
+    CheckConstraint("state IN ('open', 'preview', 'approved', 'locked')", name="state"),
+    Index(
+        "uq_billing_month_step_one_lock_per_month",
+        "month",
+        unique=True,
+        sqlite_where=text("state = 'locked'"),
+        postgresql_where=text("state = 'locked'"),
+    ),
+)
+"""What became of a month: its last step says how it stands. Two that take the same step at once write the
+same number, and one of them is refused. A month without steps is open; `document` is billing.months'."""
+
+invoices = Table(
+    "billing_invoice",
+    metadata,
+    Column("number", Text, primary_key=True),
+    Column("month", Text, nullable=False),
+    Column("unit_path", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("total_krw", BigInteger, nullable=False),
+    Column("document", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    CheckConstraint("kind IN ('department', 'summary')", name="kind"),
+    Index(None, "month", "unit_path", "kind", unique=True),
+)
+"""Invoices as they were when their month was locked: canonical JSON and its SHA-256."""
+
+INSERT_ONLY: Final = (
+    *(dispatches, charges, lines, quotes, seals, budget_transfers, budget_notices),
+    *(month_steps, invoices),
+)
 
 
 def insert_only_ddl(table: str, dialect: str) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from datetime import date
 from functools import cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -22,6 +23,7 @@ from sqlalchemy import (
     BigInteger,
     Integer,
     Table,
+    Text,
     and_,
     bindparam,
     case,
@@ -46,11 +48,13 @@ from billing.tables import (
     charges,
     dispatches,
     lines,
+    usage_days,
     usage_line_days,
     usage_person_days,
     usage_person_months,
     usage_positions,
     usage_unit_days,
+    usage_unit_months,
     writers,
 )
 from billing.usage import CLASSES, UsageSource
@@ -70,7 +74,14 @@ PAUSE_S: Final = 0.02
 """Between two batches, so that the journal, which waits for the same lock, has its turn."""
 
 MOST_DIFFERENCES: Final = 20
-SUMS: Final = (usage_unit_days, usage_person_days, usage_person_months, usage_line_days)
+SUMS: Final = (
+    usage_days,
+    usage_unit_months,
+    usage_unit_days,
+    usage_person_months,
+    usage_person_days,
+    usage_line_days,
+)
 FAILURES: Final = (
     Outcome.ERROR,
     Outcome.REFUSED_BY_PROVIDER,
@@ -79,9 +90,15 @@ FAILURES: Final = (
     Outcome.NOT_SENT,
 )
 
+_EPOCH: Final = date(1970, 1, 1).toordinal()
 _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtext('haechi.rollups'))"
 _DAY: Final = f"(ledger_charge.started_at_us + {9 * 3600 * 10**6}) / {86_400 * 10**6}"
 """Days since 1970 in Korea, as a literal: PostgreSQL must see that it groups by what it selects."""
+_KOREAN_S: Final = f"ledger_charge.started_at_us / 1000000 + {9 * 3600}"
+_MONTH: Final = {  # to verify with; sums are folded into months by `_month_of`
+    "sqlite": f"strftime('%Y-%m', {_KOREAN_S}, 'unixepoch')",
+    "postgresql": f"to_char(to_timestamp({_KOREAN_S}) AT TIME ZONE 'UTC', 'YYYY-MM')",
+}
 
 
 class _Behind(NamedTuple):
@@ -173,12 +190,9 @@ def _read(connection: Connection, slot: int, after: int, last: int) -> dict[Tabl
     """Return rows to add to each table. The ledger is gone through once: persons' days hold the others."""
     places = {"slot": slot, "after": after, "last": last}
     finest, priced = (_summed(connection, table, places) for table in (usage_person_days, usage_line_days))
-    return {
-        usage_person_days: finest,
-        usage_person_months: _folded(finest, usage_person_months),
-        usage_unit_days: _folded(finest, usage_unit_days),
-        usage_line_days: priced,
-    }
+    coarser = (usage_person_months, usage_unit_days, usage_unit_months, usage_days)
+    folded = {table: _folded(finest, table) for table in coarser}
+    return {usage_person_days: finest, **folded, usage_line_days: priced}
 
 
 def _summed(connection: Connection, table: Table, places: Mapping[str, int]) -> list[tuple[Any, ...]]:
@@ -190,21 +204,29 @@ def _summed(connection: Connection, table: Table, places: Mapping[str, int]) -> 
 @cache
 def _sums_of_places(table: Table) -> Select[Any]:
     """Built once: putting sixty sums together took ten times as long as the database takes to add them."""
-    slot, after, last = bindparam("slot"), bindparam("after"), bindparam("last")
-    return _sums_of(table).where(charges.c.slot == slot, charges.c.seq > after, charges.c.seq <= last)
+    slot, after, last = (bindparam(name, type_=BigInteger()) for name in ("slot", "after", "last"))
+    return _sums_of(table, "").where(charges.c.slot == slot, charges.c.seq > after, charges.c.seq <= last)
 
 
 def _folded(finest: Sequence[tuple[Any, ...]], table: Table) -> list[tuple[Any, ...]]:
     """Sum rows of persons' days up to the coarser dimensions of another table."""
     names = usage_person_days.columns.keys()
-    dimensions = itemgetter(*(names.index(column.name) for column in table.primary_key.columns))
-    first_measure = len(usage_person_days.primary_key.columns)
+    day, first_measure = names.index("day"), len(usage_person_days.primary_key.columns)
+    wanted = [column.name for column in table.primary_key.columns]
+    monthly = wanted[0] == "month"
+    dimensions = itemgetter(*(names.index(name) for name in wanted[monthly:]))
     sums: dict[tuple[Any, ...], list[int]] = {}
     for row in finest:
-        known = sums.setdefault(dimensions(row), [0] * (len(row) - first_measure))
+        key = (_month_of(row[day]), *dimensions(row)) if monthly else dimensions(row)
+        known = sums.setdefault(key, [0] * (len(row) - first_measure))
         for index, quantity in enumerate(row[first_measure:]):
             known[index] += quantity
     return [(*key, *measures) for key, measures in sums.items()]
+
+
+@cache
+def _month_of(day: int) -> str:
+    return f"{date.fromordinal(day + _EPOCH):%Y-%m}"
 
 
 def _add(connection: Connection, batch: Mapping[Table, Sequence[tuple[Any, ...]]]) -> None:
@@ -246,9 +268,9 @@ def _move_on(connection: Connection, chain: _Behind, seq: int) -> bool:
     return connection.execute(update(positions).where(same).values(seq=seq)).rowcount == 1
 
 
-def _sums_of(table: Table) -> Select[Any]:
+def _sums_of(table: Table, database: str) -> Select[Any]:
     """Select the columns of a table of sums from the ledger; the caller says from which rows of it."""
-    dimensions = [_dimension(column.name) for column in table.primary_key.columns]
+    dimensions = [_dimension(column.name, database) for column in table.primary_key.columns]
     if table is usage_line_days:
         measures = [func.count(), func.sum(lines.c.quantity), *_cost(lines.c.amount_nano_krw)]
         source = lines.join(charges, lines.c.charge_id == charges.c.charge_id)
@@ -262,9 +284,11 @@ def _sums_of(table: Table) -> Select[Any]:
     return select(*dimensions, *measures).select_from(source).group_by(*groups)
 
 
-def _dimension(name: str) -> ColumnElement[Any]:
+def _dimension(name: str, database: str) -> ColumnElement[Any]:
     if name == "day":
         return literal_column(_DAY, Integer)
+    if name == "month":
+        return literal_column(_MONTH[database], Text)
     if name in {"via_service", "fx_rate", "fx_date"}:
         column = charges.c[name] if name in charges.c else lines.c[name]
         return literal_column(f"COALESCE({column.table.name}.{name}, '')")
@@ -309,7 +333,7 @@ def _first(asked: str | None) -> ColumnElement[bool]:
 
 
 def _differences(connection: Connection, table: Table) -> list[str]:
-    counted = _sums_of(table).where(
+    counted = _sums_of(table, connection.dialect.name).where(
         exists().where(usage_positions.c.slot == charges.c.slot, usage_positions.c.seq >= charges.c.seq)
     )
     stored = select(*table.columns)

@@ -1,12 +1,15 @@
 """Reads the daily sums: by any dimensions, filtered, sorted and cut into pages. Reads only.
 
 Call `billing.store.rollups.bring_up_to_date` first where the last seconds matter. Each question goes to
-the smallest table that can answer it: people only where people are asked for, days only where days are.
+the smallest table that can answer it: people, units and days only where they are asked for. A range of
+days that covers whole months, as far as anything happened in them, is answered from the months; units
+whose subtree counts are turned into the departments in it first.
 """
 
 from __future__ import annotations
 
-from datetime import date
+from dataclasses import replace
+from datetime import date, timedelta
 from functools import reduce
 from operator import add
 from typing import TYPE_CHECKING, Any, Final
@@ -14,14 +17,20 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import func, or_, select
 
 from billing.money import NANO
-from billing.tables import usage_person_days, usage_person_months, usage_unit_days
+from billing.tables import (
+    usage_days,
+    usage_person_days,
+    usage_person_months,
+    usage_unit_days,
+    usage_unit_months,
+)
 from billing.usage import CLASSES, TOKEN_CLASSES
 from billing.usage_sums import EVERYTHING, Dimension, Filter, Order, UsageSum
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from sqlalchemy import ColumnElement, Engine, Table
+    from sqlalchemy import ColumnElement, Connection, Engine, Table
 
     from billing.usage_sums import Page
 
@@ -50,7 +59,8 @@ _FILTERS: Final = {
     "providers": "provider",
     "deployments": "deployment_id",
 }
-_PAYERS: Final = ("person_id", "key_id", "via_service")
+_PAYERS: Final = {"person_id", "key_id", "via_service"}
+_UNITS: Final = {"department_id", "unit_path"}
 _REQUESTS: Final = (
     (Dimension.DEPLOYMENT, "deployment_requests"),
     (Dimension.MODEL, "model_requests"),
@@ -63,34 +73,34 @@ def usage_by(
     engine: Engine, by: Sequence[Dimension], where: Filter = _ANY, page: Page = EVERYTHING
 ) -> list[UsageSum]:
     """Return sums grouped by `by`, the dearest first unless `page` says otherwise."""
-    table = _table(by, where)
-    keys = [table.c[_COLUMNS[dimension]] for dimension in by]
-    statement = (
-        select(*keys, *_measures(table, by))
-        .where(*_conditions(table, where))
-        .group_by(*keys)
-        .order_by(*_order(table, by, keys, page))
-        .offset(page.offset)
-        .limit(page.limit)
-    )
     with engine.connect() as connection:
+        table, conditions = _source(connection, by, where)
+        keys = [table.c[_COLUMNS[dimension]] for dimension in by]
+        statement = (
+            select(*keys, *_measures(table, by))
+            .where(*conditions)
+            .group_by(*keys)
+            .order_by(*_order(table, by, keys, page))
+            .offset(page.offset)
+            .limit(page.limit)
+        )
         return [_sum(by, row) for row in connection.execute(statement)]
 
 
 def totals(engine: Engine, where: Filter = _ANY) -> UsageSum:
     """Return the sum of everything that the filter lets through; its key is empty."""
-    table = _table((), where)
-    statement = select(*_measures(table, ())).where(*_conditions(table, where))
     with engine.connect() as connection:
+        table, conditions = _source(connection, (), where)
+        statement = select(*_measures(table, ())).where(*conditions)
         return _sum((), connection.execute(statement).one())
 
 
 def groups(engine: Engine, by: Sequence[Dimension], where: Filter = _ANY) -> int:
     """Return how many sums `usage_by` has in all: for page numbers, and people who used anything."""
-    table = _table(by, where)
-    keys = [table.c[_COLUMNS[dimension]] for dimension in by]
-    each = select(*keys).where(*_conditions(table, where)).distinct().subquery()
     with engine.connect() as connection:
+        table, conditions = _source(connection, by, where)
+        keys = [table.c[_COLUMNS[dimension]] for dimension in by]
+        each = select(*keys).where(*conditions).distinct().subquery()
         return connection.execute(select(func.count()).select_from(each)).scalar_one()
 
 
@@ -108,14 +118,70 @@ def day_number(day: date) -> int:
     return day.toordinal() - _EPOCH
 
 
-def _table(by: Sequence[Dimension], where: Filter) -> Table:
+# --- which table, and what of it -------------------------------------------------------------------
+
+
+def _source(
+    connection: Connection, by: Sequence[Dimension], where: Filter
+) -> tuple[Table, list[ColumnElement[bool]]]:
+    where, everywhere = _with_departments(connection, where)
     asked = {_COLUMNS[dimension] for dimension in by}
     asked |= {column for name, column in _FILTERS.items() if getattr(where, name) is not None}
+    months = _whole_months(connection, where) if "day" not in asked else None
+    table = _table(asked, where, by_day=months is None, by_unit=not everywhere)
+    if months is not None and "month" in table.c:
+        monthly = replace(where, first_day=None, last_day=None)
+        return table, [*_conditions(table, monthly), *_between(table, months)]
+    return table, list(_conditions(table, where))
+
+
+def _table(asked: set[str], where: Filter, *, by_day: bool, by_unit: bool) -> Table:
+    units = by_unit or not asked.isdisjoint(_UNITS)
     if asked.isdisjoint(_PAYERS):
-        return usage_unit_days
-    by_day = "day" in asked or where.first_day is not None or where.last_day is not None
+        if not units:
+            return usage_days
+        return usage_unit_days if by_day else usage_unit_months
     of_one = where.persons is not None or where.keys is not None
     return usage_person_days if by_day or (of_one and where.months is None) else usage_person_months
+
+
+def _with_departments(connection: Connection, where: Filter) -> tuple[Filter, bool]:
+    """Name the departments in the subtrees that count; whether these are everything there is."""
+    if where.under is None:
+        return where, where.departments is None
+    table = usage_unit_months
+    inside = _under(table, where.under)
+    found = connection.execute(select(table.c.department_id).where(inside).distinct()).scalars()
+    departments = set(found)
+    if connection.execute(select(1).select_from(table).where(~inside).limit(1)).first() is None:
+        return replace(where, under=None), where.departments is None
+    if where.departments is not None:
+        departments &= set(where.departments)
+    return replace(where, departments=tuple(sorted(departments))), False
+
+
+def _whole_months(connection: Connection, where: Filter) -> tuple[str, str] | None:
+    """Return the first and last month of a range of days that cuts none; None where days are needed."""
+    first, last = where.first_day, where.last_day
+    if first is None and last is None:
+        return ("", "9999-12")
+    if first is not None and first.day != 1:
+        return None
+    if last is not None and (last + timedelta(days=1)).day != 1:
+        newest = connection.execute(select(func.max(usage_days.c.day))).scalar()
+        if newest is not None and newest > day_number(last):
+            return None
+    return (f"{first:%Y-%m}" if first else "", f"{last:%Y-%m}" if last else "9999-12")
+
+
+def _between(table: Table, months: tuple[str, str]) -> list[ColumnElement[bool]]:
+    first, last = months
+    limits = []
+    if first:
+        limits.append(table.c.month >= first)
+    if last != "9999-12":
+        limits.append(table.c.month <= last)
+    return limits
 
 
 def _conditions(table: Table, where: Filter) -> Iterator[ColumnElement[bool]]:
@@ -128,9 +194,13 @@ def _conditions(table: Table, where: Filter) -> Iterator[ColumnElement[bool]]:
     if where.last_day is not None:
         yield table.c.day <= day_number(where.last_day)
     if where.under is not None:
-        path = "/" + table.c.unit_path + "/"
-        codes = (code.replace("/", "%2F") for code in where.under)
-        yield or_(False, *(path.contains(f"/{code}/", autoescape=True) for code in codes))
+        yield _under(table, where.under)
+
+
+def _under(table: Table, units: Sequence[str]) -> ColumnElement[bool]:
+    path = "/" + table.c.unit_path + "/"
+    codes = (code.replace("/", "%2F") for code in units)
+    return or_(False, *(path.contains(f"/{code}/", autoescape=True) for code in codes))
 
 
 def _measures(table: Table, by: Sequence[Dimension]) -> list[ColumnElement[Any]]:

@@ -10,7 +10,8 @@ down_revision = "0010_access_audit"
 branch_labels = None
 depends_on = None
 
-PLACES = ("department_id", "unit_path", "model_id", "deployment_id", "provider", "label")
+WHAT = ("model_id", "deployment_id", "provider", "label")
+PLACES = ("department_id", "unit_path", *WHAT)
 MEASURES = (
     *("requests", "model_requests", "provider_requests", "deployment_requests"),
     *("attempts", "failed", "estimated", "cache_hits"),
@@ -20,12 +21,17 @@ MEASURES = (
     *("used_characters", "used_audio_ms", "used_video_ms"),
 )
 TABLES = {
+    "usage_day": (("day", "billing_period", *WHAT), MEASURES),
+    "usage_unit_month": (("month", "billing_period", *PLACES), MEASURES),
     "usage_unit_day": (("day", "billing_period", *PLACES), MEASURES),
     "usage_person_day": (
         ("person_id", "day", "billing_period", "key_id", "via_service", *PLACES),
         MEASURES,
     ),
-    "usage_person_month": (("billing_period", "person_id", "key_id", "via_service", *PLACES), MEASURES),
+    "usage_person_month": (
+        ("month", "billing_period", "person_id", "key_id", "via_service", *PLACES),
+        MEASURES,
+    ),
     "usage_line_day": (
         (
             *("billing_period", "department_id", "day", "unit_path", "model_id", "deployment_id"),
@@ -36,9 +42,11 @@ TABLES = {
     ),
 }
 INDEXES = {
+    "usage_day": (("billing_period",),),
+    "usage_unit_month": (("billing_period", "department_id"), ("department_id", "month")),
     "usage_unit_day": (("billing_period", "department_id"), ("department_id", "day")),
     "usage_person_day": (("department_id", "day"), ("key_id", "day")),
-    "usage_person_month": (("billing_period", "department_id"),),
+    "usage_person_month": (("billing_period", "department_id"), ("department_id", "month")),
 }
 
 

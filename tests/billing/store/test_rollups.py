@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select, text
 
 from billing.ledger import Kind, Outcome, derived_id, record_of
-from billing.periods import billing_day
+from billing.periods import billing_day, from_us
 from billing.store import LedgerSink, rollups
 from billing.store.usage_queries import groups, last_days, totals, usage_by
 from billing.tables import charges, lines, usage_line_days
@@ -88,7 +89,7 @@ def test_many_processes_at_once_count_every_row_once(
     for worker in workers:
         worker.join()
     assert totals(engine).attempts == 40
-    assert rollups.verify_sums(engine) == rollups.SumsReport(6, 0, ())  # three lines
+    assert rollups.verify_sums(engine) == rollups.SumsReport(8, 0, ())  # three lines of invoices
 
 
 def test_a_process_that_dies_in_a_batch_leaves_nothing_of_it(
@@ -313,3 +314,43 @@ def test_every_class_of_usage_has_its_column(engine: Engine, sink: LedgerSink, m
     write(sink, make, make.dispatch(), usage=usage)
     rollups.bring_up_to_date(engine)
     assert totals(engine).tokens == dict(usage.classes())
+
+
+FIRSTS = (date(2026, 10, 1), date(2026, 10, 3), None)
+LASTS = (date(2026, 10, 31), date(2026, 11, 4), date(2026, 11, 2), None)
+UNITS = (None, ("서울특별시",), ("행정국",), ("재무국",), ("총무과", "인사과"))
+
+
+def test_whichever_table_answers_the_answer_is_the_same(
+    engine: Engine, sink: LedgerSink, make: Maker
+) -> None:
+    group = []
+    for number in range(24):
+        bureau, department = (("행정국", "총무과"), ("행정국", "인사과"), ("재무국", "예산과"))[number % 3]
+        attribution = make.attribution(
+            person_id=f"p{number % 5}", department_id=department, unit_path=("서울특별시", bureau, department)
+        )
+        at = datetime(2026, 10, 1, 3, tzinfo=UTC) + timedelta(days=3 * (number % 12))
+        dispatch = make.dispatch(attribution, started_at=at)
+        group += [[record_of(dispatch)], [record_of(make.charge(dispatch, usage=Usage(input=10 * number)))]]
+    assert set(sink.write(group)) == {None}
+    rollups.bring_up_to_date(engine)
+    for first, last, under in product(FIRSTS, LASTS, UNITS):
+        where = Filter(first_day=first, last_day=last, under=under)
+        expected = sum(
+            charge["amount_nano_krw"]
+            for charge in charges_within(engine, first, last)
+            if under is None or set(under) & set(charge["unit_path"].split("/"))
+        )
+        assert totals(engine, where).cost_nano_krw == expected
+        for dimension in (Dimension.DAY, Dimension.MODEL, Dimension.DEPARTMENT, Dimension.PERSON):
+            rows = usage_by(engine, [dimension], where)
+            assert sum(row.cost_nano_krw for row in rows) == expected
+            assert groups(engine, [dimension], where) == len(rows)
+
+
+def charges_within(engine: Engine, first: date | None, last: date | None) -> list[Any]:
+    with engine.connect() as connection:
+        rows = connection.execute(select(charges)).mappings().all()
+    days = ((row, billing_day(from_us(row["started_at_us"]))) for row in rows)
+    return [row for row, day in days if (first or date.min) <= day <= (last or date.max)]
