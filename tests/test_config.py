@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from billing.budgets import Scope
 from gateway.config import anchored, load, parse, unpriced
 from gateway.config_mistakes import ConfigError, parsed, written
 from gateway.config_schema import (
+    BudgetsTable,
     DatabaseTable,
     DeploymentTable,
     FilterTable,
@@ -18,9 +20,11 @@ from gateway.config_schema import (
     LimitsTable,
     ModelTable,
     ProviderTable,
+    RateLimitsTable,
+    RateRuleTable,
     ServerTable,
 )
-from gateway.domain import Zone
+from gateway.domain import Caller, Zone
 from gateway.installation import DEFAULT_CONFIG
 from gateway.settings import Settings
 
@@ -295,6 +299,36 @@ def test_no_bytes_bring_the_reader_down(data):
         parse(data, PATH, {})
 
 
+RATE = '[[rate_limits.rules]]\nname = "a"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (RATE, "requests_per_min"),
+        (f"{RATE}requests_per_min = 1\n{RATE}tokens_per_min = 1\n", "twice"),
+        (RATE.replace('"a"', '"@a"') + "requests_per_min = 1\n", "@"),
+        ('[rate_limits]\nvalkey_url = "127.0.0.1:6379"\n', "valkey://"),
+        ('[rate_limits]\nvalkey_url_env = "NOWHERE"\n', "NOWHERE"),
+        (f'{RATE}requests_per_min = 1\nper = ["team"]\n', "per"),
+    ],
+)
+def test_a_rate_limit_that_cannot_be_counted_is_a_mistake(text, words):
+    with pytest.raises(ConfigError) as error:
+        read(text)
+    assert words in str(error.value)
+
+
+def test_rate_limits_and_contacts_are_read():
+    text = f'{RATE}per = ["person", "model"]\nrequests_per_min = 3\ndepartments = ["x"]\n'
+    config = read(text + '[budgets]\ncontact = "가"\n[budgets.contacts]\nb = "나"\n')
+    (rule,) = config.rate_limits.rules
+    assert (rule.per, rule.requests_per_min, rule.departments) == (("person", "model"), 3, {"x"})
+    caller = Caller("p", "k", "c", ("a", "b", "c"))
+    scopes = [Scope("unit", "c"), Scope("unit", "a"), Scope("person", "p")]
+    assert [config.contacts.of(scope, caller) for scope in scopes] == ["나", "가", "나"]
+
+
 def test_the_examples_of_the_documentation_are_valid():
     text = (Path(__file__).parent.parent / "docs/configuration.md").read_text()
     first, second = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
@@ -312,6 +346,9 @@ def test_the_documentation_names_every_key_and_variable():
         DatabaseTable,
         IdentityTable,
         LimitsTable,
+        BudgetsTable,
+        RateLimitsTable,
+        RateRuleTable,
         FilterTable,
         ProviderTable,
         DeploymentTable,
