@@ -171,8 +171,11 @@ def read_audit(
     engine: Engine, wanted: AuditFilter, *, limit: int = 50, offset: int = 0, oldest_first: bool = False
 ) -> list[AuditRow]:
     """Return one page of events, the newest first unless told otherwise."""
-    seq = access_audit.c.seq
-    statement = _narrowed(select(access_audit), wanted).order_by(seq if oldest_first else seq.desc())
+    # Numbers follow time but for a moment; within days the index of times finds the page, else the number.
+    by_time = wanted.since is not None or wanted.until is not None
+    order = (access_audit.c.at_us, access_audit.c.seq) if by_time else (access_audit.c.seq,)
+    ordered = order if oldest_first else tuple(column.desc() for column in order)
+    statement = _narrowed(select(access_audit), wanted).order_by(*ordered)
     with engine.connect() as connection:
         rows = connection.execute(statement.limit(limit).offset(offset)).mappings()
         return [_audit_row(row) for row in rows]
