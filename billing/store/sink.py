@@ -39,6 +39,7 @@ from billing.store.adoption import adopt_attempts, adopt_slot, open_of_slot
 from billing.store.away import is_away, without_values
 from billing.store.corrections import rows_of_attempt
 from billing.store.engine import Checkpointer, writing
+from billing.store.locked_months import locked_months, out_of_locked, same_dispatch
 from billing.store.rows import CHARGE_SELECT, DISPATCH_SELECT, correction_of, read_lines
 from billing.store.sealing import seal_if_due
 from billing.store.statements import insert_rows
@@ -332,7 +333,10 @@ class LedgerSink:
     ) -> list[RowRefused | None]:
         """Let budgets decide, and write the rest, inside the caller's transaction. Raises Fenced."""
         refusals: list[RowRefused | None] = [None] * len(group)
-        if self._accounts.refresh(connection):
+        budgeted = self._accounts.refresh(connection)
+        if locked := locked_months(connection):  # after the refresh: its lock keeps a month from closing now
+            group = [[out_of_locked(record, locked) for record in submission] for submission in group]
+        if budgeted:
             self._fence(connection, self._own())  # everybody locks slots before accounts
             holds = {attempt_id: attempt.hold for attempt_id, attempt in self._open.items()}
             refusals = [*self._accounts.move(connection, group, holds, refusable=refusable)]
@@ -395,7 +399,7 @@ class LedgerSink:
         else:
             return self._other_is_there(connection, record)
         row = connection.execute(statement).first()
-        if row is not None and record.table == DISPATCH_TABLE and tuple(row) != record.values:
+        if row is not None and record.table == DISPATCH_TABLE and not same_dispatch(tuple(row), record):
             raise RowRefused(f"attempt {record.values[0]} is dispatched twice with different content")
         return row is not None
 

@@ -4,7 +4,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import Column, Integer, MetaData, Table, Text, func, select, text
+from sqlalchemy import Column, Integer, MetaData, Table, Text, func, insert, select, text
 from sqlalchemy.exc import DBAPIError
 
 from billing.budgets import Budget, Every, Scope
@@ -15,7 +15,16 @@ from billing.store import LedgerSink, charges_of, open_dispatches, open_engine, 
 from billing.store.notices import Notice, note
 from billing.store.rows import line_of, read_lines, read_quote
 from billing.store.transfers import Order, transfer
-from billing.tables import INSERT_ONLY, charges, dispatches, metadata, quotes, writers
+from billing.tables import (
+    INSERT_ONLY,
+    charges,
+    dispatches,
+    invoices,
+    metadata,
+    month_steps,
+    quotes,
+    writers,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -155,6 +164,11 @@ def set_a_limit(engine: Engine, make: Maker, unit: str) -> str:
     return unit
 
 
+def a_row_of(table: Table) -> dict[str, Any]:
+    words = {"state": "preview", "kind": "summary"}
+    return {c.name: words.get(c.name, 1 if c.type.python_type is int else "x") for c in table.columns}
+
+
 @pytest.mark.parametrize("statement", ["UPDATE {} SET {} = {}", "DELETE FROM {}"])
 @pytest.mark.parametrize("table", INSERT_ONLY, ids=lambda table: str(table.name))
 def test_the_database_itself_refuses_to_change_the_ledger(
@@ -165,6 +179,9 @@ def test_the_database_itself_refuses_to_change_the_ledger(
     note(engine, Notice("n", "b", "2026-11", "80", make.now, {}), [])
     ids = [set_a_limit(engine, make, scope) for scope in ("총무과", "인사과")]
     transfer(engine, Order(ids[0], ids[1], 1), now=make.now, by="test", reason="test")
+    with engine.begin() as connection:
+        connection.execute(insert(month_steps), [a_row_of(month_steps)])
+        connection.execute(insert(invoices), [a_row_of(invoices)])
     column = next(iter(table.columns)).name
     with pytest.raises(DBAPIError, match="insert-only"), engine.begin() as connection:
         connection.execute(text(statement.format(table.name, column, column)))
