@@ -22,6 +22,7 @@ from filters.detectors.secrets import Credentials, Passwords, PrivateKeys, Vendo
 from filters.fold import Folded, fold
 from filters.gate import Gate
 from filters.joined import find_joined
+from filters.memory import release_after
 from filters.resolve import resolve
 from filters.views import VIEWS, Reading, read
 
@@ -84,7 +85,10 @@ class Engine:
     def detect(self, text: str) -> list[Span]:
         """Sorted, disjoint spans in code points of `text`. Raises `DetectorError`: refuse the text."""
         with _sealed("engine"):
-            return resolve(self._found(text))
+            try:
+                return resolve(self._found(text))
+            finally:
+                release_after(text)
 
     def detect_joined(self, texts: Sequence[str]) -> list[tuple[int, Span]]:
         """Identifiers that run across the borders of consecutive strings.
