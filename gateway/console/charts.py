@@ -118,6 +118,9 @@ def _cleaned(root: Element, names: Sequence[str]) -> Element:
                 element.remove(child)
         for name in ("style", "id"):
             element.attrib.pop(name, None)
+    for bars in root.findall(".//g[@class='bars']"):
+        for bar in [bar for bar in bars if float(bar[0].attrib["height"]) == 0]:
+            bars.remove(bar)  # its outline would cut the axis
     for number, name in enumerate(names):
         for bar in root.findall(f".//g[@class='series serie-{number} color-{number % 16}']//g[@class='bar']"):
             _entitle(bar, name)
