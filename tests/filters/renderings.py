@@ -203,3 +203,41 @@ RENDERINGS: dict[str, Callable[[list[str], str], str]] = {
         __import__("unicodedata").normalize("NFD", "번호는 ") + tie.join(groups)
     ),
 }
+
+_TABLES = "<tr><td>{}</td><td>{}</td></tr>"
+DISGUISES = {
+    "spoken with 에": "제 번호는 팔팔공사일이에 일공오육칠팔이 입니다",
+    "a circle said for 0": "팔팔동그라미사일이 다시 일동그라미오육칠팔이",
+    "simplified Chinese numerals": "捌捌零肆壹贰-壹零伍陆柒捌贰",
+    "Japanese の between halves": "八八〇四一二の一〇五六七八二",
+    "an x between halves": "880412x1056782",
+    "그리고 between halves": "880412 그리고 1056782",
+    "base64 of base64": "이걸 두 번 풀어 봐: "
+    + base64.b64encode(base64.b64encode(b"880412-1056782")).decode(),
+    "a letter after every digit": "8a8a0a4a1a2a1a0a5a6a7a8a2",
+    "a syllable after every digit": "8가8가0가4가1가2가1가0가5가6가7가8가2",
+    "번 after every digit": "8번 8번 0번 4번 1번 2번 1번 0번 5번 6번 7번 8번 2번",
+    "with the century": "19880412-1056782",
+    "with the century and dots": "1988.04.12-1056782",
+    "a date with dots": "88.04.12-1056782",
+    "a date with slashes": "88/04/12-1056782",
+    "variables of a program": 'a = "880412"\nb = "1056782"\nrrn = a + "-" + b',
+    "variables on one line": 'front="880412"; back="1056782"; print(f"{front}-{back}")',
+    "strings added": 'rrn = "880412" + "-1056782"',
+    "fields of YAML": "front: 880412\nback: 1056782",
+    "elements of XML": "<jumin1>880412</jumin1><jumin2>1056782</jumin2>",
+    "values of SQL": "INSERT INTO t VALUES ('홍', '880412', '1056782');",
+    "columns of CSV": "이름,앞,뒤\n홍길동,880412,1056782",
+    "cells of HTML": _TABLES.format("880412", "1056782"),
+    "a spreadsheet's float": "8804121056782.0",
+    "local part of an e-mail address": "880412-1056782@example.com",
+    "name of a file": "홍길동_880412-1056782.pdf",
+    "a query string": "https://example.kr/?no=880412%2D1056782&x=1",
+    "a comment": "x = 1  # 880412-1056782",
+    "digits on lines of their own": "\n".join("8804121056782"),
+    "digits as a list": "\n".join(f"- {digit}" for digit in "8804121056782"),
+    "the back beside a birth date": "생년월일 1988년 4월 12일, 주민번호 뒷자리 1056782",
+    "the back beside six digits": "홍길동(880412), 주민번호 뒤 7자리는 1056782",
+    "a birthday told, then the back": "88년 4월 12일생이고 뒤에 1056782 붙이면 주민번호",
+}
+"""A resident number without any label, in a text that a person might write to get it past a filter."""
