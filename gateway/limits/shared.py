@@ -35,7 +35,7 @@ local function count(key) return math.max(0, tonumber(redis.call('GET', key) or 
 local limit, need, want, rest_us = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local used, previous = count(KEYS[1]), count(KEYS[2])
 local left = limit - math.ceil(previous * rest_us / tonumber(ARGV[5])) - used
-if left < need then return {0, used, previous} end
+if need == 0 or left < need then return {0, used, previous} end
 local granted = math.max(need, math.min(left, want), math.floor(left / tonumber(ARGV[6])))
 if granted > 0 then
   used = redis.call('INCRBY', KEYS[1], granted)

@@ -32,7 +32,10 @@ class Moment(NamedTuple):
 
 
 class Ask(NamedTuple):
-    """What a worker wants of a counter: at least `need`, or nothing; `want` if that much is left."""
+    """What a worker wants of a counter: at least `need`, or nothing; `want` if that much is left.
+
+    A need of 0 only looks.
+    """
 
     counter: str
     limit: int
@@ -71,7 +74,7 @@ def room(limit: int, previous: int, at: Moment) -> int:
 def share(ask: Ask, used: int, previous: int, at: Moment) -> int:
     """Return how much to take of what is left; 0 if the need does not fit."""
     left = room(ask.limit, previous, at) - max(0, used)
-    return 0 if left < ask.need else max(ask.need, min(left, ask.want), left // SHARE)
+    return 0 if not ask.need or left < ask.need else max(ask.need, min(left, ask.want), left // SHARE)
 
 
 def wait_us(limit: int, used: int, previous: int, need: int, at: Moment) -> int | None:

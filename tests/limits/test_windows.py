@@ -44,7 +44,7 @@ def test_a_share_is_what_is_needed_or_more_and_never_more_than_is_left(
 ) -> None:
     left = room(limit, previous, at) - used
     taken = share(Ask("c", limit, need, want), used, previous, at)
-    assert taken == 0 if left < need else need <= taken <= max(left, 0)
+    assert taken == 0 if left < need or not need else need <= taken <= left
 
 
 def test_the_last_minute_fades_as_this_one_passes() -> None:
