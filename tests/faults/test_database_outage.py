@@ -20,6 +20,7 @@ from billing.segments import Segments
 from billing.store import LedgerSink, charges_of, open_dispatches, open_engine, verify
 from billing.tables import metadata
 from billing.usage import Usage, UsageSource
+from tests.faults.proofs import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -145,9 +146,16 @@ async def test_work_is_refused_when_the_database_stays_away_too_long(
 @pytest.mark.timeout(300)
 async def test_a_minute_without_the_database(own_postgres: Any, tmp_path: Path) -> None:
     load = await outage(own_postgres, tmp_path, away_s=60, serve_s=45)
-    print(
-        f"60 s without PostgreSQL: {len(load.charged)} charged, {load.refused} refused, "
-        f"slowest exchange {load.slowest_s:.2f} s"
+    record(
+        "database outage",
+        "postgresql",
+        rounds=1,
+        away_s=60,
+        charged=len(load.charged),
+        refused=load.refused,
+        slowest_s=round(load.slowest_s, 2),
+        lost=0,
+        doubled=0,
     )
 
 

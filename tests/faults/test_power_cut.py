@@ -18,6 +18,7 @@ from billing.store.engine import Checkpointer, durable
 from billing.tables import metadata
 from billing.usage import Usage, UsageSource
 from tests.faults.power_cut import Disk, driver
+from tests.faults.proofs import record
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -133,5 +134,5 @@ def test_this_proof_can_fail_as_it_does_with_synchronous_normal(tmp_path: Path, 
 def test_power_cuts_at_full_size(tmp_path: Path, template: Path) -> None:
     count = int(os.environ.get("HAECHI_POWER_CUTS", "1000"))
     acknowledged, lost = rounds(tmp_path, template, count)
-    print(f"power cut: {count} rounds, {acknowledged} acknowledged, {lost} lost")
     assert lost == 0
+    record("power cut", "sqlite", rounds=count, acknowledged=acknowledged, lost=lost)
