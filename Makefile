@@ -39,12 +39,17 @@ test-full: venv ## adds what needs Debian or npm packages (clients in JavaScript
 	@$(BIN)/python -m pytest -q -m "full" $(ARGS)
 	@echo "== full tests passed"
 
-prove: venv ## the ledger's proofs at full size, about an hour (QUICK=1: small, minutes): docs/reliability.md
-	@$(BIN)/python -m pytest -q -s -m $(if $(QUICK),"not slow","slow") \
-		tests/faults/test_kill_loop.py tests/faults/test_power_cut.py tests/faults/test_database_outage.py \
-		tests/faults/test_overspend.py \
-		$(if $(QUICK),tests/billing/store/test_accounts.py)
+PROOFS := tests/faults/test_kill_loop.py tests/faults/test_power_cut.py tests/faults/test_database_outage.py \
+	tests/faults/test_overspend.py tests/faults/test_simulation.py
+
+prove: venv ## the ledger's proofs at full size, hours, resumable (QUICK=1: CI's size): docs/reliability.md
+ifdef QUICK
+	@$(BIN)/python -m pytest -q -m "not slow and not full" $(PROOFS) tests/faults/test_clock.py tests/billing/store $(ARGS)
+else
+	@HAECHI_PROOFS=docs/proofs/ledger.jsonl $(BIN)/python -m pytest -q -s -m "slow or full" $(PROOFS) $(ARGS)
+	@$(BIN)/python -m pytest -q tests/faults/test_clock.py
 	@$(BIN)/python -m benchmarks.ledger
+endif
 
 check: venv ## ruff, mypy --strict, import rules, migrations
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -244,3 +244,34 @@ async def test_a_full_file_system_refuses_before_dispatch(small_disk: Path) -> N
     journal.stop()
     compare(engine, load)
     engine.dispose()
+
+
+async def test_a_database_that_only_reads_for_a_while_loses_nothing(
+    own_postgres: Any, tmp_path: Path
+) -> None:
+    """As a standby does that was asked too early, or a server whose disk went read-only."""
+    engine = open_engine(own_postgres.get_uri())
+    metadata.create_all(engine)
+    journal = Journal(LedgerSink(engine, KEY), Segments(tmp_path / "segments"))
+    journal.start()
+    load = Load(journal)
+    connections = [asyncio.create_task(load.connection()) for _ in range(8)]
+    await asyncio.sleep(0.3)
+    for is_read_only in ("on", "off"):
+        own_postgres.psql(f"ALTER SYSTEM SET default_transaction_read_only = {is_read_only}")
+        own_postgres.psql("SELECT pg_reload_conf()")
+        await asyncio.sleep(1.0)
+        if is_read_only == "on":
+            assert not journal.stats.available, "it noticed nothing"
+            spilled = journal.stats.spilled
+    for _ in range(200):
+        await asyncio.sleep(0.05)
+        if journal.stats.available:
+            break
+    load.over = True
+    await asyncio.gather(*connections)
+    journal.stop()
+    assert spilled > 0
+    assert load.refused == 0
+    compare(engine, load)
+    engine.dispose()
