@@ -150,6 +150,7 @@ def _mount(app: FastAPI, plant: Plant) -> None:
     app.add_exception_handler(GatewayError, _gateway_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _invalid_parameters)
+    app.add_exception_handler(Exception, _defect)
     app.openapi().setdefault("components", {})["securitySchemes"] = {
         "key": {"type": "http", "scheme": "bearer"}
     }
@@ -445,6 +446,11 @@ def _http_error(request: Request, error: Exception) -> Response:
     response.status_code = error.status_code
     response.headers.update(error.headers or {})
     return response
+
+
+def _defect(request: Request, _error: Exception) -> Response:
+    """Answer in the caller's envelope; RequestIdentity logs what it was, without its message."""
+    return errors.response(errors.INTERNAL, request.headers, request.url.path)
 
 
 def _invalid_parameters(request: Request, _error: Exception) -> Response:

@@ -124,3 +124,17 @@ def test_the_answer_is_described(gateway: Gateway) -> None:
         *("month", "from", "to", "limit", "offset")
     }
     assert "BudgetLeft" in json.dumps(document["components"]["schemas"])
+
+
+def test_a_defect_is_answered_in_the_callers_envelope(gateway: Gateway) -> None:
+    """The last test of this file: it takes the daily sums away."""
+    engine = open_engine(gateway.settings.load_config().database_url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE usage_person_day RENAME TO usage_gone")
+    answer = usage(gateway)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE usage_gone RENAME TO usage_person_day")
+    engine.dispose()
+    assert answer.status_code == 500
+    assert answer.json()["error"]["code"] == "internal_error"
+    assert "usage_person_day" not in answer.text
