@@ -68,6 +68,12 @@ def rate_limits_of(
         names.add(rule.name)
     path = ("rate_limits", "valkey_url_env")
     url = table.valkey_url or variable(table.valkey_url_env, path)
+    if table.valkey_url is not None and "@" in table.valkey_url:
+        mistakes.add(
+            ("rate_limits", "valkey_url"),
+            "비밀번호는 파일에 둘 수 없습니다. valkey_url_env로 환경 변수를 지정하세요.",
+            "A password does not stand in this file. Name an environment variable with valkey_url_env.",
+        )
     if url is not None and not url.startswith(VALKEY_SCHEMES):
         mistakes.add(
             path,

@@ -309,6 +309,7 @@ RATE = '[[rate_limits.rules]]\nname = "a"\n'
         (f"{RATE}requests_per_min = 1\n{RATE}tokens_per_min = 1\n", "twice"),
         (RATE.replace('"a"', '"@a"') + "requests_per_min = 1\n", "@"),
         ('[rate_limits]\nvalkey_url = "127.0.0.1:6379"\n', "valkey://"),
+        ('[rate_limits]\nvalkey_url = "valkey://:geheim@db:6379/0"\n', "valkey_url_env"),
         ('[rate_limits]\nvalkey_url_env = "NOWHERE"\n', "NOWHERE"),
         (f'{RATE}requests_per_min = 1\nper = ["team"]\n', "per"),
     ],
