@@ -5,6 +5,7 @@
     [identity]    openwebui_jwt_secret_env | openwebui_jwt_secret_file, max_stale_s
     [console]     plain_http, idle_minutes, absolute_hours, separated_duties, audit_days
     [limits]      default_max_output_tokens, drain_s (how long an abandoned answer is read on), …
+    [invoices]    institution_id, rounding, overhead_percent, vat_percent, four_eyes, …
     [budgets]     contact, [budgets.contacts]   [rate_limits] valkey_url_env, [[rate_limits.rules]]
     [routing]     strategy, attempts, retry_for_s, retry_cost_krw, breaker_failures, …
     [side_calls]  header, model, tasks   [cache] enabled, ttl_s, most_entries, most_mib
@@ -34,10 +35,12 @@ from pydantic import ValidationError
 
 from billing.price_tables import PriceTableError
 from billing.prices import PriceBook
+from billing.statements import Terms
 from filters.detectors.custom import CustomDetector, CustomRule, CustomRuleError
 from filters.errors import PolicyError
 from filters.policy import Policy, PolicyBook, default_policy
 from gateway.catalogue import Catalogue, Credential, Deployment, Model, Strategy, Timeouts
+from gateway.config_invoices import terms_of
 from gateway.config_limits import Contacts, RateLimits, contacts_of, rate_limits_of
 from gateway.config_mistakes import ConfigError, Mistakes, not_toml
 from gateway.config_notices import NoticeSettings, Sources, settings_of
@@ -89,6 +92,7 @@ class Config:
     """Where requests go that only an in-house model may answer; None: they are refused."""
     custom_rules: tuple[CustomRule, ...] = ()
     contacts: Contacts = field(default_factory=Contacts)
+    invoices: Terms = field(default_factory=Terms)
     rate_limits: RateLimits = field(default_factory=RateLimits)
     notices: NoticeSettings = field(default_factory=NoticeSettings)
     jwt_secrets: tuple[str, ...] = field(default=(), repr=False)
@@ -161,6 +165,7 @@ class _Builder:
             console=document.console,
             limits=document.limits,
             contacts=contacts_of(document.budgets),
+            invoices=terms_of(document.invoices),
             rate_limits=rate_limits_of(document.rate_limits, self._variable, self.mistakes),
             routing=document.routing,
             side_calls=document.side_calls,

@@ -30,6 +30,8 @@ Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,119}
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
 Origin = Annotated[str, Field(pattern=r"^https?://[^\s/*]+$")]
 EmailAddress = Annotated[str, Field(pattern=r"^[^@\s<>,;:\"]{1,64}@[A-Za-z0-9.-]{1,253}$")]
+Percent = Annotated[str, Field(pattern=r"^\d{1,3}(\.\d{1,4})?$")]
+"""Text, because a TOML number with a point is a float."""
 ZoneWord = Literal["external", "in_house"]
 Kind = Literal["chat", "embedding", "image", "speech", "transcription", "video"]
 StrategyWord = Literal["weighted", "least_busy", "lowest_latency", "cheapest"]
@@ -89,6 +91,20 @@ class BudgetsTable(TomlTable):
 
     contact: str = ""
     contacts: dict[str, str] = {}
+
+
+class InvoicesTable(TomlTable):
+    """Invoices: how they are numbered, rounded and added to; docs/billing.md."""
+
+    institution_id: Annotated[str, Field(pattern=r"^[A-Z0-9][A-Z0-9-]{0,19}$")] = "HAECHI"
+    institution_name: str = ""
+    issuer_name: str = ""
+    rounding: Literal["won", "ten_won"] = "ten_won"
+    overhead_percent: Percent = "0"
+    overhead_krw: int = Field(default=0, ge=0, le=1_000_000_000)
+    vat_percent: Percent = "0"
+    seat_krw: int = Field(default=30_000, ge=1, le=10_000_000)
+    four_eyes: bool = False
 
 
 class RateRuleTable(TomlTable):
@@ -262,6 +278,7 @@ class Document(TomlTable):
     console: ConsoleTable = ConsoleTable()
     limits: LimitsTable = LimitsTable()
     budgets: BudgetsTable = BudgetsTable()
+    invoices: InvoicesTable = InvoicesTable()
     rate_limits: RateLimitsTable = RateLimitsTable()
     routing: RoutingTable = RoutingTable()
     side_calls: SideCallsTable = SideCallsTable()
