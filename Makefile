@@ -40,7 +40,7 @@ test-full: venv ## adds what needs Debian or npm packages (clients in JavaScript
 	@echo "== full tests passed"
 
 PROOFS := tests/faults/test_kill_loop.py tests/faults/test_power_cut.py tests/faults/test_database_outage.py \
-	tests/faults/test_overspend.py tests/faults/test_simulation.py
+	tests/faults/test_overspend.py tests/faults/test_simulation.py tests/faults/test_kill_gateway.py
 
 prove: venv ## the ledger's proofs at full size, hours, resumable (QUICK=1: CI's size): docs/reliability.md
 ifdef QUICK
