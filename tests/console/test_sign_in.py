@@ -26,16 +26,16 @@ def events(site, action):
         ).all()
 
 
-def test_a_right_password_opens_the_console_and_stands_in_the_trail(site):
-    browser = site.browser()
+def test_a_right_password_opens_the_console_and_stands_in_the_trail(shared_site):
+    browser = shared_site.browser()
     answer = browser.sign_in("staff")
     assert (answer.status_code, answer.headers["location"]) == (303, "/console")
     assert browser.get("/console").status_code == 200
-    assert events(site, "session.sign_in")[-1].actor == "staff"
+    assert events(shared_site, "session.sign_in")[-1].actor == "staff"
 
 
-def test_the_cookie_is_for_this_host_for_https_and_for_no_script(site):
-    cookie = site.browser().sign_in("staff").headers["set-cookie"].lower()
+def test_the_cookie_is_for_this_host_for_https_and_for_no_script(shared_site):
+    cookie = shared_site.browser().sign_in("staff").headers["set-cookie"].lower()
     assert cookie.startswith("__host-haechi=")
     for flag in ("httponly", "secure", "samesite=lax", "path=/"):
         assert flag in cookie
@@ -44,12 +44,18 @@ def test_the_cookie_is_for_this_host_for_https_and_for_no_script(site):
     assert "expires" not in cookie
 
 
-def test_plain_http_is_refused_but_on_loopback(site):
-    far = TestClient(site.app, base_url="http://testserver", client=("10.1.2.3", 1), follow_redirects=False)
+def test_plain_http_is_refused_but_on_loopback(shared_site):
+    far = TestClient(
+        shared_site.app, base_url="http://testserver", client=("10.1.2.3", 1), follow_redirects=False
+    )
     assert far.get("/console/sign-in").status_code == 403
-    posing = TestClient(site.app, base_url="http://localhost", client=("10.1.2.3", 1), follow_redirects=False)
+    posing = TestClient(
+        shared_site.app, base_url="http://localhost", client=("10.1.2.3", 1), follow_redirects=False
+    )
     assert posing.get("/console/sign-in").status_code == 403
-    near = TestClient(site.app, base_url="http://127.0.0.1", client=("127.0.0.1", 1), follow_redirects=False)
+    near = TestClient(
+        shared_site.app, base_url="http://127.0.0.1", client=("127.0.0.1", 1), follow_redirects=False
+    )
     answer = near.get("/console/sign-in")
     assert answer.status_code == 200
     assert "secure" not in answer.headers["set-cookie"].lower()
@@ -118,30 +124,34 @@ def test_what_is_typed_into_the_login_field_by_mistake_is_written_nowhere(site):
     assert "secret-pass-1" not in rows.lower()
 
 
-def test_a_token_that_an_attacker_planted_is_never_the_one_that_is_signed_in(site):
+def test_a_token_that_an_attacker_planted_is_never_the_one_that_is_signed_in(shared_site):
     planted = "A" * 43
-    anonymous = site.browser()
+    anonymous = shared_site.browser()
     anonymous.get("/console/sign-in")
     cookies = {"__Host-haechi": planted, "__Host-haechi-form": anonymous.client.cookies["__Host-haechi-form"]}
-    victim = TestClient(site.app, base_url="https://testserver", follow_redirects=False, cookies=cookies)
+    victim = TestClient(
+        shared_site.app, base_url="https://testserver", follow_redirects=False, cookies=cookies
+    )
     form = {"csrf": anonymous.hidden("csrf"), "login": "staff", "password": PASSWORD}
     answer = victim.post("/console/sign-in", data=form)
     assert answer.status_code == 303
     assert planted not in answer.headers["set-cookie"]
-    attacker = site.browser()
+    attacker = shared_site.browser()
     attacker.client.cookies.set("__Host-haechi", planted)
     assert attacker.get("/console/account").status_code == 303
 
 
-def test_signing_in_again_ends_the_session_the_browser_came_with(site):
-    browser = site.browser()
+def test_signing_in_again_ends_the_session_the_browser_came_with(shared_site):
+    browser = shared_site.browser()
     browser.sign_in("staff")
     old = browser.token()
-    anonymous = site.browser()
+    anonymous = shared_site.browser()
     anonymous.get("/console/sign-in")
     form = {"csrf": anonymous.hidden("csrf"), "login": "manager", "password": PASSWORD}
     cookies = {"__Host-haechi": old, "__Host-haechi-form": anonymous.client.cookies["__Host-haechi-form"]}
-    plain = TestClient(site.app, base_url="https://testserver", follow_redirects=False, cookies=cookies)
+    plain = TestClient(
+        shared_site.app, base_url="https://testserver", follow_redirects=False, cookies=cookies
+    )
     assert plain.post("/console/sign-in", data=form).status_code == 303
     assert browser.get("/console").status_code == 303
 
@@ -239,11 +249,11 @@ def test_a_request_that_another_site_started_is_refused_even_with_the_token(shar
     assert answer.status_code == 403
 
 
-def test_nobody_can_be_signed_in_as_somebody_else_by_a_foreign_form(site):
-    attacker = site.browser()
+def test_nobody_can_be_signed_in_as_somebody_else_by_a_foreign_form(shared_site):
+    attacker = shared_site.browser()
     attacker.get("/console/sign-in")
     theirs = attacker.hidden("csrf")
-    victim = site.browser()
+    victim = shared_site.browser()
     victim.get("/console/sign-in")
     data = {"csrf": theirs, "login": "staff", "password": PASSWORD}
     assert victim.client.post("/console/sign-in", data=data).status_code == 403
@@ -264,13 +274,13 @@ def test_nobody_can_be_signed_in_as_somebody_else_by_a_foreign_form(site):
         "/docs",
     ],
 )
-def test_the_way_on_never_leaves_the_console(site, target):
-    answer = site.browser().sign_in("staff", next=target)
+def test_the_way_on_never_leaves_the_console(shared_site, target):
+    answer = shared_site.browser().sign_in("staff", next=target)
     assert answer.headers["location"] == "/console"
 
 
-def test_the_way_on_leads_back_to_what_was_asked_for(site):
-    browser = site.browser()
+def test_the_way_on_leads_back_to_what_was_asked_for(shared_site):
+    browser = shared_site.browser()
     answer = browser.get("/console/usage?by=day&month=2026-11")
     browser.get(answer.headers["location"])
     answer = browser.post(
