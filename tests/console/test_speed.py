@@ -132,7 +132,6 @@ def slow_sums(site: Site, limit_ms: float) -> dict[str, float]:
         "by department": lambda: usage_by(database, [Dimension.DEPARTMENT], month),
         "top people of a department": lambda: usage_by(database, [Dimension.PERSON], division, top),
         "top people of all": lambda: usage_by(database, [Dimension.PERSON], month, top),
-        "top keys of all": lambda: usage_by(database, [Dimension.KEY], month, top),
         "one person by day and model": lambda: usage_by(database, [Dimension.DAY, Dimension.MODEL], mine),
         "total of a month": lambda: totals(database, month),
         "active people": lambda: groups(database, [Dimension.PERSON], month),
