@@ -4,7 +4,7 @@
 digest covers the sources of all of them and the interpreter. A folder whose digest is not that of the
 sources as they are now is never looked at, so an edited source runs as written until it is compiled
 again: the two cannot drift apart. `HAECHI_NATIVE=0` turns compiled modules off.
-Why and how much it saves: docs/decisions/0095-hot-modules-are-compiled.md.
+Why and how much it saves: docs/decisions/0062-hot-modules-are-compiled.md.
 """
 
 from __future__ import annotations

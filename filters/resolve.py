@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,8 +14,9 @@ if TYPE_CHECKING:
 
 def resolve(spans: Sequence[Span]) -> list[Span]:
     """Non-overlapping spans in order: higher score first, then the longer, then the earlier one wins."""
-    if len(spans) < 2:
-        return list(spans)
+    ordered = sorted(spans)
+    if all(left.end <= right.start for left, right in pairwise(ordered)):
+        return ordered  # as almost always
     kept: list[tuple[int, int, Span]] = []
     for span in sorted(set(spans), key=_rank):
         if not _overlaps(kept, span):

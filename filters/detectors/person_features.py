@@ -12,8 +12,7 @@ import re
 from typing import Final, NamedTuple
 
 from filters import lexicon
-from filters.lexicon import COMPOUND_SURNAMES, SURNAMES, korean
-from filters.lexicon.korean import SUFFIXES
+from filters.lexicon import korean
 from filters.lexicon.persons import is_known_person
 
 RUN: Final = re.compile(r"([가-힣]+)")
@@ -79,6 +78,7 @@ SURNAME_ALONE, TWO, THREE, THREE_OTHER, COMPOUND, LONG, MANY, SPACED = range(8)
 """Shapes: what kind of candidate it is."""
 
 HONORIFIC_SUFFIX: Final = korean.HONORIFIC_CLASS
+SURNAME_CLASS: Final = korean.SURNAME_CLASS
 TITLE, RELATION, HONORIFIC, LABEL_AND_TITLE = 2, 3, 4, 5
 CLASS_OF: Final[dict[str, int]] = (
     dict.fromkeys(korean.TITLES, TITLE)
@@ -93,6 +93,12 @@ CLASS_OF_LEFT: Final = CLASS_OF | {
 LONG_TITLES: Final = frozenset(title for title in korean.TITLES if len(title) == 3)
 UNKNOWN_SUFFIX: Final = 30, "-"
 WORDS: Final = lexicon.words()
+SURNAMES: Final = lexicon.SURNAMES
+COMPOUND_SURNAMES: Final = lexicon.COMPOUND_SURNAMES
+SUFFIXES: Final = korean.SUFFIXES
+NOT_A_NAME: Final = korean.NOT_A_NAME
+VERBAL_ENDINGS: Final = korean.VERBAL_ENDINGS
+ORGANISATION_ENDINGS: Final = korean.ORGANISATION_ENDINGS
 GIVEN: Final = lexicon.given()
 FIRST, SECOND, SINGLE, FOREIGN = (lexicon.syllables(position) for position in range(4))
 PARTICLES: Final = frozenset(form for form, (number, _) in SUFFIXES.items() if 0 < number < 50)
@@ -111,7 +117,7 @@ def _names_nobody(word: str, code: int) -> bool:
     return common == 1 or (common == 2 and foreign < 2) or (not foreign and (common == 3 or thing == 1))
 
 
-DULL: Final = korean.NOT_A_NAME.union(
+DULL: Final = NOT_A_NAME.union(
     (word for word, code in WORDS.items() if _names_nobody(word, code)),
     (particle for particle in PARTICLES if len(particle) > 1),
 )
@@ -142,7 +148,7 @@ def may_hold_name(word: str) -> bool:
         return False
     if word[-1] in "은는이가을를의에도만로와과" and word[:-1] in DULL:
         return False
-    return not (word[-2:] in INFLECTIONS and word[:-2] in DULL) and word[-3:] not in korean.VERBAL_ENDINGS
+    return not (word[-2:] in INFLECTIONS and word[:-2] in DULL) and word[-3:] not in VERBAL_ENDINGS
 
 
 def is_part_of_a_number(runs: Runs, index: int) -> bool:
@@ -209,9 +215,9 @@ def forms_of(word: str) -> list[Form]:
                 continue
             suffix = UNKNOWN_SUFFIX
         shape = _shape(name, word)
-        if shape is None or name in korean.NOT_A_NAME:
+        if shape is None or name in NOT_A_NAME:
             continue
-        if suffix[0] != korean.SURNAME_CLASS:
+        if suffix[0] != SURNAME_CLASS:
             forms.append((name, shape, suffix))
     return forms
 
@@ -463,7 +469,7 @@ def left_of(runs: Runs, index: int) -> tuple[int, str]:
 
 
 def _class_of_end(word: str) -> int:
-    if word[-1] in korean.ORGANISATION_ENDINGS and len(word) > 2:
+    if word[-1] in ORGANISATION_ENDINGS and len(word) > 2:
         return 6
     for length in (4, 3, 2):
         if len(word) > length and word[-length:] in CLASS_OF:
