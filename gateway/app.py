@@ -281,7 +281,8 @@ class Plant:
         self.journal.start()
         self.notices.start()
         log.info("started", models=len(self.config.catalogue.models))
-        house = Housekeeping(self.database, self.console.keyring, self.config.console.audit_days)
+        config = self.config
+        house = Housekeeping(self.database, self.console.keyring, config.path, config.console.audit_days)
         tasks = (self.videos.run(), self.rollups.run(), self.limiter.run(), house.run())
         behind = [asyncio.create_task(task) for task in tasks]
         try:

@@ -10,6 +10,7 @@ import secrets
 from dataclasses import dataclass, field
 from datetime import timedelta
 from hashlib import blake2b
+from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -148,7 +149,7 @@ class SignIn:
     def try_once(self, login: str, browser: Browser, now: datetime) -> None:
         """Count an attempt before it is judged. Raises RateLimited, the same for known and unknown logins."""
         limits = {self._subject("login", login): PER_ACCOUNT}
-        limits[self._subject("address", browser.address)] = PER_ADDRESS
+        limits[self._subject("address", network_of(browser.address))] = PER_ADDRESS
         wait_s = sessions.take_attempt(self.database, limits, now)
         if wait_s > 0:
             seconds = int(wait_s) + 1
@@ -161,9 +162,8 @@ class SignIn:
             )
 
     def forgive(self, login: str, browser: Browser) -> None:
-        sessions.forgive(
-            self.database, self._subject("login", login), self._subject("address", browser.address)
-        )
+        subjects = self._subject("login", login), self._subject("address", network_of(browser.address))
+        sessions.forgive(self.database, *subjects)
 
     def refused(self, login: str, browser: Browser, now: datetime, why: str) -> None:
         """Write a failed attempt to the access audit.
@@ -193,6 +193,15 @@ class SignIn:
         """Return the digest under each version of the key, the current first."""
         keys = self.keyring.all(Purpose.SESSION)
         return [blake2b(token.encode(), digest_size=32, key=key.key).digest() for key in keys]
+
+
+def network_of(address: str) -> str:
+    """Return what counts as one address: of IPv6 the /64, of which one machine may use every address."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    return str(ip_network((parsed, 64), strict=False)) if parsed.version == 6 else str(parsed)
 
 
 def session_rules(idle_minutes: int, absolute_hours: int) -> SessionRules:

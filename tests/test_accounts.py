@@ -12,6 +12,7 @@ from gateway.accounts import (
     password_problem,
     shown_text,
 )
+from gateway.sign_in import network_of
 
 NOW = datetime(2026, 11, 22, 3, tzinfo=UTC)
 
@@ -98,3 +99,16 @@ def test_failures_are_forgotten_after_their_time():
     assert failures.wait_s(rules, NOW + timedelta(seconds=4)) == 6
     assert failures.wait_s(rules, NOW + timedelta(seconds=11)) == 0
     assert failures.after_one_more(rules, NOW + timedelta(seconds=61)).count == 1
+
+
+@pytest.mark.parametrize(
+    ("address", "counted"),
+    [
+        ("10.0.0.1", "10.0.0.1"),
+        ("2001:db8::1", "2001:db8::/64"),
+        ("2001:db8:0:0:ffff::9", "2001:db8::/64"),
+        ("testclient", "testclient"),
+    ],
+)
+def test_an_attacker_with_many_addresses_of_one_network_counts_as_one(address, counted):
+    assert network_of(address) == counted

@@ -74,6 +74,7 @@ ACTIONS: Final[Mapping[str, str]] = {
     "audit.export": N_("접속 기록 내보내기"),
     "audit.verify": N_("접속 기록 확인"),
     "audit.prune": N_("지난 접속 기록 정리"),
+    "config.change": N_("설정·정책·단가 바뀜"),
     "key.create": N_("키 발급"),
     "key.rename": N_("키 이름 바꾸기"),
     "key.revoke": N_("키 폐기"),

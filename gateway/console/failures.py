@@ -55,10 +55,12 @@ def page_of_http(request: Request, error: HTTPException) -> Response:
     return _page(request, error.status_code, korean, english, dict(error.headers or {}))
 
 
-def unforeseen(request: Request) -> Response:
+def unforeseen(request: Request, error: Exception) -> Response:
     """Return the page for a failure of ours. It knows nothing of the visitor: finding out might fail too."""
-    korean, english = _WORDS[500]
-    return _page(request, 500, korean, english, {}, known=False)
+    away = type(error).__name__ == "OperationalError"  # of SQLAlchemy, which pages do not know
+    status = 503 if away else 500
+    korean, english = _WORDS[status]
+    return _page(request, status, korean, english, {}, known=False)
 
 
 def _page(
@@ -96,6 +98,10 @@ _WORDS: Final = {
         "There is no such page. Check the address, or look for it in the menu.",
     ),
     405: ("이 주소로는 그렇게 할 수 없습니다.", "This address does not take that method."),
+    503: (
+        "데이터베이스에 닿지 않아 화면을 보여 드릴 수 없습니다. 잠시 뒤에 다시 시도하세요.",
+        "The database cannot be reached, so there is nothing to show. Try again shortly.",
+    ),
     413: ("보낸 내용이 너무 큽니다. 8 MB 이하로 나누어 보내세요.", "That is too large. Send 8 MB at most."),
     500: (
         "해치 안에서 오류가 났습니다. 다시 시도하고, 계속되면 아래 요청 번호를 관리자에게 알려 주세요.",

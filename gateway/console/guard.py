@@ -58,9 +58,9 @@ class Guard:
 
         try:
             await self._app(scope, _bounded(scope, receive), send_guarded)
-        except Exception:
+        except Exception as error:
             if not started:
-                page = failures.unforeseen(Request(scope))
+                page = failures.unforeseen(Request(scope), error)
                 await page(scope, receive, send_guarded)
             raise  # to gateway.http.middleware, which writes its kind and place into the log
 

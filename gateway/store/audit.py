@@ -123,6 +123,21 @@ def absorb(engine: Engine) -> int:
     return len(rows)
 
 
+def append_if_changed(engine: Engine, event: AuditEvent) -> bool:
+    """Write an event unless the last one of its action has the same details; say whether it was written.
+
+    For what is found rather than done, such as a changed configuration: several processes find it at once.
+    """
+    table = access_audit
+    with writing(engine).begin() as connection:
+        connection.execute(update(access_audit_head).values(seq=access_audit_head.c.seq))
+        last = select(table.c.details).where(table.c.action == event.action).order_by(table.c.seq.desc())
+        if connection.execute(last.limit(1)).scalar() == details_text(event.details):
+            return False
+        append(connection, event)
+        return True
+
+
 @dataclass(frozen=True, slots=True)
 class Trail:
     """The trail for those who record what they only read or refused, in a transaction of its own."""

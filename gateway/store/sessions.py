@@ -5,6 +5,7 @@ A session is found by the keyed digest of its token; the token itself is in the 
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sqlalchemy import case, delete, insert, select, update
@@ -169,6 +170,15 @@ def forgive(engine: Engine, account_subject: str, address_subject: str) -> None:
         connection.execute(delete(table).where(table.c.subject == account_subject))
         fewer = case((table.c.count > 0, table.c.count - 1), else_=0)
         connection.execute(update(table).where(table.c.subject == address_subject).values(count=fewer))
+
+
+def forget_old(engine: Engine, now: datetime, failures_after: timedelta = timedelta(days=1)) -> None:
+    """Clear away sessions that are over and failures that count no more."""
+    with writing(engine).begin() as connection:
+        over = console_session.c.expires_at_us < to_us(now)
+        connection.execute(delete(console_session).where(over))
+        old = sign_in_failure.c.last_at_us < to_us(now - failures_after)
+        connection.execute(delete(sign_in_failure).where(old))
 
 
 def _failures(connection: Connection, subjects: Sequence[str]) -> dict[str, Failures]:

@@ -6,6 +6,7 @@ import re
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
 from gateway.permissions import Role
 from gateway.store.account_tables import access_audit
@@ -261,3 +262,14 @@ def test_a_failure_of_ours_is_a_page_without_its_message(site, monkeypatch):
     assert answer.status_code == 500
     assert "요청 번호" in answer.text
     assert "900101" not in answer.text
+
+
+def test_a_database_that_is_away_is_told_as_such(site, monkeypatch):
+    def away(*_args, **_kwargs):
+        raise OperationalError("SELECT 1", {}, Exception("gone"))
+
+    browser = site.visit("staff")
+    monkeypatch.setattr("gateway.sign_in.sessions.find_session", away)
+    answer = browser.get("/console")
+    assert answer.status_code == 503
+    assert "데이터베이스" in answer.text

@@ -241,12 +241,26 @@ def test_different_events_never_chain_as_the_same_bytes(one, other, first, secon
     assert (canonical(first, to_us(NOW), one) == canonical(second, to_us(NOW), other)) == same
 
 
-def test_housekeeping_takes_in_what_was_left_and_lets_go_of_what_is_old(engine, database):
+def test_housekeeping_takes_in_what_was_left_and_lets_go_of_what_is_old(engine, database, tmp_path):
+    (tmp_path / "haechi.toml").write_text("", "utf-8")
     fill(database, 3, start=NOW - timedelta(days=800), step=timedelta(days=1))
     with engine.begin() as connection:
         append(connection, EVENT)
-    house = Housekeeping(database, KEYS, audit_days=730)
+    house = Housekeeping(database, KEYS, tmp_path / "haechi.toml", audit_days=730)
     assert house.once(NOW) == 3
     assert house.once(NOW) == 0
-    assert [row.action for row in read_audit(database, AuditFilter())] == ["audit.prune", "invoice.export"]
+    actions = [row.action for row in read_audit(database, AuditFilter())]
+    assert actions == ["audit.prune", "config.change", "invoice.export"]
     assert problems(database) == ()
+
+
+def test_a_policy_or_price_that_came_into_force_is_noted_once(database, tmp_path):
+    file = tmp_path / "haechi.toml"
+    house = Housekeeping(database, KEYS, file, audit_days=730)
+    for lines in ("", "", "[server]\nport = 1\n", '[[prices]]\nkey = "a"\nfrom = 2026-01-01\n'):
+        file.write_text(lines, "utf-8")
+        house.once(NOW)
+    rows = read_audit(database, AuditFilter(action="config.change"), oldest_first=True)
+    assert len(rows) == 3
+    changed = {name for name in rows[1].details if rows[1].details[name] != rows[2].details[name]}
+    assert changed == {"prices", "rest"}
