@@ -12,7 +12,7 @@ from functools import cache
 from gettext import GNUTranslations, NullTranslations
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, cast
+from typing import TYPE_CHECKING, Final, Literal
 
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
@@ -63,5 +63,5 @@ def language_of(cookies: Mapping[str, str], setting: Language | None, accept_lan
     """Return the language of a reader: chosen in this browser, else `setting`, else the browser's own."""
     chosen = cookies.get(COOKIE)
     if chosen in LANGUAGES:
-        return cast("Language", chosen)
+        return chosen
     return setting or ("en" if prefers_english(accept_language) else "ko")

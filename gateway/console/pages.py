@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, cast
+from typing import TYPE_CHECKING, Final, Literal
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse
@@ -81,7 +81,7 @@ def language_for(request: Request, visitor: Visitor | None = None) -> Language:
 
 def theme_of(cookies: Mapping[str, str]) -> Theme:
     chosen = cookies.get(THEME_COOKIE)
-    return cast("Theme", chosen) if chosen in THEMES else "auto"
+    return chosen if chosen in THEMES else "auto"
 
 
 def _address(request: Request) -> str:

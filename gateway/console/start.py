@@ -263,7 +263,7 @@ def _auditor(parts: ConsoleParts, _visitor: Visitor) -> Duty:
         (N_("거절된 접근"), refused, "count"),
         (N_("실패한 시도"), failed, "count"),
     )
-    todos = ()
+    todos: tuple[Todo, ...] = ()
     if refused:
         todos = (
             Todo(

@@ -70,14 +70,14 @@ def test_every_link_of_a_role_leads_somewhere_and_loads_nothing_from_elsewhere(
     assert len(maps[role]) >= 3
 
 
-@pytest.mark.parametrize("language", ["ko", "en"])
-@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("scheme", "size", "language"),
+    [("light", WIDE, "ko"), ("dark", WIDE, "ko"), ("light", NARROW, "en"), ("dark", NARROW, "ko")],
+    ids=["light-wide-ko", "dark-wide-ko", "light-narrow-en", "dark-narrow-ko"],
+)
 def test_no_page_has_an_accessibility_violation(
     desk: Desk, maps: dict[str, list[str]], scheme: str, size: tuple[int, int], language: str
 ) -> None:
-    if language == "en" and scheme == "dark":
-        pytest.skip("colours do not depend on the language")
     violations, done = [], set()
     for role in ROLES:
         with desk.page(role, size, language, scheme) as (page, _):
@@ -132,7 +132,7 @@ def test_no_english_page_shows_korean_but_in_names(desk: Desk, maps: dict[str, l
                 done.add(kind(link))
                 page.goto(link)
                 text = page.inner_text("body")
-                for known in data:
+                for known in sorted(data, key=len, reverse=True):
                     text = text.replace(known, "")
                 left += [f"{link}: {line[:80]}" for line in text.splitlines() if re.search("[가-힣]", line)]
     assert left == []

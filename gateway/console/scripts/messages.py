@@ -17,7 +17,7 @@ from babel.messages.pofile import write_po
 from gateway.console.i18n import english
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 CONSOLE: Final = Path(__file__).parent.parent
 METHODS: Final = [("**.py", "python"), ("templates/**.html", "jinja2.ext:babel_extract")]
@@ -52,7 +52,7 @@ def unused() -> Iterator[str]:
             yield message.id if isinstance(message.id, str) else message.id[0]
 
 
-def _complete(known: Catalog, text: str | tuple[str, ...]) -> bool:
+def _complete(known: Catalog, text: str | Sequence[str]) -> bool:
     message = known.get(text if isinstance(text, str) else text[0])
     if message is None or not message.string:
         return False
