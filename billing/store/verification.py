@@ -143,6 +143,10 @@ class _Walk:
         for row in rows:
             self._count(row)
             self._check_sealed(row)
+            if row.seq <= seq:  # the two tables number their rows together, so no database index says so
+                message = "이미 쓰인 순번에 끼워 넣은 행입니다 / inserted under a number that was taken"
+                self._problem("inserted", row, message)
+                continue
             if row.seq != seq + 1:
                 self._missing(slot, seq + 1, row.seq - 1)
                 seq = row.seq
@@ -227,6 +231,16 @@ class _Walk:
             if document_id(row.document) != row.quote_id:
                 message = "단가·환율 기록이 바뀌었습니다 / the recorded price or rate was changed"
                 self._problems.append(Problem("quote", quotes.name, row.quote_id, 0, 0, message))
+
+        gone = (
+            select(dispatches.c.quote_id)
+            .join_from(dispatches, quotes, dispatches.c.quote_id == quotes.c.quote_id, isouter=True)
+            .where(quotes.c.quote_id.is_(None))
+            .distinct()
+        )
+        for quote_id in self._connection.execute(gone).scalars():
+            message = "단가·환율 기록이 지워졌습니다 / the recorded price or rate was removed"
+            self._problems.append(Problem("quote", quotes.name, quote_id, 0, 0, message))
 
     def _check_orphan_lines(self) -> None:
         orphans = (

@@ -118,6 +118,27 @@ def test_an_inserted_row_is_found(engine: Engine, written: list[Charge], key: by
     assert kinds >= {"changed", "inserted"}
 
 
+@pytest.mark.parametrize("table", ["ledger_charge", "ledger_dispatch"])
+def test_a_row_inserted_under_a_number_of_the_other_table_is_named(
+    engine: Engine, written: list[Charge], key: bytes, tamper: Any, table: str
+) -> None:
+    """A false correction beside a true dispatch, with its HMAC: the chain itself goes on unbroken."""
+    change = tamper()
+    own, taken = (6, 5) if table == "ledger_charge" else (5, 6)
+    other = "ledger_dispatch" if table == "ledger_charge" else "ledger_charge"
+    with engine.connect() as connection:
+        row = dict(connection.execute(text(f"SELECT * FROM {table} WHERE seq = {own}")).mappings().one())
+        mac = connection.execute(text(f"SELECT mac FROM {other} WHERE seq = {taken}")).scalar()
+    row |= {"attempt_id": "forged", "seq": taken, "mac": mac}
+    if table == "ledger_charge":
+        row |= {"charge_id": "forged", "kind": "correction", "corrects": written[0].charge_id}
+        row |= {"amount_nano_krw": 0}
+    names = ", ".join(row)
+    change.run(f"INSERT INTO {table} ({names}) VALUES ({', '.join(f':{name}' for name in row)})", **row)
+    problems = verify(engine, key).problems
+    assert "forged" in {problem.row_id for problem in problems if problem.what in ("inserted", "changed")}
+
+
 def test_lines_without_a_charge_are_found(
     engine: Engine, written: list[Charge], key: bytes, tamper: Any
 ) -> None:
@@ -130,6 +151,28 @@ def test_lines_without_a_charge_are_found(
 def test_a_changed_price_is_found(engine: Engine, written: list[Charge], key: bytes, tamper: Any) -> None:
     tamper().run("UPDATE ledger_quote SET document = replace(document, '1391.20', '1.20')")
     assert found(engine, key) == [("quote", "ledger_quote", 0)]
+
+
+def test_a_removed_price_is_found(engine: Engine, written: list[Charge], key: bytes, tamper: Any) -> None:
+    tamper().run("DELETE FROM ledger_quote")
+    assert found(engine, key) == [("quote", "ledger_quote", 0)]
+
+
+def test_a_line_that_was_added_removed_or_renumbered_is_found(
+    engine: Engine, written: list[Charge], key: bytes, tamper: Any
+) -> None:
+    change = tamper()
+    for charge, statement in zip(
+        written,
+        (
+            "DELETE FROM ledger_charge_line WHERE line_no = 1 AND charge_id = :id",
+            "UPDATE ledger_charge_line SET line_no = line_no + 7 WHERE line_no = 1 AND charge_id = :id",
+            "UPDATE ledger_charge_line SET basis = 'dearest' WHERE line_no = 1 AND charge_id = :id",
+        ),
+        strict=False,
+    ):
+        change.run(statement, id=charge.charge_id)
+    assert {seq for what, _, seq in found(engine, key) if what == "changed"} == {2, 4, 6}
 
 
 def test_a_head_that_was_set_back_is_found(
