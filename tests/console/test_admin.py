@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from billing.periods import billing_day
+from billing.store.notices import Address, Notice, note
 from gateway.console.admin.operation import without_secrets
 from gateway.store import register
 from gateway.store.account_tables import access_audit
@@ -454,3 +455,13 @@ def test_a_policy_shows_what_it_does(shared_site):
     page = text_of(browser.get(f"{A}/policies/{version}", headers={"accept-language": "ko"}).text)
     assert "KR_RRN" in page
     assert "차단" in page
+
+
+def test_jobs_show_what_became_of_notices_without_their_figures(site):
+    now = site.parts.now()
+    document = {"kind": "budget", "left_krw": "123456"}
+    notice = Notice("ntc_1", "bud_1", "2026-11", "80", now, document)
+    assert note(site.database, notice, [Address("email", "budget@seoul.example")])
+    page = site.visit("administrator").get(f"{A}/jobs").text
+    assert "budget@seoul.example" in page
+    assert "123456" not in page

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from fastapi import APIRouter, Depends, Request
 
 from billing.periods import billing_day
+from billing.store import outbox
 from billing.store.reports import ledger_writers
 from billing.store.rollups import rows_behind
 from gateway.catalogue import Credential
@@ -303,6 +304,9 @@ JOB_LIST: Final[ListSpec[VideoJob]] = ListSpec(
     descending=True,
     filters={"status": ""},
 )
+DELIVERIES_SHOWN: Final = 20
+"""The newest; `haechi notices list` shows them all."""
+
 JOB_STATES: Final[Mapping[str, str]] = {
     "queued": N_("대기"),
     "in_progress": N_("진행 중"),
@@ -335,6 +339,7 @@ def _jobs(request: Request, visitor: Visitor, parts: ConsoleParts) -> Response:
         states=JOB_STATES,
         created=videos.created,
         behind=rows_behind(parts.database),
+        deliveries=outbox.listed(parts.database, limit=DELIVERIES_SHOWN),
         writers=[(writer, _age_s(writer.heartbeat, now)) for writer in ledger_writers(parts.database)],
     )
 
