@@ -95,6 +95,15 @@ def ledger_unavailable() -> LedgerUnavailable:
     )
 
 
+def database_unavailable() -> ServiceUnavailable:
+    return ServiceUnavailable(
+        "지금은 데이터베이스를 읽을 수 없습니다. 잠시 뒤 다시 시도하세요.",
+        "The database cannot be read now. Try again shortly.",
+        code="database_unavailable",
+        retry_after_s=5,
+    )
+
+
 def record_refused() -> RecordRefused:
     """One row that the database does not take: a defect of ours, which repeating does not mend."""
     return RecordRefused(

@@ -16,11 +16,13 @@ from pydantic import BaseModel, Field
 from billing.budgets import Measure, Scope, ScopeKind, ends_on
 from billing.money import won
 from billing.periods import billing_day, day_start, from_us, month_bounds
+from billing.store.away import is_away
 from billing.store.budget_admin import budgets_over
 from billing.store.rollups import bring_up_to_date
 from billing.store.usage_queries import totals, usage_by
 from billing.usage_sums import Dimension, Filter, Order, Page
 from gateway.errors import InvalidRequest
+from gateway.unavailable import database_unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,6 +104,7 @@ _ERRORS: Final[dict[int | str, dict[str, Any]]] = {
     400: {"description": "a period that is none, or longer than a year (code invalid_period)"},
     401: {"description": "no valid key"},
     403: {"description": "the person is not active, or is unknown"},
+    503: {"description": "the database cannot be read now"},
 }
 
 
@@ -123,7 +126,12 @@ def router(pipeline: Pipeline, database: Database, contacts: Contacts) -> APIRou
         period = chosen_period(month, first_day, last_day, billing_day(now))
         rates = await pipeline.rate_limits(caller)
         page = Page(Order.KEY, descending=True, offset=offset, limit=limit + 1)
-        return await asyncio.to_thread(_shown, database, caller, period, page, (now, contacts, rates))
+        try:
+            return await asyncio.to_thread(_shown, database, caller, period, page, (now, contacts, rates))
+        except Exception as error:
+            if is_away(error):
+                raise database_unavailable() from error
+            raise
 
     return routes
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,8 @@ from billing.money import NANO
 from billing.store import end_budget, open_engine, set_budget
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.journeys.conftest import Gateway
 
 QUESTION = [{"role": "user", "content": "도로 점용 허가 절차를 두 문장으로 설명해 주세요."}]
@@ -126,15 +129,29 @@ def test_the_answer_is_described(gateway: Gateway) -> None:
     assert "BudgetLeft" in json.dumps(document["components"]["schemas"])
 
 
-def test_a_defect_is_answered_in_the_callers_envelope(gateway: Gateway) -> None:
-    """The last test of this file: it takes the daily sums away."""
+@contextmanager
+def without(gateway: Gateway, table: str) -> Iterator[None]:
     engine = open_engine(gateway.settings.load_config().database_url)
     with engine.begin() as connection:
-        connection.exec_driver_sql("ALTER TABLE usage_person_day RENAME TO usage_gone")
-    answer = usage(gateway)
-    with engine.begin() as connection:
-        connection.exec_driver_sql("ALTER TABLE usage_gone RENAME TO usage_person_day")
-    engine.dispose()
-    assert answer.status_code == 500
-    assert answer.json()["error"]["code"] == "internal_error"
+        connection.exec_driver_sql(f"ALTER TABLE {table} RENAME TO gone")
+    try:
+        yield
+    finally:
+        with engine.begin() as connection:
+            connection.exec_driver_sql(f"ALTER TABLE gone RENAME TO {table}")
+        engine.dispose()
+
+
+def test_a_database_that_cannot_be_read_is_not_the_callers_fault(gateway: Gateway) -> None:
+    with without(gateway, "usage_person_day"):
+        answer = usage(gateway)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "database_unavailable")
     assert "usage_person_day" not in answer.text
+
+
+def test_a_defect_is_answered_in_the_callers_envelope(gateway: Gateway) -> None:
+    headers = {"authorization": f"Bearer {gateway.keys['p1']}"}
+    with without(gateway, "video_job"):
+        answer = httpx.get(f"{gateway.url}/v1/videos", headers=headers, timeout=20)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal_error")
+    assert "video_job" not in answer.text
