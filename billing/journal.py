@@ -25,7 +25,7 @@ from billing.errors import JournalUnavailable, RowRefused, SinkUnavailable
 from billing.ledger import Charge, Dispatch, record_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Generator, Iterable, Sequence
 
     from billing.ledger import Entry, Record
     from billing.segments import Segments
@@ -48,7 +48,7 @@ MAX_GROUP: Final = 256
 GATHER_S: Final = 0.000_05
 GATHER_MOST_S: Final = 0.001
 GATHER_STEPS: Final = 4
-"""While submissions come side by side a group waits for more, step by step, until a step brings none: a commit
+"""While submissions come side by side a group waits for more, step by step, until one brings none: a commit
 costs nearly the same for one row as for twenty. A step is the longer, the more there were in the last group;
 a request that is alone never waits."""
 
@@ -80,6 +80,9 @@ class Sink(Protocol):
 
     def adopt(self, attempt_ids: Sequence[str]) -> int:
         """Charge these attempts by estimate where they have no charge; return how many."""
+
+    def still_open(self, attempt_ids: Collection[str]) -> set[str]:
+        """Return those that this writer dispatched and nobody has charged."""
 
     def close(self) -> None:
         """Give the slot back."""
@@ -156,6 +159,7 @@ class Journal:
         self._started: ThreadFuture[None] = ThreadFuture()
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._backlog: list[list[Record]] = []
+        self._in_doubt: list[Dispatch] = []
         self._away_since: float | None = None
         self._retry_at = 0.0
         self._retry_s = FIRST_RETRY_S
@@ -310,7 +314,7 @@ class Journal:
             results = self._write(records, self._sink.write)
         except SinkUnavailable as error:
             self._went_away(error)
-            self._spill(group, records)
+            self._in_doubt += self._spill(group, records)
             return
         self.stats.groups += 1
         self.stats.submissions += len(group)
@@ -375,8 +379,8 @@ class Journal:
             self._retry_s = min(2 * self._retry_s, LAST_RETRY_S)
         self._retry_at = time.monotonic() + self._retry_s
 
-    def _spill(self, group: list[_Submission], records: list[list[Record]]) -> None:
-        """Keep a group on the local disk: charges whatever happens, dispatches while that is allowed."""
+    def _spill(self, group: list[_Submission], records: list[list[Record]]) -> list[Dispatch]:
+        """Keep charges on the local disk whatever happens; return the dispatches that were refused."""
         kept = [
             index
             for index, submission in enumerate(group)
@@ -385,6 +389,8 @@ class Journal:
         durable = self._spill_records([records[i] for i in kept], [group[i].must_keep for i in kept])
         written = {index for index, is_durable in zip(kept, durable, strict=True) if is_durable}
         self._resolve(group, [None if i in written else _unavailable() for i in range(len(group))])
+        refused = (entry for i, one in enumerate(group) if i not in written for entry in one.entries)
+        return [entry for entry in refused if isinstance(entry, Dispatch)]
 
     def _may_spill(self, submission: list[Record]) -> bool:
         allowed = self._segments is not None and not self._refusing()
@@ -413,6 +419,7 @@ class Journal:
                 del self._backlog[: len(group)]
                 self.stats.shipped += len(group)
             self._sink.tick()
+            self._settle_doubts()
         except SinkUnavailable as error:
             self._went_away(error)
             return False
@@ -422,6 +429,15 @@ class Journal:
         self._away_since = None
         self.stats.available = True
         return True
+
+    def _settle_doubts(self) -> None:
+        """Settle as not sent what was refused although, as shows now, its commit had taken hold."""
+        written = self._sink.still_open({dispatch.attempt_id for dispatch in self._in_doubt})
+        unsent = [dispatch for dispatch in self._in_doubt if dispatch.attempt_id in written]
+        if unsent:
+            settled = (Charge.not_sent(one, self._clock(), "its commit was in doubt") for one in unsent)
+            self._write([[record_of(charge)] for charge in settled], self._sink.ship)
+        self._in_doubt.clear()
 
     def _ship_orphans(self, segments: Segments) -> None:
         """Write what dead processes of this host spilled, then estimate what they left open."""

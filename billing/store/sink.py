@@ -46,7 +46,7 @@ from billing.store.statements import insert_rows
 from billing.tables import charges, dispatches, lines, quotes, writers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from sqlalchemy import Connection, Engine
 
@@ -177,6 +177,10 @@ class LedgerSink:
         if records:
             self._say_adopted(f"segment of {records[0].attempt_id}", len(records))
         return len(records)
+
+    def still_open(self, attempt_ids: Collection[str]) -> set[str]:
+        """Return those of these attempts that are dispatched in our slot and not charged."""
+        return self._open.keys() & attempt_ids
 
     def close(self) -> None:
         """Give the slot back; attempts that are still open are adopted by the next writer."""
@@ -439,10 +443,7 @@ class LedgerSink:
         return self._connection
 
     def _reload_head(self, connection: Connection) -> None:
-        """After a lost connection nobody knows whether the last commit happened: the tables do.
-
-        What is open is read as well: a dispatch whose commit was never heard of is ours to settle.
-        """
+        """After a lost connection the tables alone know whether the last commit happened, and what is open."""
         own = self._own()
         with connection.begin():
             row = connection.execute(select(writers).where(writers.c.slot == own.slot)).one()

@@ -12,7 +12,7 @@ from billing.ledger import CHARGE_TABLE, DISPATCH_TABLE
 from billing.segments import Segments
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
 
     from billing.ledger import Record
@@ -56,6 +56,9 @@ class Database:
 
     def tick(self) -> None:
         self._check()
+
+    def still_open(self, attempt_ids: Collection[str]) -> set[str]:
+        return {r.attempt_id for r in self.written if r.attempt_id in attempt_ids}
 
     def adopt(self, attempt_ids: Sequence[str]) -> int:
         self.adopted += attempt_ids

@@ -312,3 +312,20 @@ def test_a_connection_that_fails_to_open_leaves_no_lock_behind() -> None:
     life.tick(which=0)
     life.nothing_is_overspent()
     life.teardown()
+
+
+def test_what_was_refused_in_doubt_is_settled_as_not_sent_when_the_database_is_back() -> None:
+    """Its hold is given back, and nobody pays for what nobody sent."""
+    life = Ledger()
+    life.install()
+    life.the_database_will_fail(which=0, what="after_commit", after=6)
+    assert life.dispatch(which=0, tokens=[5], limited=True).values == (), "it was refused"
+    with life.reader.connect() as connection:
+        assert len(connection.execute(select(dispatches)).all()) == 1, "and is in the ledger all the same"
+    life.tick(which=0)
+    with life.reader.connect() as connection:
+        ((outcome, amount),) = connection.execute(select(charges.c.outcome, charges.c.amount_nano_krw))
+    assert (outcome, amount) == (Outcome.NOT_SENT, 0)
+    (status,) = budget_status(life.reader, life.make.now)
+    assert (status.spent, status.held) == (0, 0)
+    life.teardown()
