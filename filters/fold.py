@@ -52,8 +52,8 @@ class Folded:
         """A span of the folded text as one of the original."""
         if self.starts is None or self.ends is None:
             return span
-        start, end, *rest = span
-        return Span(self.starts[start], self.ends[end - 1], *rest)
+        start, end = self.origin(span.start, span.end)
+        return Span(start, end, span.type, span.score, span.rule, span.label)
 
     def part(self, start: int, end: int) -> Folded:
         """A stretch of the folded text that still knows its way back."""

@@ -46,10 +46,15 @@ def main() -> int:
         built = compile_in(Path(folder))
         if built is None:
             return 1 if arguments.required else 0
-        shutil.rmtree(arguments.package / native.FOLDER.name, ignore_errors=True)
-        shutil.copytree(built, target)
-    (target / "complete").touch()
+        _put(built, target)
     return 0
+
+
+def _put(built: Path, target: Path) -> None:
+    """Replace what was compiled before; whoever starts meanwhile finds all of the new or none of it."""
+    shutil.rmtree(target.parent, ignore_errors=True)
+    shutil.copytree(built, target, dirs_exist_ok=True)
+    (target / "complete").touch()
 
 
 def compile_in(folder: Path) -> Path | None:
