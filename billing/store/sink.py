@@ -443,7 +443,7 @@ class LedgerSink:
         return self._connection
 
     def _reload_head(self, connection: Connection) -> None:
-        """After a lost connection the tables alone know whether the last commit happened, and what is open."""
+        """After a lost connection the tables alone know whether the last commit was, and what is open."""
         own = self._own()
         with connection.begin():
             row = connection.execute(select(writers).where(writers.c.slot == own.slot)).one()
