@@ -90,6 +90,18 @@ def test_two_workers_share_one_file_and_metrics_sum_over_both(gateway: Gateway) 
         assert float(ok[1]) == asked
 
 
+def test_a_limit_by_the_minute_holds_over_both_workers(gateway: Gateway) -> None:
+    gateway.issue("slow", person_id="p2", requests_per_min=20)
+    gateway.wait_for_key("slow")
+    time.sleep(1.0)  # until the other worker knows the key, too
+    began = time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        statuses = list(pool.map(lambda _: gateway.post(HELLO, "slow").status_code, range(100)))
+    faded = 20 * (time.monotonic() - began) / 60  # of what was counted before a minute's border
+    assert set(statuses) == {200, 429}
+    assert 20 <= statuses.count(200) <= 20 + faded + 1
+
+
 def test_a_revoked_key_ends_in_every_worker(gateway: Gateway) -> None:
     key_id = gateway.issue("brief", person_id="p2")
     gateway.wait_for_key("brief")
