@@ -154,7 +154,7 @@ def take_attempt(engine: Engine, limits: Mapping[str, ThrottleRules], now: datet
     attempts at once cannot outrun the counter.
     """
     with writing(engine).begin() as connection:
-        known = _failures(connection, list(limits))
+        known = _held(connection, limits, now)
         waits = (known.get(subject, Failures()).wait_s(rules, now) for subject, rules in limits.items())
         wait = max(waits, default=0.0)
         if wait == 0:
@@ -167,6 +167,7 @@ def forgive(engine: Engine, account_subject: str, address_subject: str) -> None:
     """Forget an account's failures after it signed in, and take one back from the address."""
     table = sign_in_failure
     with writing(engine).begin() as connection:
+        _failures(connection, (account_subject, address_subject))
         connection.execute(delete(table).where(table.c.subject == account_subject))
         fewer = case((table.c.count > 0, table.c.count - 1), else_=0)
         connection.execute(update(table).where(table.c.subject == address_subject).values(count=fewer))
@@ -181,16 +182,33 @@ def forget_old(engine: Engine, now: datetime, failures_after: timedelta = timede
         connection.execute(delete(sign_in_failure).where(old))
 
 
-def _failures(connection: Connection, subjects: Sequence[str]) -> dict[str, Failures]:
+def _held(connection: Connection, subjects: Iterable[str], now: datetime) -> dict[str, Failures]:
+    """Return what is known of the subjects, and hold their rows, which are made where there are none.
+
+    PostgreSQL locks rows that are there: without them the first attempts at once would all go free.
+    """
+    ordered = sorted(subjects)
+    empty = [{"subject": subject, "count": 0, "last_at_us": to_us(now)} for subject in ordered]
+    connection.execute(_insert(connection).on_conflict_do_nothing(), empty)
+    return _failures(connection, ordered)
+
+
+def _failures(connection: Connection, subjects: Iterable[str]) -> dict[str, Failures]:
+    """Read and lock in one order, so that no two transactions wait for each other."""
     table = sign_in_failure
-    rows = connection.execute(select(table).where(table.c.subject.in_(subjects)).with_for_update())
-    return {row["subject"]: Failures(row["count"], from_us(row["last_at_us"])) for row in rows.mappings()}
+    statement = select(table).where(table.c.subject.in_(list(subjects))).order_by(table.c.subject)
+    rows = connection.execute(statement.with_for_update()).mappings()
+    return {row["subject"]: Failures(row["count"], from_us(row["last_at_us"])) for row in rows}
 
 
 def _count(connection: Connection, subject: str, rules: ThrottleRules, now: datetime) -> None:
     table = sign_in_failure
-    make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     stale = table.c.last_at_us < to_us(now) - int(rules.forget_after_s * 1_000_000)
-    statement = make(table).values(subject=subject, count=1, last_at_us=to_us(now))
+    statement = _insert(connection).values(subject=subject, count=1, last_at_us=to_us(now))
     raised = {"count": case((stale, 1), else_=table.c.count + 1), "last_at_us": to_us(now)}
     connection.execute(statement.on_conflict_do_update(index_elements=["subject"], set_=raised))
+
+
+def _insert(connection: Connection) -> postgresql.Insert | sqlite.Insert:
+    make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    return make(sign_in_failure)
