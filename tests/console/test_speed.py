@@ -109,6 +109,18 @@ def test_every_page_answers_at_once_at_a_demos_size(tmp_path: Path) -> None:
         assert found.open == 0
 
 
+def test_fifty_thousand_people_are_one_list(tmp_path: Path) -> None:
+    with institution(tmp_path, Scale(people=50_000, months=1, charges=50)) as site:
+        browser = site.visit("administrator")
+        address = "/console/admin/people"
+        for query in ("", "?q=김민", "?page=900", "?sort=email&order=desc", "?state=left", "?unit=B17"):
+            assert browser.get(f"{address}{query}").status_code == 200
+            assert min(_timed(browser, f"{address}{query}") for _ in range(3)) < 0.5, query
+        assert "50,000" in browser.get(address).text
+        exported = browser.get(f"{address}?format=csv").content
+        assert exported.count(b"\r\n") == 50_001
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_every_page_answers_with_ten_thousand_people_and_a_million_charges(tmp_path: Path) -> None:
