@@ -197,6 +197,7 @@ ADDRESSES: Final[Mapping[str, Door]] = {
     "GET /api/me/usage": Door.KEY,
     "GET /v1/models": Door.KEY,
     "GET /v1/models/{model_id:path}": Door.KEY,
+    "GET /": Door.ANYBODY,
     "GET /console/static/{name:path}": Door.ANYBODY,
     "POST /console/preferences": Door.ANYBODY,
     "GET /console/sign-in": Door.ANYBODY,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Depends, Request
+from starlette.responses import RedirectResponse
 
 from gateway.console import (
     account_pages,
@@ -34,8 +35,14 @@ def _same_origin(request: Request) -> None:
         raise stale_form()
 
 
+def _front_door() -> RedirectResponse:
+    """Lead whoever typed the server's bare address to the console."""
+    return RedirectResponse("/console", status_code=307)
+
+
 def router() -> APIRouter:
     whole = APIRouter(dependencies=[Depends(_same_origin)])
+    whole.add_api_route("/", _front_door, include_in_schema=False)
     whole.include_router(assets.router())
     whole.include_router(preferences.router())
     whole.include_router(start.router())

@@ -220,9 +220,10 @@ def refuse_plain_http(request: Request, parts: ConsoleParts) -> None:
         return
     raise Forbidden(
         "콘솔은 HTTPS로만 쓸 수 있습니다. 앞단의 TLS 주소로 접속하거나, 프록시 주소를"
-        " haechi.toml의 trusted_proxies에 넣어 달라고 관리자에게 요청하세요.",
+        " haechi.toml의 trusted_proxies에 넣어 달라고 관리자에게 요청하세요."
+        " 시험 환경이라면 [console] plain_http = true로 풀 수 있습니다.",
         "The console works over HTTPS only. Use the TLS address in front, or have the administrator put the"
-        " proxy into trusted_proxies of haechi.toml.",
+        " proxy into trusted_proxies of haechi.toml. For trials, [console] plain_http = true lifts this.",
         code="https_needed",
     )
 

@@ -44,6 +44,11 @@ def test_the_cookie_is_for_this_host_for_https_and_for_no_script(shared_site):
     assert "expires" not in cookie
 
 
+def test_the_bare_address_leads_to_the_console(shared_site):
+    answer = shared_site.browser().client.get("/")
+    assert (answer.status_code, answer.headers["location"]) == (307, "/console")
+
+
 def test_plain_http_is_refused_but_on_loopback(shared_site):
     far = TestClient(
         shared_site.app, base_url="http://testserver", client=("10.1.2.3", 1), follow_redirects=False
