@@ -16,6 +16,7 @@ from gateway.cli import (
     keys,
     ledger,
     models,
+    months,
     notices,
     registers,
     reports,
@@ -49,6 +50,8 @@ transfers.register(budgets.app)
 notices.register(budgets.app)
 app.add_typer(budgets.app, name="budgets")
 app.add_typer(notices.app, name="notices")
+app.add_typer(months.month_app, name="month")
+app.add_typer(months.invoice_app, name="invoice")
 
 
 def run() -> None:

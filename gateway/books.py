@@ -1,0 +1,185 @@
+"""Months and invoices as the command line, the API and the console use them. No SQL, no HTTP.
+
+What may follow what is decided in billing/months.py, what an invoice says in billing/statements.py; here
+the institution's terms, its names and the ledger's key come together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from billing.periods import month_bounds
+from billing.store import months
+from billing.store.focus_rows import day_lines
+from billing.store.invoices import (
+    DRAFT,
+    headings,
+    invoices_of,
+    lock_with_invoices,
+    stored_invoice,
+    stored_invoices,
+)
+from gateway.errors import InvalidRequest
+from gateway.invoices.focus import focus_csv
+from gateway.invoices.pdf import NoKoreanFont, pdf_of
+from gateway.invoices.tables import as_json, csv_of
+from gateway.invoices.workbook import workbook_of
+from gateway.keyring import Purpose
+from gateway.store.month_trail import month_trail
+from gateway.store.organisation import unit_names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+
+    from billing.months import MonthStep
+    from billing.statements import Invoice, Terms
+    from billing.store.invoices import Heading
+    from billing.store.months import Standing
+    from gateway.audit import Deed
+    from gateway.invoices.words import Language
+    from gateway.keyring import Keyring
+    from gateway.store.database import Database
+
+MEDIA: Final = {
+    "pdf": "application/pdf",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "csv": "text/csv; charset=utf-8",
+    "json": "application/json",
+    "focus": "text/csv; charset=utf-8",
+}
+"""What an invoice, or a month of them, can be had as."""
+OF_ONE: Final = ("pdf", "xlsx", "csv", "json")
+OF_A_MONTH: Final = ("csv", "json", "focus")
+
+
+class File(NamedTuple):
+    name: str
+    media_type: str
+    content: Iterator[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    database: Database
+    keyring: Keyring
+    terms: Terms
+
+    # --- months ---
+
+    def months(self) -> list[Standing]:
+        return months.months(self.database)
+
+    def month(self, month: str) -> Standing:
+        """Raises InvalidRequest for what is no month."""
+        return months.standing(self.database, _checked(month))
+
+    def steps(self, month: str) -> list[MonthStep]:
+        return months.steps(self.database, _checked(month))
+
+    def preview(self, month: str, deed: Deed, seen: int | None = None) -> MonthStep:
+        """Raises billing.months.MonthRefused, as the other steps do."""
+        return months.preview(self.database, _checked(month), _step(deed), seen)
+
+    def approve(self, month: str, deed: Deed, seen: int | None = None) -> MonthStep:
+        four_eyes = self.terms.four_eyes
+        return months.approve(self.database, _checked(month), _step(deed), seen, four_eyes=four_eyes)
+
+    def reopen(self, month: str, deed: Deed, seen: int | None = None) -> MonthStep:
+        return months.reopen(self.database, _checked(month), _step(deed), seen)
+
+    def lock(self, month: str, deed: Deed, seen: int | None = None) -> MonthStep:
+        key = self.keyring.current(Purpose.LEDGER_CHAIN).key
+        seal_key = months.SealKey(key, len(self.keyring.masters))
+        names = unit_names(self.database)
+        return lock_with_invoices(
+            self.database, _checked(month), _step(deed), seal_key, self.terms, names, seen
+        )
+
+    # --- invoices ---
+
+    def invoices(self, month: str, now: datetime) -> tuple[Invoice, ...]:
+        """Return the final invoices of a locked month, else drafts. Raises InvalidRequest, MonthRefused."""
+        return invoices_of(self.database, _checked(month), self.terms, unit_names(self.database), now)
+
+    def final_invoices(self, month: str) -> tuple[Invoice, ...]:
+        return stored_invoices(self.database, _checked(month))
+
+    def headings(self, month: str | None = None) -> list[Heading]:
+        return headings(self.database, None if month is None else _checked(month))
+
+    def invoice(self, number: str, now: datetime) -> Invoice | None:
+        """Return an invoice by its number, `DRAFT-2026-11-0003` for a draft; None where there is none."""
+        if not number.startswith(f"{DRAFT}-"):
+            return stored_invoice(self.database, number)
+        month = number.removeprefix(f"{DRAFT}-")[:7]
+        try:
+            month_bounds(month)
+        except ValueError:
+            return None
+        return next((one for one in self.invoices(month, now) if one.number == number), None)
+
+    def file_of(self, invoice: Invoice, kind: str, language: Language) -> File:
+        """Return an invoice as one of OF_ONE. Raises InvalidRequest; NoKoreanFont for a PDF."""
+        content: Iterator[bytes]
+        match kind:
+            case "pdf":
+                content = iter([pdf_of(invoice, language)])
+            case "xlsx":
+                content = iter([workbook_of(invoice, language)])
+            case "csv":
+                content = (chunk.encode() for chunk in csv_of([invoice], language))
+            case "json":
+                content = iter([as_json([invoice]).encode()])
+            case _:
+                raise _no_format(kind, OF_ONE)
+        return File(f"{invoice.number}.{kind}", MEDIA[kind], content)
+
+    def file_of_month(self, month: str, kind: str, language: Language, now: datetime) -> File:
+        """Return a month's invoices as one of OF_A_MONTH. Raises InvalidRequest, MonthRefused."""
+        if kind not in OF_A_MONTH:
+            raise _no_format(kind, OF_A_MONTH)
+        found = self.invoices(month, now)
+        content: Iterator[bytes]
+        match kind:
+            case "csv":
+                content = (chunk.encode() for chunk in csv_of(found, language))
+            case "json":
+                content = iter([as_json(found).encode()])
+            case _:
+                rows = day_lines(self.database, month)
+                content = (chunk.encode() for chunk in focus_csv(month, rows, found))
+        name = f"focus-{month}.csv" if kind == "focus" else f"invoices-{month}.{kind}"
+        return File(name, MEDIA[kind], content)
+
+
+def totals(invoices: Sequence[Invoice]) -> int:
+    """Return the won of all departments; summaries say them again."""
+    return sum(one.total_krw for one in invoices if one.kind == "department")
+
+
+def _step(deed: Deed) -> months.Deed:
+    return months.Deed(deed.actor.name, deed.at, deed.reason, month_trail(deed))
+
+
+def _checked(month: str) -> str:
+    try:
+        month_bounds(month)
+    except ValueError:
+        raise InvalidRequest(
+            "달은 2026-11처럼 쓰세요.", "Write a month like 2026-11.", code="invalid_month", param="month"
+        ) from None
+    return month
+
+
+def _no_format(kind: str, offered: Sequence[str]) -> InvalidRequest:
+    return InvalidRequest(
+        f"'{kind}' 형식은 없습니다. {', '.join(offered)} 중에서 고르세요.",
+        f"There is no format '{kind}'. Choose one of {', '.join(offered)}.",
+        code="invalid_format",
+        param="format",
+    )
+
+
+__all__ = ["MEDIA", "OF_A_MONTH", "OF_ONE", "Books", "File", "NoKoreanFont", "totals"]
