@@ -77,5 +77,7 @@ def downgrade() -> None:
         op.drop_table(name)
 
 
-def _type(dimension: str) -> sa.types.TypeEngine:
-    return {"day": sa.Integer(), "per": sa.BigInteger()}.get(dimension, sa.Text())
+def _type(dimension: str) -> sa.Integer | sa.Text:
+    if dimension == "day":
+        return sa.Integer()
+    return sa.BigInteger() if dimension == "per" else sa.Text()
