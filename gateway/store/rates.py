@@ -100,7 +100,8 @@ class RateTable:
         if self._connection is None:
             connection = writing(self._engine).connect()
             if connection.dialect.name == "sqlite":
-                pragmas = ("PRAGMA synchronous = OFF", "PRAGMA wal_autocheckpoint = 0")
+                # Not OFF: when the log begins anew, its header must reach the disk before what follows it
+                pragmas = ("PRAGMA synchronous = NORMAL", "PRAGMA wal_autocheckpoint = 0")
             else:
                 pragmas = ("SET synchronous_commit = off", "SET lock_timeout = '2s'")
             raw = connection.connection.driver_connection

@@ -154,3 +154,15 @@ def test_my_usage_shows_what_is_left(limited: Gateway) -> None:
     mine = next(row for row in shown if row["limit"] == "직원")
     assert mine["subject"]["person"].startswith("service:")
     assert (mine["unit"], mine["per_min"], mine["left"]) == ("requests", 3, 2)
+
+
+def test_media_count_like_conversations(limited: Gateway) -> None:
+    asked = [
+        ("/v1/embeddings", {"model": "sim-embedding", "input": "도로 점용"}),
+        ("/v1/images/generations", {"model": "sim-image", "prompt": "해치"}),
+        ("/v1/videos", {"model": "sim-video", "prompt": "해치", "seconds": 4}),
+        ("/v1/audio/speech", {"model": "sim-speech", "input": "안녕하세요", "voice": "alloy"}),
+    ]
+    answers = [limited.post(body, "general", path=path) for path, body in asked]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+    assert [answer.headers["x-ratelimit-remaining-requests"] for answer in answers] == ["2", "1", "0", "0"]

@@ -106,3 +106,14 @@ async def test_a_valkey_that_hangs_is_away() -> None:
         with pytest.raises(WindowsAway):
             await asyncio.wait_for(windows.take([Ask("c", 1, 1)], Moment.of(0)), 2)
         await windows.aclose()
+
+
+@pytest.mark.parametrize("scheme", ["valkey", "redis"])
+async def test_redis_and_valkey_are_both_spoken_to(valkey_url: str, scheme: str) -> None:
+    windows = ValkeyWindows(valkey_url.replace("valkey", scheme, 1))
+    (told,) = await windows.take([Ask(f"of {scheme}", 10, 1)], Moment(1, 0))
+    assert (told.granted, told.used) == (1, 1)
+    await windows.give([(f"of {scheme}", 1, 1)])
+    (told,) = await windows.take([Ask(f"of {scheme}", 10, 10)], Moment(1, 0))
+    assert told.granted == 10
+    await windows.aclose()
