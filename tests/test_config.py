@@ -19,10 +19,13 @@ from gateway.config_schema import (
     IdentityTable,
     LimitsTable,
     ModelTable,
+    NoticesTable,
     ProviderTable,
     RateLimitsTable,
     RateRuleTable,
     ServerTable,
+    SmtpTable,
+    WebhookTable,
 )
 from gateway.domain import Caller, Zone
 from gateway.installation import DEFAULT_CONFIG
@@ -350,6 +353,9 @@ def test_the_documentation_names_every_key_and_variable():
         BudgetsTable,
         RateLimitsTable,
         RateRuleTable,
+        NoticesTable,
+        SmtpTable,
+        WebhookTable,
         FilterTable,
         ProviderTable,
         DeploymentTable,

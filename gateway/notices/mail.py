@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import smtplib
 import ssl
 from datetime import UTC, datetime
@@ -48,7 +49,8 @@ def message_of(sender: str, letter: Letter, to: str, notice_id: str, now: dateti
     message["To"] = Address(addr_spec=to)
     message["Subject"] = letter.subject
     message["Date"] = format_datetime(now)
-    message["Message-ID"] = f"<{notice_id}.{to.encode().hex()[:40]}@{sender.rpartition('@')[2]}>"
+    whose = hashlib.sha256(to.encode()).hexdigest()[:16]
+    message["Message-ID"] = f"<{notice_id}.{whose}@{sender.rpartition('@')[2]}>"
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(letter.text, cte="base64")
     return message
