@@ -136,3 +136,21 @@ def test_no_english_page_shows_korean_but_in_names(desk: Desk, maps: dict[str, l
                     text = text.replace(known, "")
                 left += [f"{link}: {line[:80]}" for line in text.splitlines() if re.search("[가-힣]", line)]
     assert left == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_that_no_link_leads_to_are_accessible_too(desk: Desk, scheme: str) -> None:
+    """Sign-in, a refusal, a page that is not there."""
+    violations = []
+    for login, path, status in (
+        (None, "/console/sign-in", 200),
+        ("staff", "/console/admin/people", 403),
+        ("staff", "/console/keys/none", 404),
+        ("auditor", "/console/nowhere", 404),
+    ):
+        with desk.page(login, NARROW, "ko", scheme) as (page, _):
+            answer = page.goto(path)
+            assert answer.status == status
+            violations += [f"{path}: {found}" for found in axe(page)]
+            assert page.locator("h1").count() == 1
+    assert violations == []
