@@ -84,23 +84,26 @@ def _read_bill(path: Path) -> list[BillLine]:
 
 
 def _apply(engine: Database, settings: Settings, compared: list[Reconciled], reason: str) -> None:
-    """Write through a sink of our own: the chain goes on, and budgets follow."""
+    """Write through a sink of our own: the chain goes on, and budgets follow. Audited first."""
     from billing.store import LedgerSink
     from billing.store.reconciliation import apply
     from gateway.audit import Actor, AuditEvent
     from gateway.keyring import Purpose
     from gateway.store.audit import Trail
 
+    count = sum(one.charge is not None for one in compared)
+    if not count:
+        return
+    details = {"rows": count, "change_krw": f"{_won(sum(map(_change, compared))):f}"}
+    event = AuditEvent(now(), Actor(actor()), "ledger.reconcile", "", reason, details=details)
+    Trail(engine).record(event)
     keyring = settings.keyring()
     sink = LedgerSink(engine, keyring.current(Purpose.LEDGER_CHAIN).key, key_version=len(keyring.masters))
     sink.open()
     try:
-        count = apply(sink, compared)
+        apply(sink, compared)
     finally:
         sink.close()
-    details = {"rows": count, "change_krw": f"{_won(sum(map(_change, compared))):f}"}
-    event = AuditEvent(now(), Actor(actor()), "ledger.reconcile", "", reason, details=details)
-    Trail(engine).record(event)
 
 
 def _change(one: Reconciled) -> int:
