@@ -8,6 +8,7 @@ shows one.
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import dataclass
 from itertools import count
@@ -39,6 +40,10 @@ class Series:
     name: str
     values: tuple[int | None, ...]
     """One for each label; None leaves a gap."""
+
+
+_LONG_NUMBER: Final = re.compile(r"\d+\.\d{2,}")
+"""A tenth of a unit is finer than a screen; pygal writes fifteen digits."""
 
 
 def bars(
@@ -105,7 +110,6 @@ _SETTINGS: Final[dict[str, Any]] = {
     "show_minor_x_labels": False,
     "margin": 8,
     "spacing": 12,
-    "rounded_bars": 2,
     "truncate_label": -1,
 }
 
@@ -116,8 +120,10 @@ def _cleaned(root: Element, names: Sequence[str]) -> Element:
         for child in list(element):
             if _is_machinery(child):
                 element.remove(child)
-        for name in ("style", "id"):
+        for name in ("style", "id", "rx", "ry"):
             element.attrib.pop(name, None)
+        for name in {"x", "y", "width", "height", "d"} & set(element.attrib):
+            element.set(name, _LONG_NUMBER.sub(lambda found: f"{float(found[0]):.1f}", element.attrib[name]))
     for bars in root.findall(".//g[@class='bars']"):
         for bar in [bar for bar in bars if float(bar[0].attrib["height"]) == 0]:
             bars.remove(bar)  # its outline would cut the axis
@@ -138,5 +144,6 @@ def _entitle(bar: Element, name: str) -> None:
     told = {note.attrib.get("class"): note.text or "" for note in bar.findall("desc")}
     for note in bar.findall("desc"):
         bar.remove(note)
+    bar[0].attrib.pop("class")
     title = ET.SubElement(bar, "title")
     title.text = f"{told.get('x_label', '')} · {name}: {told.get('value', '')}"
