@@ -129,20 +129,22 @@ class Label(NamedTuple):
 
 
 NONE: Final = Label("", direct=False)
+_DIRECT: Final = {kind: Label(kind, direct=True) for kind in _WORDS}
+_DISTANT: Final = {kind: Label(kind, direct=False) for kind in _WORDS}
 
 
 def label_of(text: str, start: int, end: int) -> Label:
     """The label of the number at `text[start:end]`: the nearest before it, else one right behind it."""
     before = text[max(0, start - _BEFORE) : start][::-1].lower()
     if _BANK_SHORT.match(before):
-        return Label("account", direct=True)
+        return _DIRECT["account"]
     nearest = _BACKWARDS.search(before)
     if nearest is not None and not _LONG_NUMBER.search(before, 0, nearest.start()):
-        return Label(_kind(nearest.group()[::-1]), direct=True)
+        return _DIRECT[_kind(nearest.group()[::-1])]
     behind = _FORWARDS.search(text[end : end + _BEHIND].lower())
     if behind is not None and _NEAR.fullmatch(text, end, end + behind.start()):
-        return Label(_kind(behind.group()), direct=True)
-    return Label(_kind(nearest.group()[::-1]), direct=False) if nearest is not None else NONE
+        return _DIRECT[_kind(behind.group())]
+    return _DISTANT[_kind(nearest.group()[::-1])] if nearest is not None else NONE
 
 
 def _kind(word: str) -> str:

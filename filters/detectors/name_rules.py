@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 OWNER: Final = "names"
 MAX_OF_A_KIND: Final = 3_000
-MAX_SEPARATORS: Final = 100_000
 _SURNAME = "[" + "".join(sorted(SURNAMES)) + "]"
 _COMPOUND = "|".join(sorted(COMPOUND_SURNAMES))
 _S = r"[ \t\u00a0]"
@@ -33,11 +32,11 @@ LABEL: Final = re.compile(
 )
 """What a form writes before a name; looked for to the left of a separator."""
 LABEL_WINDOW: Final = 24
-SEPARATOR: Final = re.compile(r"[:：\]|│]")
-AFTER_SEPARATOR: Final = re.compile(
-    rf"{_S}{{0,4}}(?P<name>(?:{_COMPOUND})[가-힣]{{1,2}}|{_SURNAME}[가-힣]{{1,2}})"
+ANNOUNCED: Final = re.compile(
+    rf"[:：\]|│]{_S}{{0,4}}(?P<name>(?:{_COMPOUND})[가-힣]{{1,2}}|{_SURNAME}[가-힣]{{1,2}})"
     rf"(?=님?(?:[^가-힣]|$)|씨|입니다|이며|이고)"
 )
+"""What may be a name behind a separator; whether a label stands before it is asked then."""
 CALLED: Final = re.compile(
     rf"(?:이름|성명|성함)[은이]?[ ](?P<name>{_SURNAME}[가-힣]{{1,2}})"
     rf"(?=입니다|이고|이며|이에요|예요|이라고|라고|인데|이야|임[ .\n])"
@@ -114,9 +113,8 @@ def _is_hangul(character: str) -> bool:
 
 def _announced(text: str) -> Iterator[Span]:
     """성명: 홍길동, 이름은 홍길동입니다."""
-    for separator in limited(SEPARATOR.finditer(text), OWNER, MAX_SEPARATORS):
-        match = AFTER_SEPARATOR.match(text, separator.end())
-        if match and _is_no_form_word(match["name"]) and _follows_label(text, separator.start()):
+    for match in limited(ANNOUNCED.finditer(text), OWNER):
+        if _is_no_form_word(match["name"]) and _follows_label(text, match.start()):
             yield Span(*match.span("name"), PERSON, 0.9, "person_label")
     if "이름" in text or "성명" in text or "성함" in text:
         for match in limited(CALLED.finditer(text), OWNER):
