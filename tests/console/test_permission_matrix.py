@@ -203,3 +203,29 @@ def test_the_password_of_the_fixture_is_a_sound_one():
     from gateway.accounts import password_problem
 
     assert password_problem(PASSWORD, "staff") is None
+
+
+def test_without_a_key_no_address_of_the_api_answers(shared_site):
+    stranger = shared_site.browser().client
+    answers = {}
+    for address, door in ADDRESSES.items():
+        method, path = address.split(" ")
+        if door is Door.KEY:
+            answers[address] = stranger.request(method, filled(path)).status_code
+    assert set(answers.values()) == {401}, answers
+
+
+def test_a_session_of_the_console_opens_nothing_of_the_api(shared_site):
+    browser = shared_site.visit("administrator")
+    for address, door in ADDRESSES.items():
+        method, path = address.split(" ")
+        if door is Door.KEY:
+            assert browser.client.request(method, filled(path)).status_code == 401, address
+
+
+def test_what_is_open_to_anybody_answers_anybody(shared_site):
+    stranger = shared_site.browser().client
+    for address, door in ADDRESSES.items():
+        method, path = address.split(" ")
+        if door is Door.ANYBODY and method == "GET" and path != "/console/sign-in/code":
+            assert stranger.get(filled(path, name="haechi.svg")).status_code in {200, 303, 307, 503}, address
