@@ -359,7 +359,8 @@ def test_an_import_over_a_register_that_moved_is_shown_again(site):
         (b"hello", "열"),
         ("사번,성명,이메일,부서코드\nS1,김,이메일아님,CM\n".encode(), "2행"),
         (b"\xff\xfe\x00\x01", "고칠 곳"),
-        (b"x" * (8 * 1024**2 - 5_000), "고칠 곳"),
+        (b"x" * (7 * 1024**2), "고칠 곳"),
+        (b"x" * (7 * 1024**2 + 1), "7 MB보다"),
     ],
 )
 def test_a_file_that_is_no_register_is_refused_with_its_lines(shared_site, data, words):
