@@ -15,13 +15,13 @@ from gateway import metrics
 from gateway.http import errors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 log = structlog.get_logger("haechi.http")
 
-STANDING_HEADERS: Final = (
+STANDING_HEADERS: Final[tuple[tuple[bytes, bytes], ...]] = (
     (b"x-content-type-options", b"nosniff"),
     (b"cache-control", b"no-store"),
     (b"referrer-policy", b"no-referrer"),
@@ -48,9 +48,10 @@ class RequestIdentity:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                said = list(message.get("headers", ()))
-                named = {name for name, _ in said}  # what a page says of itself goes before
-                standing = (header for header in STANDING_HEADERS if header[0] not in named)
+                said = message.get("headers", ())
+                standing = STANDING_HEADERS
+                if scope["path"].startswith("/console"):  # what a page says of itself goes before
+                    standing = _unsaid(said)
                 message["headers"] = [*said, (b"x-request-id", request_id.encode()), *standing]
             await send(message)
 
@@ -65,6 +66,11 @@ class RequestIdentity:
                 await errors.response(errors.INTERNAL, _headers(scope))(scope, receive, send_identified)
         finally:
             metrics.in_flight.dec()
+
+
+def _unsaid(said: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[bytes, bytes], ...]:
+    named = {name for name, _ in said}
+    return tuple(header for header in STANDING_HEADERS if header[0] not in named)
 
 
 def _headers(scope: Scope) -> dict[str, str]:
