@@ -137,9 +137,16 @@ def _spoken(text: str) -> Iterator[Edit]:
             yield from _digits_of(match)
 
 
+_RESIDENT: Final = 13
+
+
 def _digits_of(match: re.Match[str]) -> Iterator[Edit]:
-    """Numerals become digits; words between them become a hyphen, marks and blanks stay."""
+    """Numerals become digits; words between them become a hyphen, marks and blanks stay.
+
+    Blanks go where there are as many numerals as a resident number has: people pause where they like.
+    """
     offset = match.start()
+    paused = sum(part.lastgroup != "join" for part in _SPOKEN_PART.finditer(match.group())) == _RESIDENT
     end = match.end() - 1 if _COPULA.match(match.string, match.end() - 1) else match.end()
     for part in _SPOKEN_PART.finditer(match.string, offset, end):
         written = part.group()
@@ -147,6 +154,8 @@ def _digits_of(match: re.Match[str]) -> Iterator[Edit]:
             yield part.start(), part.end(), _NATIVE.get(written) or _SIGNS[written]
         elif part.lastgroup == "join" and written.isalpha():
             yield part.start(), part.end(), "-"
+        elif paused and written == " ":
+            yield part.start(), part.end(), ""
 
 
 _COPULA: Final = re.compile("이[에고야며라지었다랍니래인]")

@@ -376,7 +376,7 @@ def _is_date(candidate: Candidate) -> bool:
 
 _HALVES: Final = re.compile(
     r"(?<![0-9])(?P<front>[A-Z]?[0-9](?:[- ]?[0-9]){2,9})(?![0-9])"
-    r"[^0-9]{1,40}?(?:뒤|뒷|나머지|끝|(?i:last|second|rest))[^0-9]{0,14}"
+    r"[^0-9]{1,40}?(?:뒤|뒷|나머지|끝|마지막|(?i:last|second|rest|back))[^0-9]{0,14}"
     r"(?:[0-9]{1,2}\s?(?:자리|글자|개|digits)[^0-9]{0,12})?"
     r"(?P<back>[0-9](?:[- ]?[0-9]){2,9})(?![0-9])"
 )
@@ -398,7 +398,7 @@ class Halves:
 
     name = "halves"
     gates = (
-        r"뒷|뒤|나머지|끝\s?자리|(?i:last|second|rest)",
+        r"뒷|뒤|나머지|끝\s?자리|마지막|(?i:last|second|rest|back)",
         r"[0-9]{6}[^0-9\-][^0-9]{0,13}[1-8][0-9]{6}",
     )
 

@@ -207,6 +207,9 @@ RENDERINGS: dict[str, Callable[[list[str], str], str]] = {
 _TABLES = "<tr><td>{}</td><td>{}</td></tr>"
 DISGUISES = {
     "spoken with 에": "제 번호는 팔팔공사일이에 일공오육칠팔이 입니다",
+    "spoken with pauses": "팔팔 공사 일이 일공오 육칠 팔이",
+    "first and last digits": "첫 6자리 880412 마지막 7자리 1056782",
+    "front and back in English": "front 880412, back 1056782",
     "a circle said for 0": "팔팔동그라미사일이 다시 일동그라미오육칠팔이",
     "simplified Chinese numerals": "捌捌零肆壹贰-壹零伍陆柒捌贰",
     "Japanese の between halves": "八八〇四一二の一〇五六七八二",

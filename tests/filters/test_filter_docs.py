@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from filters.engine import RULES_VERSION, Engine
-from tests.filters.renderings import RENDERINGS
+from tests.filters.renderings import DISGUISES, RENDERINGS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -16,6 +16,8 @@ def test_every_rendering_stands_in_the_document():
     text = (DOCS / "filter.md").read_text()
     cells = {cell.strip().replace("\\\\", "\\") for line in text.splitlines() for cell in line.split("|")}
     assert set(RENDERINGS) <= cells
+    assert set(DISGUISES) <= cells
+    assert f"{len(DISGUISES)} disguises" in text
     assert f"{len(RENDERINGS)} renderings" in text
 
 
