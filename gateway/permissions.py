@@ -54,6 +54,9 @@ class Permission(StrEnum):
     DEPARTMENT_PEOPLE = "department.people"
     BUDGETS_VIEW = "budgets.view"
     BUDGETS_CHANGE = "budgets.change"
+    INVOICES_VIEW = "invoices.view"
+    MONTHS_VIEW = "months.view"
+    MONTHS_CHANGE = "months.change"
     PRICES_VIEW = "prices.view"
     PRICES_CHANGE = "prices.change"
     ORGANISATION_VIEW = "organisation.view"
@@ -96,6 +99,9 @@ TABLE: Final[Mapping[Permission, Mapping[Role, Reach]]] = {
     _P.DEPARTMENT_PEOPLE: _BUDGETED,
     _P.BUDGETS_VIEW: _BUDGETED,
     _P.BUDGETS_CHANGE: _only(_R.FINANCE),
+    _P.INVOICES_VIEW: _BUDGETED,
+    _P.MONTHS_VIEW: _only(_R.FINANCE),
+    _P.MONTHS_CHANGE: _only(_R.FINANCE),
     _P.PRICES_VIEW: _only(_R.FINANCE),
     _P.PRICES_CHANGE: _only(_R.FINANCE),
     _P.ORGANISATION_VIEW: _only(_R.ADMINISTRATOR),

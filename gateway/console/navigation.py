@@ -57,6 +57,13 @@ MAP: Final[tuple[Heading, ...]] = (
         (Way("/console/department", N_("부서 사용량과 예산"), Permission.DEPARTMENT_USAGE),),
     ),
     Heading(
+        N_("재무"),
+        (
+            Way("/console/finance/months", N_("월 마감"), Permission.MONTHS_VIEW),
+            Way("/console/finance/invoices", N_("청구서"), Permission.INVOICES_VIEW),
+        ),
+    ),
+    Heading(
         N_("관리"),
         (
             Way("/console/admin/departments", N_("부서 관리"), Permission.ORGANISATION_VIEW),

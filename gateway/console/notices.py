@@ -50,6 +50,10 @@ NOTICES: Final[Mapping[str, Notice]] = {
     "person-saved": Notice("good", N_("직원을 저장했습니다.")),
     "person-left": Notice("good", N_("떠남으로 처리했습니다. 그날부터 모든 키가 막힙니다.")),
     "people-imported": Notice("good", N_("직원 명부를 반영했습니다.")),
+    "month-preview": Notice("good", N_("금액을 모아 검토에 올렸습니다.")),
+    "month-approved": Notice("good", N_("승인했습니다. 이제 마감할 수 있습니다.")),
+    "month-open": Notice("good", N_("되돌렸습니다. 다시 검토부터 할 수 있습니다.")),
+    "month-locked": Notice("good", N_("마감했습니다. 청구서가 나왔고, 이 달은 더 바뀌지 않습니다.")),
     "key-already-revoked": Notice("info", N_("이미 폐기된 키입니다. 바뀐 것은 없습니다.")),
 }
 

@@ -13,6 +13,7 @@ from gateway.console import (
     connect,
     department,
     design,
+    finance,
     models,
     preferences,
     sign_in_pages,
@@ -56,4 +57,5 @@ def router() -> APIRouter:
     whole.include_router(models.router())
     whole.include_router(connect.router())
     whole.include_router(department.router())
+    whole.include_router(finance.router())
     return whole

@@ -1,0 +1,215 @@
+"""/api/billing: months, invoices, their lines and the charges behind them, as JSON. Reads only.
+
+The same people as on the finance pages, by the same session; steps of a month are taken on the page or with
+`haechi month`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel, Field
+
+from billing.store.invoice_lines import charges_behind, count_behind
+from gateway.console.finance.shared import books_of, download, invoice_of, of_visitor, people_of
+from gateway.console.parts import Parts
+from gateway.console.session import Needs, Visitor, gone
+from gateway.invoices.words import exact_krw
+from gateway.permissions import Permission
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.responses import Response
+
+    from billing.statements import Invoice
+    from billing.store.months import Standing
+
+Months = Annotated[Visitor, Depends(Needs(Permission.MONTHS_VIEW))]
+Invoices = Annotated[Visitor, Depends(Needs(Permission.INVOICES_VIEW))]
+Krw = Annotated[str, Field(description="exact won as decimal text", examples=["1234.5"])]
+Limit = Annotated[int, Query(ge=1, le=500)]
+Offset = Annotated[int, Query(ge=0)]
+
+_ERRORS: Final[dict[int | str, dict[str, Any]]] = {
+    400: {"description": "what is no month (code invalid_month)"},
+    401: {"description": "nobody is signed in"},
+    403: {"description": "the roles do not reach it"},
+}
+
+
+class Month(BaseModel):
+    month: str
+    state: str = Field(description="open, preview, approved or locked")
+    rows: int = Field(description="rows of the ledger")
+    krw: Krw
+    step: int = Field(description="number of the last step; 0 before the first")
+    by: str | None
+    at: datetime | None
+    total_krw: int | None = Field(description="of the invoices, once locked")
+    root: str | None = Field(description="the ledger's Merkle root, once locked")
+
+
+class MonthList(BaseModel):
+    data: list[Month]
+
+
+class Heading(BaseModel):
+    number: str
+    kind: str = Field(description="department or summary")
+    final: bool
+    unit: str
+    unit_name: str
+    people: int
+    requests: int
+    total_krw: int
+
+
+class Headings(BaseModel):
+    month: str
+    data: list[Heading]
+    total: int = Field(description="how many there are in all")
+    next_offset: int | None
+
+
+class Charge(BaseModel):
+    charge_id: str
+    request_id: str
+    corrects: str | None = Field(description="the row that a correction is about")
+    started_at: datetime
+    person: str = Field(description="a name, or a pseudonym where the right to names is missing")
+    quantity: int
+    krw: Krw
+
+
+class Charges(BaseModel):
+    invoice: str
+    line: int
+    data: list[Charge]
+    total: int
+    sum_krw: Krw
+    next_offset: int | None
+
+
+def router() -> APIRouter:
+    routes = APIRouter(prefix="/api/billing", tags=["billing"])
+
+    @routes.get("/months", responses=_ERRORS)
+    def months(_visitor: Months, parts: Parts) -> MonthList:
+        """Show every month with charges: how it stands and what it comes to."""
+        return MonthList(data=[_month(one) for one in books_of(parts).months()])
+
+    @routes.get("/invoices", responses=_ERRORS)
+    def invoices(
+        visitor: Invoices,
+        parts: Parts,
+        month: Annotated[str, Query(description="2026-11")],
+        kind: Annotated[str | None, Query(description="department or summary")] = None,
+        limit: Limit = 100,
+        offset: Offset = 0,
+    ) -> Headings:
+        """List a month's invoices: final ones of a locked month, else drafts."""
+        found = of_visitor(visitor, books_of(parts).invoices(month, parts.now()))
+        wanted = [one for one in found if kind is None or one.kind == kind]
+        return Headings(
+            month=month,
+            data=[_heading(one) for one in wanted[offset : offset + limit]],
+            total=len(wanted),
+            next_offset=_next(wanted, offset, limit),
+        )
+
+    @routes.get("/invoices/{number}", responses=_ERRORS)
+    def invoice(number: str, visitor: Invoices, parts: Parts) -> dict[str, Any]:
+        """Show one invoice: the canonical record that every file of it is made from."""
+        return invoice_of(parts, visitor, number).as_json()
+
+    @routes.get("/invoices/{number}/file", responses=_ERRORS, response_model=None)
+    def file(
+        number: str,
+        visitor: Invoices,
+        parts: Parts,
+        form: Annotated[str, Query(alias="format", description="pdf, xlsx, csv or json")] = "pdf",
+        language: Annotated[str, Query(pattern="^(ko|en)$")] = "ko",
+    ) -> Response:
+        """Download one invoice."""
+        found = invoice_of(parts, visitor, number)
+        return download(books_of(parts).file_of(found, form, "en" if language == "en" else "ko"))
+
+    @routes.get("/invoices/{number}/lines/{no}/charges", responses=_ERRORS)
+    def charges(
+        number: str, no: str, visitor: Invoices, parts: Parts, limit: Limit = 100, offset: Offset = 0
+    ) -> Charges:
+        """Show the charges behind a line: requests, times and people, never text."""
+        found = invoice_of(parts, visitor, number)
+        line = next((one for one in found.lines if str(one.no) == no), None)
+        if line is None:
+            raise gone("청구서의 줄", "line of the invoice")
+        count, nano = count_behind(parts.database, found, line)
+        rows = charges_behind(parts.database, found, line, offset=offset, limit=limit)
+        people = people_of(parts, visitor, found, rows)
+        return Charges(
+            invoice=number,
+            line=line.no,
+            data=[
+                Charge(
+                    charge_id=row.charge_id,
+                    request_id=row.request_id,
+                    corrects=row.corrects or None,
+                    started_at=row.started_at,
+                    person=people[row.person_id],
+                    quantity=row.quantity,
+                    krw=exact_krw(row.nano_krw),
+                )
+                for row in rows
+            ],
+            total=count,
+            sum_krw=exact_krw(nano),
+            next_offset=offset + limit if offset + limit < count else None,
+        )
+
+    @routes.get("/months/{month}/file", responses=_ERRORS, response_model=None)
+    def month_file(
+        month: str,
+        _visitor: Months,
+        parts: Parts,
+        form: Annotated[str, Query(alias="format", description="csv, json or focus")] = "focus",
+    ) -> Response:
+        """Download a month's invoices, or the month as FOCUS 1.2."""
+        return download(books_of(parts).file_of_month(month, form, "ko", parts.now()))
+
+    return routes
+
+
+def _month(one: Standing) -> Month:
+    last = one.last
+    document = {} if last is None else last.document
+    return Month(
+        month=one.month,
+        state=one.state,
+        rows=one.figures.rows,
+        krw=exact_krw(one.figures.nano_krw),
+        step=0 if last is None else last.number,
+        by=None if last is None else last.by,
+        at=None if last is None else last.at,
+        total_krw=document.get("total_krw"),
+        root=document.get("root"),
+    )
+
+
+def _heading(one: Invoice) -> Heading:
+    return Heading(
+        number=one.number,
+        kind=one.kind,
+        final=one.final,
+        unit=one.unit.id,
+        unit_name=one.unit.name,
+        people=one.people,
+        requests=one.requests,
+        total_krw=one.total_krw,
+    )
+
+
+def _next(rows: Sequence[object], offset: int, limit: int) -> int | None:
+    return offset + limit if offset + limit < len(rows) else None
