@@ -44,7 +44,7 @@ def workbook_of(invoice: Invoice, language: Language) -> bytes:
         {"title": f"{title} {invoice.number}", "author": invoice.issuer_name, "created": issued}
     )
     formats = {
-        name: book.add_format({"font_name": "맑은 고딕", "font_size": 10} | made)
+        name: book.add_format({"font_name": "맑은 고딕", "font_size": 10, **made})
         for name, made in _FORMATS.items()
     }
     sheet = _Sheet(book.add_worksheet(word("title", language)[:31]), formats, language)
@@ -118,10 +118,10 @@ class _Sheet:
             self.sheet.merge_range(self.row, 2, self.row, 4, "", self.formats["text"])
             self.text(2, value)
             self.row += 1
-        for name, value in (("people", invoice.people), ("requests", invoice.requests)):
+        for name, counted in (("people", invoice.people), ("requests", invoice.requests)):
             self.sheet.merge_range(self.row, 0, self.row, 1, self.say(name), self.formats["label"])
             self.sheet.merge_range(self.row, 2, self.row, 4, "", self.formats["count"])
-            self.number(2, value, "count")
+            self.number(2, counted, "count")
             self.row += 1
         self.row += 1
 
