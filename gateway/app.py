@@ -193,7 +193,7 @@ class Plant:
 
     @classmethod
     def build(cls, config: Config, keyring: Keyring) -> Plant:
-        database = audited(open_engine(config.database_url), lambda: keyring)
+        database = open_engine(config.database_url)
         directory = directory_snapshot(
             database, keyring, jwt_secrets=config.jwt_secrets, max_stale_s=config.max_stale_s
         )
@@ -265,7 +265,7 @@ class Plant:
             inspector=inspector,
             pipeline=pipeline,
             videos=_videos(config, database, desk),
-            console=_console(config, database, keyring, directory, fleet),
+            console=_console(config, audited(database, lambda: keyring), keyring, directory, fleet),
             rollups=Rollups(database, config.limits.rollups_s),
             notices=notices,
             limiter=limiter,
@@ -281,8 +281,8 @@ class Plant:
         self.journal.start()
         self.notices.start()
         log.info("started", models=len(self.config.catalogue.models))
-        config = self.config
-        house = Housekeeping(self.database, self.console.keyring, config.path, config.console.audit_days)
+        config, console = self.config, self.console
+        house = Housekeeping(console.database, console.keyring, config.path, config.console.audit_days)
         tasks = (self.videos.run(), self.rollups.run(), self.limiter.run(), house.run())
         behind = [asyncio.create_task(task) for task in tasks]
         try:
