@@ -281,7 +281,7 @@ def simulate(examples: int, steps: int) -> None:
 
 
 def test_no_order_of_failures_loses_doubles_or_overspends() -> None:
-    simulate(examples=40, steps=25)
+    simulate(examples=25, steps=25)
 
 
 @pytest.mark.slow
