@@ -28,13 +28,14 @@ from sqlalchemy import (
     bindparam,
     case,
     delete,
-    except_,
     exists,
     func,
     literal_column,
+    or_,
     select,
     text,
     true,
+    union_all,
     update,
 )
 
@@ -60,7 +61,7 @@ from billing.tables import (
 from billing.usage import CLASSES, UsageSource
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from sqlalchemy import ColumnElement, Connection, Engine, Select
 
@@ -94,11 +95,11 @@ _EPOCH: Final = date(1970, 1, 1).toordinal()
 _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtext('haechi.rollups'))"
 _DAY: Final = f"(ledger_charge.started_at_us + {9 * 3600 * 10**6}) / {86_400 * 10**6}"
 """Days since 1970 in Korea, as a literal: PostgreSQL must see that it groups by what it selects."""
-_KOREAN_S: Final = f"ledger_charge.started_at_us / 1000000 + {9 * 3600}"
-_MONTH: Final = {  # to verify with; sums are folded into months by `_month_of`
-    "sqlite": f"strftime('%Y-%m', {_KOREAN_S}, 'unixepoch')",
-    "postgresql": f"to_char(to_timestamp({_KOREAN_S}) AT TIME ZONE 'UTC', 'YYYY-MM')",
+_MONTH: Final = {
+    "sqlite": "strftime('%Y-%m', usage_person_day.day * 86400, 'unixepoch')",
+    "postgresql": "to_char(to_timestamp(usage_person_day.day * 86400) AT TIME ZONE 'UTC', 'YYYY-MM')",
 }
+"""Month of a day, to verify with; sums are folded into months by `_month_of`."""
 
 
 class _Behind(NamedTuple):
@@ -161,7 +162,7 @@ def verify_sums(engine: Engine) -> SumsReport:
         with connection.begin():
             behind = sum(chain.head - chain.counted for chain in _behind(connection))
             sums = sum(connection.execute(select(func.count()).select_from(t)).scalar_one() for t in SUMS)
-            differences = [found for table in SUMS for found in _differences(connection, table)]
+            differences = list(_differing(connection))
     return SumsReport(sums, behind, tuple(differences[:MOST_DIFFERENCES]))
 
 
@@ -205,7 +206,7 @@ def _summed(connection: Connection, table: Table, places: Mapping[str, int]) -> 
 def _sums_of_places(table: Table) -> Select[Any]:
     """Built once: putting sixty sums together took ten times as long as the database takes to add them."""
     slot, after, last = (bindparam(name, type_=BigInteger()) for name in ("slot", "after", "last"))
-    return _sums_of(table, "").where(charges.c.slot == slot, charges.c.seq > after, charges.c.seq <= last)
+    return _sums_of(table).where(charges.c.slot == slot, charges.c.seq > after, charges.c.seq <= last)
 
 
 def _folded(finest: Sequence[tuple[Any, ...]], table: Table) -> list[tuple[Any, ...]]:
@@ -268,9 +269,9 @@ def _move_on(connection: Connection, chain: _Behind, seq: int) -> bool:
     return connection.execute(update(positions).where(same).values(seq=seq)).rowcount == 1
 
 
-def _sums_of(table: Table, database: str) -> Select[Any]:
+def _sums_of(table: Table) -> Select[Any]:
     """Select the columns of a table of sums from the ledger; the caller says from which rows of it."""
-    dimensions = [_dimension(column.name, database) for column in table.primary_key.columns]
+    dimensions = [_dimension(column.name) for column in table.primary_key.columns]
     if table is usage_line_days:
         measures = [func.count(), func.sum(lines.c.quantity), *_cost(lines.c.amount_nano_krw)]
         source = lines.join(charges, lines.c.charge_id == charges.c.charge_id)
@@ -284,11 +285,9 @@ def _sums_of(table: Table, database: str) -> Select[Any]:
     return select(*dimensions, *measures).select_from(source).group_by(*groups)
 
 
-def _dimension(name: str, database: str) -> ColumnElement[Any]:
+def _dimension(name: str) -> ColumnElement[Any]:
     if name == "day":
         return literal_column(_DAY, Integer)
-    if name == "month":
-        return literal_column(_MONTH[database], Text)
     if name in {"via_service", "fx_rate", "fx_date"}:
         column = charges.c[name] if name in charges.c else lines.c[name]
         return literal_column(f"COALESCE({column.table.name}.{name}, '')")
@@ -332,17 +331,44 @@ def _first(asked: str | None) -> ColumnElement[bool]:
 # --- verifying -----------------------------------------------------------------------------------
 
 
-def _differences(connection: Connection, table: Table) -> list[str]:
-    counted = _sums_of(table, connection.dialect.name).where(
-        exists().where(usage_positions.c.slot == charges.c.slot, usage_positions.c.seq >= charges.c.seq)
+def _differing(connection: Connection) -> Iterator[str]:
+    """Add the ledger up once, for the finest sums, and if they are right these for the coarser ones."""
+    finest = (usage_person_days, usage_line_days)
+    wrong = [found for table in finest for found in _differences(connection, table, _counted(table))]
+    yield from wrong
+    for table in SUMS if not wrong else ():
+        if table not in finest:
+            yield from _differences(connection, table, _of_person_days(table, connection.dialect.name))
+
+
+def _counted(table: Table) -> Select[Any]:
+    """Add up the ledger as far as it was counted."""
+    counted = exists().where(usage_positions.c.slot == charges.c.slot, usage_positions.c.seq >= charges.c.seq)
+    return _sums_of(table).where(counted)
+
+
+def _of_person_days(table: Table, database: str) -> Select[Any]:
+    """Add persons' days up to the dimensions of a coarser table."""
+    finest = usage_person_days.c
+    dimensions = [
+        literal_column(_MONTH[database], Text) if column.name == "month" else finest[column.name]
+        for column in table.primary_key.columns
+    ]
+    measures = [func.sum(finest[column.name]) for column in table.columns if not column.primary_key]
+    groups = (text(str(number)) for number in range(1, len(dimensions) + 1))
+    return select(*dimensions, *measures).group_by(*groups)
+
+
+def _differences(connection: Connection, table: Table, expected: Select[Any]) -> list[str]:
+    """Name the sums that are not as expected, are missing, or should not be there."""
+    key = [column.name for column in table.primary_key.columns]
+    negated = [column if column.primary_key else (-column).label(column.name) for column in table.columns]
+    names = union_all(select(*negated), expected).subquery("both").columns  # named by the first of the two
+    uneven = [func.sum(names[name]) != 0 for name in names.keys() if name not in key]  # noqa: SIM118 - a ColumnCollection
+    statement = (
+        select(*(names[name] for name in key))
+        .group_by(*(names[name] for name in key))
+        .having(or_(func.count() != 2, *uneven))
+        .limit(MOST_DIFFERENCES)
     )
-    stored = select(*table.columns)
-    named = [column.name for column in table.primary_key.columns]
-    found: list[str] = []
-    for what, difference in (
-        ("only in the ledger", except_(counted, stored)),
-        ("only in the sums", except_(stored, counted)),
-    ):
-        rows: Sequence[Any] = connection.execute(difference.limit(MOST_DIFFERENCES)).all()
-        found += [f"{table.name}, {what}: " + ", ".join(map(str, row[: len(named)])) for row in rows]
-    return found
+    return [f"{table.name}, " + ", ".join(map(str, row)) for row in connection.execute(statement)]
