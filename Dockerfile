@@ -24,7 +24,7 @@ COPY migrations migrations
 COPY simulator simulator
 RUN /build/tools/bin/hatchling build -t wheel -d /build/dist \
  && /opt/haechi/bin/pip install --quiet --no-deps /build/dist/haechi-*.whl \
- && /build/tools/bin/python -m filters.scripts.compile --required /opt/haechi/lib/python3.11/site-packages/filters \
+ && /build/tools/bin/python -m filters.scripts.compile /opt/haechi/lib/python3.*/site-packages/filters \
  && /opt/haechi/bin/python -m compileall -q /opt/haechi/lib
 
 FROM python:3.11-slim-bookworm AS run

@@ -6,12 +6,12 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-full prove check bench bench-peers format lock clean
+.PHONY: help venv native demo test test-full prove check bench bench-peers format lock clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-venv: $(VENV)/.ready $(VENV)/.native ## the virtual environment with hash-locked dependencies
+venv: $(VENV)/.ready native ## the virtual environment with hash-locked dependencies
 
 $(VENV)/.ready: requirements/dev.lock requirements/llm.lock pyproject.toml
 	@echo "== virtual environment and hash-locked dependencies in $(VENV) (the first time takes a minute or two)"
@@ -23,9 +23,8 @@ $(VENV)/.ready: requirements/dev.lock requirements/llm.lock pyproject.toml
 	@touch $@
 
 # Twice the filter's speed where there is a C compiler; without one, it says so and runs as written.
-$(VENV)/.native: $(VENV)/.ready $(wildcard filters/*.py filters/lexicon/*.py filters/detectors/*.py)
+native: $(VENV)/.ready
 	@$(BIN)/python -m filters.scripts.compile
-	@touch $@
 
 demo: venv ## the main job on 127.0.0.1:8080: real prompts filtered, routed, answered, charged (ARGS=--once: run and exit)
 	@$(BIN)/haechi demo $(ARGS)
