@@ -74,7 +74,13 @@ def console_pages(app):
     return [(m, p, needs_of(r)[0]) for m, p, r in routes_of(app) if needs_of(r)]
 
 
-SAMPLES = {"code": "IS", "account_id": "acct_none", "session_id": "sess_none", "key_id": "key_none", "month": "2026-11"}
+SAMPLES = {
+    "code": "IS",
+    "account_id": "acct_none",
+    "session_id": "sess_none",
+    "key_id": "key_none",
+    "month": "2026-11",
+}
 """What stands for the parameters of a path; things that are not there answer 404 to whoever may look."""
 
 
@@ -152,7 +158,11 @@ def test_every_permission_has_a_row_and_every_role_a_way_in():
         assert reach([role], Permission.ACCOUNT_OWN) is Reach.OWN
 
 
-COST = {p for p in Permission if p.value.startswith(("budgets.", "prices.", "department.", "invoices.", "months."))}
+COST = {
+    p
+    for p in Permission
+    if p.value.startswith(("budgets.", "prices.", "department.", "invoices.", "months."))
+}
 
 
 @pytest.mark.parametrize(
