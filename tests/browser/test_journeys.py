@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import TYPE_CHECKING
 
 import httpx
@@ -39,6 +40,16 @@ def heading(page: Page, korean: str, english: str, language: str) -> None:
     expect(page.locator("h1")).to_have_text(korean if language == "ko" else english)
 
 
+def _ask(desk: Desk, secret: str) -> httpx.Response:
+    time.sleep(0.1)
+    return httpx.post(
+        f"{desk.institution.url}/v1/chat/completions",
+        json={"model": "house-model", "messages": [{"role": "user", "content": "안녕하세요"}]},
+        headers={"authorization": f"Bearer {secret}"},
+        timeout=20,
+    )
+
+
 @pytest.mark.parametrize(("size", "language"), EVERYWHERE)
 def test_a_member_of_staff_makes_a_key_uses_it_and_revokes_it(
     desk: Desk, size: tuple[int, int], language: str
@@ -51,20 +62,15 @@ def test_a_member_of_staff_makes_a_key_uses_it_and_revokes_it(
         page.get_by_role("button", name="키 만들기" if language == "ko" else "Make a key").click()
         heading(page, "키를 만들었습니다", "The key is made", language)
         secret = page.locator("#secret").inner_text()
-        asked = httpx.post(
-            f"{desk.institution.url}/v1/chat/completions",
-            json={"model": "house-model", "messages": [{"role": "user", "content": "안녕하세요"}]},
-            headers={"authorization": f"Bearer {secret}"},
-            timeout=20,
-        )
-        assert asked.status_code == 200, asked.text
+        answers = (_ask(desk, secret) for _ in range(40))  # a new key is known everywhere within a second
+        assert any(answer.status_code == 200 for answer in answers)
         go(page, "내 사용량", "My use", language)
         expect(page.locator("main")).to_contain_text("house-model")
         go(page, "내 API 키", "My API keys", language)
         page.get_by_role("link", name=re.compile(re.escape(label))).click()
         page.get_by_role("button", name="이 키 폐기" if language == "ko" else "Revoke this key").click()
         expect(page.locator(".toast")).to_be_visible()
-        assert "notice" not in page.url
+        expect(page).not_to_have_url(re.compile("notice"))
         assert watcher.troubles == []
 
 
@@ -185,7 +191,7 @@ def test_a_second_click_sends_a_form_once(desk: Desk) -> None:
     with desk.page("staff") as (page, _):
         page.goto("/console/keys")
         page.fill("#label", "두 번 누름")
-        page.get_by_role("button", name="키 만들기").dblclick()
+        page.get_by_role("button", name="키 만들기").evaluate("button => { button.click(); button.click() }")
         expect(page.locator("h1")).to_have_text("키를 만들었습니다")
         page.goto("/console/keys")
         expect(page.get_by_role("row", name=re.compile("두 번 누름"))).to_have_count(1)
