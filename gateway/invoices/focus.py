@@ -17,7 +17,8 @@ import hashlib
 import io
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal, localcontext
+from decimal import Decimal
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 import orjson
@@ -31,6 +32,7 @@ from gateway.spreadsheets import inert
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import date
 
     from billing.statements import Invoice, InvoiceLine
     from billing.store.focus_rows import DayLine
@@ -54,6 +56,9 @@ _CORRECTIONS: Final = (Kind.CORRECTION, Kind.RECONCILIATION)
 _CHUNK: Final = 64 * 1024
 
 
+_IN_ORDER: Final = itemgetter(*COLUMNS)
+
+
 class NotExact(AssertionError):
     """A row whose cost is not quantity × unit price."""
 
@@ -68,9 +73,7 @@ def focus_csv(month: str, days: Iterable[DayLine], invoices: Sequence[Invoice]) 
     writer.writerow(COLUMNS)
     for row in focus_rows(month, days, invoices):
         check_row(row)
-        writer.writerow(
-            [row.get(name, "") if name in _FIGURES else inert(row.get(name, "")) for name in COLUMNS]
-        )
+        writer.writerow(_IN_ORDER(row))
         if text.tell() >= _CHUNK:
             yield text.getvalue()
             text.seek(0)
@@ -83,27 +86,27 @@ def focus_rows(month: str, days: Iterable[DayLine], invoices: Sequence[Invoice])
     by_path = {one.unit_path: one for one in invoices if one.kind == "department"}
     shared = _Shared(month)
     sums: dict[str, Decimal] = defaultdict(Decimal)
-    with localcontext(EXACT):
-        for day in days:
-            invoice = by_path[_department_path(day)]
-            row, cost = shared.usage(day, invoice)
-            sums[invoice.unit_path] += cost
-            yield row
-        for path, invoice in by_path.items():
-            yield from shared.around(invoice, sums[path])
+    for day in days:
+        invoice = by_path[shared.path(day)]
+        row, cost = shared.usage(day, invoice)
+        sums[invoice.unit_path] = EXACT.add(sums[invoice.unit_path], cost)
+        yield row
+    for path, invoice in by_path.items():
+        yield from shared.around(invoice, sums[path])
 
 
 def check_row(row: Mapping[str, str]) -> None:
     """Raise NotExact unless the row's costs are its quantities × unit prices, digit for digit."""
     if row["ChargeCategory"] != "Usage":
         return
-    with localcontext(EXACT):
-        quantity = Decimal(row["PricingQuantity"])
-        won = quantity * Decimal(row["ListUnitPrice"])
-        priced = quantity * Decimal(row["PricingCurrencyListUnitPrice"])
-        costs = [Decimal(row[name]) for name in ("BilledCost", "EffectiveCost", "ListCost", "ContractedCost")]
-        if any(cost != won for cost in costs) or priced != Decimal(row["PricingCurrencyEffectiveCost"]):
-            raise NotExact(row["SkuPriceId"])
+    quantity = Decimal(row["PricingQuantity"])
+    won = EXACT.multiply(quantity, Decimal(row["ListUnitPrice"]))
+    priced = EXACT.multiply(quantity, Decimal(row["PricingCurrencyListUnitPrice"]))
+    same = row["BilledCost"] == row["EffectiveCost"] == row["ListCost"] == row["ContractedCost"]
+    if not same or Decimal(row["ListCost"]) != won:
+        raise NotExact(row["SkuPriceId"])
+    if Decimal(row["PricingCurrencyEffectiveCost"]) != priced:
+        raise NotExact(row["SkuPriceId"])
 
 
 class _Shared:
@@ -112,62 +115,89 @@ class _Shared:
     def __init__(self, month: str) -> None:
         start, end = (at.astimezone(KST) for at in month_bounds(month))
         self._start, self._end = start, end
-        self._tags: dict[str, dict[str, str]] = {}
+        self._frames: dict[str, dict[str, str]] = {}
+        self._paths: dict[tuple[str, str], str] = {}
+        self._priced: dict[tuple[object, ...], tuple[dict[str, str], Decimal, Decimal]] = {}
+        self._days: dict[date, tuple[str, str]] = {}
+
+    def path(self, day: DayLine) -> str:
+        known = self._paths.get((day.unit_path, day.department_id))
+        if known is None:
+            known = self._paths[day.unit_path, day.department_id] = _department_path(day)
+        return known
 
     def usage(self, day: DayLine, invoice: Invoice) -> tuple[dict[str, str], Decimal]:
-        fx = Decimal(day.fx_rate) if day.fx_rate else Decimal(1)
-        price = Decimal(day.unit_price)
-        quantity = Decimal(day.quantity) / day.per
-        won_price = price * fx
-        cost = quantity * won_price
-        costs, unit_price = _text(cost), _text(won_price)
-        from_day = datetime(day.day.year, day.day.month, day.day.day, tzinfo=KST)
-        is_correction = day.kind in _CORRECTIONS
-        model, provider = ascii_of(day.model), ascii_of(day.provider)
-        sku = f"{model}/{day.token_class}"
-        unit = pricing_unit(day.token_class, day.per)
-        row = self._frame(invoice) | {
+        key = (invoice.unit_path, *day[3:14])
+        known = self._priced.get(key)
+        if known is None:
+            fx = Decimal(day.fx_rate) if day.fx_rate else Decimal(1)
+            price = Decimal(day.unit_price)
+            won_price = EXACT.multiply(price, fx)
+            known = self._priced[key] = (self._same(day, invoice, price, won_price), price, won_price)
+        same, price, won_price = known
+        quantity = EXACT.divide(Decimal(day.quantity), Decimal(day.per))
+        cost = EXACT.multiply(quantity, won_price)
+        costs = _text(cost)
+        start, end = self._day(day.day)
+        row = same | {
             "BilledCost": costs,
             "EffectiveCost": costs,
             "ListCost": costs,
             "ContractedCost": costs,
-            "ListUnitPrice": unit_price,
-            "ContractedUnitPrice": unit_price,
-            "PricingCurrency": day.currency,
-            "PricingCurrencyListUnitPrice": _text(price),
-            "PricingCurrencyContractedUnitPrice": _text(price),
-            "PricingCurrencyEffectiveCost": _text(quantity * price),
+            "PricingCurrencyEffectiveCost": _text(EXACT.multiply(quantity, price)),
             "PricingQuantity": _text(quantity),
-            "PricingUnit": unit,
-            "PricingCategory": "Standard",
-            "ConsumedQuantity": _text(Decimal(day.quantity)),
-            "ConsumedUnit": consumed_unit(day.token_class),
-            "ChargeCategory": "Usage",
-            "ChargeClass": "Correction" if is_correction else "",
-            "ChargeFrequency": "Usage-Based",
-            "ChargeDescription": f"{model} {day.token_class}",
-            "ChargePeriodStart": _moment(from_day),
-            "ChargePeriodEnd": _moment(from_day + timedelta(days=1)),
-            "ProviderName": provider,
-            "PublisherName": provider,
-            "ServiceName": model,
-            "SkuId": sku,
-            "SkuMeter": day.token_class,
-            "SkuPriceId": f"{sku}@{ascii_of(day.price_version)}:{day.unit_price}",
-            "x_FxDate": day.fx_date,
-            "x_FxRate": day.fx_rate,
-            "x_PriceVersion": day.price_version,
+            "ConsumedQuantity": f"{day.quantity}.0",
+            "ChargePeriodStart": start,
+            "ChargePeriodEnd": end,
         }
         return row, cost
 
+    def _same(self, day: DayLine, invoice: Invoice, price: Decimal, won_price: Decimal) -> dict[str, str]:
+        """Return what all days of a SKU at one price and rate have in common."""
+        unit_price = _text(won_price)
+        model, provider = ascii_of(day.model), ascii_of(day.provider)
+        sku = f"{model}/{day.token_class}"
+        return self._frame(invoice) | _inert(
+            {
+                "ListUnitPrice": unit_price,
+                "ContractedUnitPrice": unit_price,
+                "PricingCurrency": day.currency,
+                "PricingCurrencyListUnitPrice": _text(price),
+                "PricingCurrencyContractedUnitPrice": _text(price),
+                "PricingUnit": pricing_unit(day.token_class, day.per),
+                "PricingCategory": "Standard",
+                "ConsumedUnit": consumed_unit(day.token_class),
+                "ChargeCategory": "Usage",
+                "ChargeClass": "Correction" if day.kind in _CORRECTIONS else "",
+                "ChargeFrequency": "Usage-Based",
+                "ChargeDescription": f"{model} {day.token_class}",
+                "ProviderName": provider,
+                "PublisherName": provider,
+                "ServiceName": model,
+                "SkuId": sku,
+                "SkuMeter": day.token_class,
+                "SkuPriceId": f"{sku}@{ascii_of(day.price_version)}:{day.unit_price}",
+                "x_FxDate": day.fx_date,
+                "x_FxRate": day.fx_rate,
+                "x_PriceVersion": day.price_version,
+            }
+        )
+
+    def _day(self, day: date) -> tuple[str, str]:
+        known = self._days.get(day)
+        if known is None:
+            start = datetime(day.year, day.month, day.day, tzinfo=KST)
+            known = self._days[day] = (_moment(start), _moment(start + timedelta(days=1)))
+        return known
+
     def around(self, invoice: Invoice, metered: Decimal) -> Iterator[dict[str, str]]:
         """Yield overheads, VAT and what rounding cut off, in the billing period."""
-        left = Decimal(invoice.total_krw) - metered
+        left = EXACT.subtract(Decimal(invoice.total_krw), metered)
         for line in invoice.lines:
             if line.kind in METERED or line.kind is LineKind.ROUNDING:
                 continue
-            amount = Decimal(line.nano_krw) / NANO
-            left -= amount
+            amount = EXACT.divide(Decimal(line.nano_krw), Decimal(NANO))
+            left = EXACT.subtract(left, amount)
             category = "Tax" if line.kind is LineKind.VAT else "Adjustment"
             yield self._added(invoice, category, _described(line), amount)
         if left:
@@ -194,31 +224,38 @@ class _Shared:
         }
 
     def _frame(self, invoice: Invoice) -> dict[str, str]:
-        known = self._tags.get(invoice.unit_path)
+        known = self._frames.get(invoice.unit_path)
         if known is None:
             unit = invoice.unit
-            known = {
-                "BillingAccountId": invoice.institution_id,
-                "BillingAccountName": ascii_of(invoice.institution_id),
-                "BillingAccountType": "Institution",
-                "BillingCurrency": "KRW",
-                "BillingPeriodStart": _moment(self._start),
-                "BillingPeriodEnd": _moment(self._end),
-                "InvoiceId": invoice.number,
-                "InvoiceIssuerName": ascii_of(invoice.issuer_name or invoice.institution_id),
-                "ServiceCategory": "AI and Machine Learning",
-                "ServiceSubcategory": "Generative AI",
-                "SubAccountId": ascii_of(unit.id),
-                "SubAccountName": ascii_of(unit.name),
-                "SubAccountType": "Department",
-                "Tags": orjson.dumps(
-                    {"unit_path": "/".join(ascii_of(one.id) for one in invoice.path)}
-                ).decode(),
-                "x_SubAccountName": unit.name,
-                "x_UnitPath": " / ".join(one.name for one in invoice.path),
-            }
-            self._tags[invoice.unit_path] = known
+            known = dict.fromkeys(COLUMNS, "") | _inert(
+                {
+                    "BillingAccountId": invoice.institution_id,
+                    "BillingAccountName": ascii_of(invoice.institution_id),
+                    "BillingAccountType": "Institution",
+                    "BillingCurrency": "KRW",
+                    "BillingPeriodStart": _moment(self._start),
+                    "BillingPeriodEnd": _moment(self._end),
+                    "InvoiceId": invoice.number,
+                    "InvoiceIssuerName": ascii_of(invoice.issuer_name or invoice.institution_id),
+                    "ServiceCategory": "AI and Machine Learning",
+                    "ServiceSubcategory": "Generative AI",
+                    "SubAccountId": ascii_of(unit.id),
+                    "SubAccountName": ascii_of(unit.name),
+                    "SubAccountType": "Department",
+                    "Tags": orjson.dumps(
+                        {"unit_path": "/".join(ascii_of(one.id) for one in invoice.path)}
+                    ).decode(),
+                    "x_SubAccountName": unit.name,
+                    "x_UnitPath": " / ".join(one.name for one in invoice.path),
+                }
+            )
+            self._frames[invoice.unit_path] = known
         return known
+
+
+def _inert(texts: Mapping[str, str]) -> dict[str, str]:
+    """Return texts of which none runs as a formula; figures stay as they are."""
+    return {name: text if name in _FIGURES else str(inert(text)) for name, text in texts.items()}
 
 
 def ascii_of(text: str) -> str:
