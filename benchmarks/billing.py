@@ -1,6 +1,6 @@
 """`python -m benchmarks.billing CONFIG`: how long a month's close, its invoices and its exports take.
 
-Closes the first open month of the installation that CONFIG is of, for good: point it at a copy of a seeded one
+Closes the first open month of the installation of CONFIG for good: point it at a copy of a seeded one
 (`python -m benchmarks.seed`). Prints one JSON object; docs/billing.md says what came of it.
 """
 
