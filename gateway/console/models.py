@@ -40,6 +40,8 @@ KINDS: Final[Mapping[str, str]] = {
 }
 ABILITIES: Final[Mapping[str, str]] = {
     "vision": N_("그림 읽기"),
+    "image": N_("그림 만들기"),
+    "video": N_("영상 만들기"),
     "tools": N_("도구 호출"),
     "reasoning": N_("추론"),
     "structured_output": N_("구조화 출력"),
