@@ -98,8 +98,10 @@ def simulating() -> Iterator[Simulator]:
     """One whose books are of one ledger alone."""
     with subprocess.Popen([sys.executable, "-m", "simulator"], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        yield Simulator(json.loads(process.stdout.readline())["url"])
-        process.terminate()
+        try:
+            yield Simulator(json.loads(process.stdout.readline())["url"])
+        finally:
+            process.terminate()
 
 
 def serve(made: Gateway) -> subprocess.Popen[bytes]:
@@ -113,7 +115,12 @@ def serve(made: Gateway) -> subprocess.Popen[bytes]:
             env={**os.environ, "HAECHI_LOG_FORMAT": "json"},
         )
     made.url = f"http://127.0.0.1:{port}"
-    wait_until_ready(made.url, server)
+    try:
+        wait_until_ready(made.url, server)
+    except BaseException:
+        server.kill()
+        server.wait()
+        raise
     return server
 
 
@@ -127,10 +134,12 @@ def kill_again_and_again(folder: Path, simulator: Simulator, kills: int) -> dict
         server = serve(made)
         load = Load(made)
         with load:
-            load.wait_for(random.randint(10, 80))
-            time.sleep(random.uniform(0, 0.05))
-            server.kill()
-            server.wait()
+            try:
+                load.wait_for(random.randint(10, 80))
+                time.sleep(random.uniform(0, 0.05))
+            finally:
+                server.kill()
+                server.wait()
         answered += load.answered
     server = serve(made)  # it adopts what the last one left
     server.terminate()
