@@ -25,6 +25,7 @@ from socket import socket
 from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks import load
+from filters import native
 from gateway.app import create_app
 from gateway.settings import Settings
 
@@ -43,12 +44,21 @@ Figures = dict[str, float]
 """By `request calls`, `request bytecodes`, `stream calls` (of 100 chunks), `stream bytecodes`."""
 
 PYTHON: Final = (3, 11)
-RECORDED: Final[Figures] = {
-    "request calls": 3290,
-    "request bytecodes": 32_250,
-    "stream calls": 8800,
-    "stream bytecodes": 109_300,
+AS_WRITTEN: Final[Figures] = {
+    "request calls": 3560,
+    "request bytecodes": 32_300,
+    "stream calls": 8620,
+    "stream bytecodes": 103_500,
 }
+COMPILED: Final[Figures] = {
+    "request calls": 3085,
+    "request bytecodes": 24_900,
+    "stream calls": 8140,
+    "stream bytecodes": 96_200,
+}
+"""With the filter's hot modules compiled, whose calls among themselves nobody sees."""
+
+RECORDED: Final = AS_WRITTEN if native.compiled() is None else COMPILED
 """Measured with PYTHON. Write lower ones here when they fall; higher ones need a reason in the commit."""
 TOLERANCE: Final = 0.05
 """Two runs differ by half a per cent: the journal's heartbeat falls into one or not."""
