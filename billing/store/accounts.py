@@ -71,6 +71,11 @@ class Accounts:
         self._revision: int | None = None
         self._seen: dict[AccountKey, Account] = {}
 
+    @property
+    def revision(self) -> int | None:
+        """The number that every change of budgets, and every lock of a month, raises; as last read."""
+        return self._revision
+
     def needs_database(self, submission: Sequence[Record]) -> bool:
         """Whether a hard budget stands over a dispatch of this submission, or nobody knows."""
         if self._revision is None:

@@ -1,9 +1,10 @@
 """Keeps the ledger out of locked months: whatever is written later goes to the next open one.
 
-Writers read the locked months in the transaction of each group, after `Accounts.refresh` took its share
-lock on the budgets' revision; whoever locks a month raises that revision in the same transaction
-(`billing.store.months`). So a group is wholly before a lock, and then the lock sees its open attempts,
-or wholly after it, and then nothing of it lands in the month. SQLite has one writer at a time anyway.
+In the transaction of each group `Accounts.refresh` takes a share lock on the budgets' revision; whoever
+locks a month raises that revision in the same transaction (`billing.store.months`), and writers that see
+another number read the locked months anew. So a group is wholly before a lock, and then the lock sees its
+open attempts, or wholly after it, and then nothing of it lands in the month. SQLite has one writer at a
+time anyway.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from billing.ledger import CHARGE_COLUMNS, CHARGE_TABLE, DISPATCH_COLUMNS, DISPA
 from billing.periods import next_month
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from collections.abc import Set as AbstractSet
 
     from sqlalchemy import Connection
@@ -26,6 +28,24 @@ PERIOD: Final = {
     CHARGE_TABLE: CHARGE_COLUMNS.index("billing_period"),
 }
 """Where the ledger's records hold their billing period."""
+
+
+class LockedMonths:
+    """The locked months as one sink last read them."""
+
+    def __init__(self) -> None:
+        self._months: frozenset[str] = frozenset()
+        self._revision: int | None = None
+
+    def opened(
+        self, connection: Connection, revision: int | None, group: Sequence[Sequence[Record]]
+    ) -> Sequence[Sequence[Record]]:
+        """Return a group as it may be written. `revision` was read, and locked, in the same transaction."""
+        if revision is None or revision != self._revision:
+            self._months, self._revision = locked_months(connection), revision
+        if not self._months:
+            return group
+        return [[out_of_locked(record, self._months) for record in submission] for submission in group]
 
 
 def locked_months(connection: Connection) -> frozenset[str]:

@@ -39,7 +39,7 @@ from billing.store.adoption import adopt_attempts, adopt_slot, open_of_slot
 from billing.store.away import is_away, without_values
 from billing.store.corrections import rows_of_attempt
 from billing.store.engine import Checkpointer, writing
-from billing.store.locked_months import locked_months, out_of_locked, same_dispatch
+from billing.store.locked_months import LockedMonths, same_dispatch
 from billing.store.rows import CHARGE_SELECT, DISPATCH_SELECT, correction_of, read_lines
 from billing.store.sealing import seal_if_due
 from billing.store.statements import insert_rows
@@ -123,6 +123,7 @@ class LedgerSink:
         self._head: slots.Head | None = None
         self._open: dict[str, _Open] = {}
         self._accounts = Accounts()
+        self._months = LockedMonths()
         self._known_quotes: set[str] = set()
         self._sealed_hour = 0
 
@@ -338,8 +339,7 @@ class LedgerSink:
         """Let budgets decide, and write the rest, inside the caller's transaction. Raises Fenced."""
         refusals: list[RowRefused | None] = [None] * len(group)
         budgeted = self._accounts.refresh(connection)
-        if locked := locked_months(connection):  # after the refresh: its lock keeps a month from closing now
-            group = [[out_of_locked(record, locked) for record in submission] for submission in group]
+        group = self._months.opened(connection, self._accounts.revision, group)
         if budgeted:
             self._fence(connection, self._own())  # everybody locks slots before accounts
             holds = {attempt_id: attempt.hold for attempt_id, attempt in self._open.items()}
