@@ -7,8 +7,8 @@ from alembic import op
 
 from billing.tables import insert_only_ddl
 
-revision = "0013_billing_months"
-down_revision = "0012_price_book"
+revision = "0012_billing_months"
+down_revision = "0011_usage_rollups"
 branch_labels = None
 depends_on = None
 
