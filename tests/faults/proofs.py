@@ -14,6 +14,14 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+LEDGER = (
+    *(f"billing/{name}.py" for name in ("budgets", "journal", "ledger", "money", "periods", "quotes", "seals")),
+    *(f"billing/{name}.py" for name in ("segments", "tables", "usage", "usage_sums")),
+    *(f"billing/store/{name}.py" for name in ("accounts", "adoption", "away", "engine", "locked_months")),
+    *(f"billing/store/{name}.py" for name in ("rollups", "rows", "sealing", "sink", "slots", "statements")),
+)
+"""What writes and settles rows: a proof holds as long as these files are those it ran on. Invoices, prices and
+reports read what is written and are not among them."""
 
 
 def record(proof: str, database: str, **figures: Any) -> None:
@@ -33,21 +41,20 @@ def done(proof: str, database: str) -> int:
     if file is None or not file.exists():
         return 0
     lines = map(json.loads, file.read_text(encoding="utf-8").splitlines())
-    code = _code()["billing"]
-    ours = (
-        one for one in lines if (one["proof"], one["database"], one["billing"]) == (proof, database, code)
-    )
-    return sum(one["rounds"] for one in ours)
+    ours = (one for one in lines if (one["proof"], one["database"]) == (proof, database))
+    return sum(one["rounds"] for one in ours if _ledger_code(one["commit"]) == _ledger_code("HEAD"))
+
+
+def _code() -> dict[str, str]:
+    """The commit; `+` where files of the ledger were changed since."""
+    changed = _git("status", "--porcelain", "--", *LEDGER)
+    return {"commit": _git("rev-parse", "--short=12", "HEAD") + ("+" if changed else "")}
 
 
 @cache
-def _code() -> dict[str, str]:
-    """The commit, and the hash of the ledger's code in it; `+` where files were changed since."""
-    changed = _git("status", "--porcelain", "--", "billing")
-    return {
-        "commit": _git("rev-parse", "--short=12", "HEAD"),
-        "billing": _git("rev-parse", "--short=12", "HEAD:billing") + ("+" if changed else ""),
-    }
+def _ledger_code(commit: str) -> str:
+    """The blobs of the ledger's files in a commit; of a changed tree (`+`) or an unknown commit none match."""
+    return _git("ls-tree", "-r", commit, "--", *LEDGER) or f"no {commit}"
 
 
 def _git(*arguments: str) -> str:

@@ -65,9 +65,10 @@ def test_the_lines_of_the_documentation_answer_and_charge(gateway: Gateway) -> N
 
 def test_a_policy_keeps_requests_in_the_countries_it_names(gateway: Gateway) -> None:
     """`sim-large` says nothing of where it stands, so it may be anywhere."""
+    before = sum(row.get("model") == "sim-large" for row in gateway.simulator.ledger())
     with gateway.client() as client, pytest.raises(APIStatusError) as refused:
         client.chat.completions.create(
             model="sim-large", messages=[{"role": "user", "content": "안녕하세요"}]
         )
     assert refused.value.code == "no_deployment"
-    assert not [row for row in gateway.simulator.ledger() if row.get("model") == "sim-large"]
+    assert sum(row.get("model") == "sim-large" for row in gateway.simulator.ledger()) == before
