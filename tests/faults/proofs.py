@@ -15,7 +15,10 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LEDGER = (
-    *(f"billing/{name}.py" for name in ("budgets", "journal", "ledger", "money", "periods", "quotes", "seals")),
+    *(
+        f"billing/{name}.py"
+        for name in ("budgets", "journal", "ledger", "money", "periods", "quotes", "seals")
+    ),
     *(f"billing/{name}.py" for name in ("segments", "tables", "usage", "usage_sums")),
     *(f"billing/store/{name}.py" for name in ("accounts", "adoption", "away", "engine", "locked_months")),
     *(f"billing/store/{name}.py" for name in ("rollups", "rows", "sealing", "sink", "slots", "statements")),
