@@ -16,6 +16,7 @@ from alembic.script import ScriptDirectory
 
 import billing.tables
 import gateway.store.account_tables  # their tables join the metadata of gateway.store.tables
+import gateway.store.incident_tables
 import gateway.store.tables
 from billing.store.engine import writing
 

@@ -13,7 +13,6 @@ import random
 import threading
 from collections import deque
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
@@ -30,10 +29,10 @@ from gateway.notices import mail, webhooks
 from gateway.notices.failures import DeliveryFailed
 from gateway.notices.messages import adopted_document, document_of, letter_of, webhook_body
 from gateway.store.names import emails_of, name_of
+from gateway.working_days import is_working_day
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from datetime import date
 
     from billing.budgets import AccountKey, BudgetExceeded, Measure, Scope
     from billing.store.outbox import Delivery
@@ -240,15 +239,3 @@ class NoticeBoard:
         """Return the pause after so many tries: doubling, up to an hour, a quarter of it by chance."""
         plain = timedelta(seconds=self._settings.first_pause_s * 2 ** min(tries - 1, 20))
         return min(plain, LONGEST_PAUSE) * random.uniform(0.75, 1.0)  # noqa: S311 - spreads tries
-
-
-def is_working_day(day: date) -> bool:
-    """Whether offices in Korea work on a day: no weekend, no public holiday."""
-    return day.weekday() < 5 and day not in _holidays()
-
-
-@cache
-def _holidays() -> dict[date, str]:
-    import holidays
-
-    return holidays.country_holidays("KR")

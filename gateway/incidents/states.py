@@ -1,0 +1,161 @@
+"""States, verdicts, severity and deadlines of incidents, and who may open one. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from typing import TYPE_CHECKING, Final, Literal
+
+from filters import spans
+from filters.verdict import Action
+from gateway.working_days import working_days_later
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from datetime import datetime
+
+    from gateway.audit import Actor
+
+
+class State(StrEnum):
+    NEW = "new"
+    IN_REVIEW = "in_review"
+    RESOLVED = "resolved"
+
+
+class Resolution(StrEnum):
+    """The reviewer's verdict."""
+
+    TRUE_POSITIVE = "true_positive"
+    FALSE_POSITIVE = "false_positive"
+    EXCEPTION = "exception"
+    """A finding that is right, and may pass for a reason: an exception was proposed."""
+    ESCALATED = "escalated"
+    """Handed on to those who deal with breaches."""
+
+
+class Severity(IntEnum):
+    LOW = 1
+    MEDIUM = 2
+    HIGH = 3
+    CRITICAL = 4
+
+    @property
+    def word(self) -> str:
+        """The name used in APIs and configuration: low, medium, high, critical."""
+        return self.name.lower()
+
+
+SEVERITIES: Final[Mapping[str, Severity]] = {one.word: one for one in Severity}
+
+CRITICAL_TYPES: Final = frozenset({spans.KR_RRN, spans.KR_FRN, spans.SECRET})
+"""고유식별정보 of everybody, and what opens doors."""
+HIGH_TYPES: Final = frozenset(
+    {spans.KR_PASSPORT, spans.KR_DRIVER_LICENSE, spans.CREDIT_CARD, spans.SECURITY_MARKING}
+)
+DENSE: Final = "dense_personal_data"
+MANY: Final = 5
+"""Findings from which a request holds many."""
+
+
+def severity_of(action: Action, counts: Mapping[str, int], reasons: Collection[str], grade: str) -> Severity:
+    """Return how much a request weighs: `counts` is findings per type, `grade` that of what was sent."""
+    if grade == "C" or DENSE in reasons:
+        return Severity.CRITICAL
+    if action is Action.BLOCK and CRITICAL_TYPES & counts.keys():
+        return Severity.CRITICAL if sum(counts.values()) >= MANY else Severity.HIGH
+    if action is Action.BLOCK or (CRITICAL_TYPES | HIGH_TYPES) & counts.keys():
+        return Severity.HIGH
+    if action is Action.ROUTE or sum(counts.values()) >= MANY:
+        return Severity.MEDIUM
+    return Severity.LOW
+
+
+# --- what may follow what -----------------------------------------------------------------------------
+
+Refusal = Literal["own_incident", "own_department", "same_state", "not_resolved", "second_person"]
+
+
+def may_become(now: State, then: State) -> bool:
+    """Whether the work may go on from one state to another. A resolved incident is opened again only."""
+    return (now, then) in {
+        (State.NEW, State.IN_REVIEW),
+        (State.NEW, State.RESOLVED),
+        (State.IN_REVIEW, State.RESOLVED),
+        (State.IN_REVIEW, State.NEW),
+        (State.RESOLVED, State.IN_REVIEW),
+    }
+
+
+# --- deadlines ----------------------------------------------------------------------------------------
+
+SLA_DAYS: Final[Mapping[Severity, int]] = {
+    Severity.CRITICAL: 1,
+    Severity.HIGH: 2,
+    Severity.MEDIUM: 5,
+    Severity.LOW: 10,
+}
+"""Working days until a verdict is due, unless `[review] sla_days` says otherwise."""
+
+
+def due_at(at: datetime, severity: Severity, sla_days: Mapping[Severity, int] = SLA_DAYS) -> datetime:
+    """Return when the verdict is due: the close of a Korean working day, in UTC."""
+    return working_days_later(at, sla_days[severity])
+
+
+# --- who looks ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewer:
+    """Who acts on incidents; `person_id` and `department_id` are None for an account without a person."""
+
+    actor: Actor
+    person_id: str | None = None
+    department_id: str | None = None
+
+    @property
+    def login(self) -> str:
+        return self.actor.name
+
+
+Nearness = Literal["refuse", "flag"]
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewRules:
+    """`[review]` of haechi.toml."""
+
+    store_text: bool = False
+    """Whether the text of a request that became an incident is kept, sealed."""
+    text_days: int = 30
+    text_most_bytes: int = 1024 * 1024
+    flag_types: frozenset[str] = field(
+        default=frozenset({spans.KR_RRN, spans.KR_FRN, spans.KR_PASSPORT, spans.SECRET})
+    )
+    """A masked request that holds one of these becomes an incident."""
+    flag_findings: int = 10
+    """So does one with so many findings; 0: none for their number."""
+    sla_days: Mapping[Severity, int] = field(default_factory=lambda: dict(SLA_DAYS))
+    reveal_minutes: int = 10
+    two_person_text: bool = True
+    """Whether a second reviewer must agree before the whole text is shown."""
+    own_incident: Nearness = "refuse"
+    own_department: Nearness = "flag"
+    exception_days_most: int = 180
+
+
+def nearness(reviewer: Reviewer, person_id: str, department_id: str) -> Refusal | None:
+    """Return how near an incident is to who opens it; None: neither theirs nor their department's."""
+    if reviewer.person_id is not None and reviewer.person_id == person_id:
+        return "own_incident"
+    if reviewer.department_id is not None and reviewer.department_id == department_id:
+        return "own_department"
+    return None
+
+
+def keeps_out(near: Refusal | None, rules: ReviewRules) -> bool:
+    """Whether the institution's rules refuse somebody so near; else the look is flagged in the audit."""
+    if near == "own_incident":
+        return rules.own_incident == "refuse"
+    return near == "own_department" and rules.own_department == "refuse"
