@@ -138,7 +138,7 @@ class ReviewRules:
     """So does one with so many findings; 0: none for their number."""
     sla_days: Mapping[Severity, int] = field(default_factory=lambda: dict(SLA_DAYS))
     reveal_minutes: int = 10
-    two_person_text: bool = True
+    two_person_text: bool = False
     """Whether a second reviewer must agree before the whole text is shown."""
     own_incident: Nearness = "refuse"
     own_department: Nearness = "flag"
