@@ -16,7 +16,9 @@ from alembic.script import ScriptDirectory
 
 import billing.tables
 import gateway.store.account_tables  # their tables join the metadata of gateway.store.tables
+import gateway.store.incident_export_tables
 import gateway.store.incident_tables
+import gateway.store.oversight_tables
 import gateway.store.tables
 from billing.store.engine import writing
 

@@ -59,6 +59,8 @@ def receipt_row(
         "degraded": seen.degraded,
         "elapsed_us": seen.elapsed_us,
         "attempts": attempts,
+        "zone": seen.zone,
+        "simulated": seen.simulated,
     }
 
 

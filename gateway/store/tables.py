@@ -128,6 +128,8 @@ receipt = Table(
     Column("degraded", Boolean, nullable=False),
     Column("elapsed_us", BigInteger, nullable=False),
     Column("attempts", Integer, nullable=False),
+    Column("zone", Text, nullable=False, server_default=""),
+    Column("simulated", Boolean, nullable=False, server_default=text("false")),
     CheckConstraint("action IN ('allow', 'mask', 'route', 'block')", name="action"),
     Index(None, "billing_period", "department_id"),
     Index(None, "at_us"),
@@ -135,8 +137,9 @@ receipt = Table(
 )
 """What the filter saw and decided, one row a request, insert-only.
 
-`findings` is a list of {type, label, score, rule, path, action, hash}: `hash` is keyed (Purpose.FINDING_HASH
-of `finding_key_id`), so equal values can be counted and never read.
+`findings` is a list of {type, label, score, rule, path, action, value_hash}: the hash is keyed
+(Purpose.FINDING_HASH of `finding_key_id`), so equal values can be counted and never read. `zone` is the one
+it was judged for, empty in receipts from before it was kept; `simulated`: the action was not carried out.
 """
 
 video_job = Table(
