@@ -10,6 +10,7 @@
     [routing]     strategy, attempts, retry_for_s, retry_cost_krw, breaker_failures, …
     [side_calls]  header, model, tasks   [cache] enabled, ttl_s, most_entries, most_mib
     [notices]     thresholds, forecast, emails, smtp, webhooks (gateway/config_notices.py)
+    [review]      store_text, text_days, flag_types, sla_days, two_person_text, own_incident, …
     [filter]      in_house_model; [[filter.policies]] as filters.policy reads them, [[filter.rules]]
     [[providers]] name, base_url, wire, profile, zone, api_key_env | api_key_file, proxy_url, ca_bundle, …
     [[models]]    id, name, capabilities, …  [[models.deployments]] provider, upstream_model, price_key, …
@@ -44,6 +45,7 @@ from gateway.config_invoices import terms_of
 from gateway.config_limits import Contacts, RateLimits, contacts_of, rate_limits_of
 from gateway.config_mistakes import ConfigError, Mistakes, not_toml
 from gateway.config_notices import NoticeSettings, Sources, settings_of
+from gateway.config_review import review_rules
 from gateway.config_schema import (
     CacheTable,
     ConsoleTable,
@@ -58,6 +60,7 @@ from gateway.config_schema import (
     SideCallsTable,
 )
 from gateway.domain import Zone
+from gateway.incidents.states import ReviewRules
 from gateway.providers import WIRES
 from gateway.providers.profiles import PROFILES
 from gateway.toml_lines import key_lines
@@ -95,6 +98,7 @@ class Config:
     invoices: Terms = field(default_factory=Terms)
     rate_limits: RateLimits = field(default_factory=RateLimits)
     notices: NoticeSettings = field(default_factory=NoticeSettings)
+    review: ReviewRules = field(default_factory=ReviewRules)
     jwt_secrets: tuple[str, ...] = field(default=(), repr=False)
     warnings: tuple[tuple[str, str], ...] = ()
 
@@ -179,6 +183,7 @@ class _Builder:
             in_house_model=self._in_house_model(models),
             custom_rules=self._custom_rules(),
             notices=settings_of(document.notices, Sources(self._secret, self._file, self.mistakes)),
+            review=review_rules(document.review),
             jwt_secrets=self._jwt_secrets(document.identity),
             warnings=tuple(self.warnings),
         )

@@ -30,6 +30,8 @@ Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,119}
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
 Origin = Annotated[str, Field(pattern=r"^https?://[^\s/*]+$")]
 EmailAddress = Annotated[str, Field(pattern=r"^[^@\s<>,;:\"]{1,64}@[A-Za-z0-9.-]{1,253}$")]
+WorkingDays = Annotated[int, Field(ge=0, le=366)]
+EntityType = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{1,39}$")]
 Percent = Annotated[str, Field(pattern=r"^\d{1,3}(\.\d{1,4})?$")]
 """Text, because a TOML number with a point is a float."""
 ZoneWord = Literal["external", "in_house"]
@@ -186,11 +188,37 @@ class NoticesTable(TomlTable):
     webhooks: list[WebhookTable] = []
 
 
+class ReviewSlaTable(TomlTable):
+    """Korean working days until a verdict is due, by severity."""
+
+    critical: WorkingDays = 1
+    high: WorkingDays = 2
+    medium: WorkingDays = 5
+    low: WorkingDays = 10
+
+
+class ReviewTable(TomlTable):
+    """Review of what the filter stopped; docs/security-review.ko.md explains it."""
+
+    store_text: bool = False
+    text_days: int = Field(default=30, ge=1, le=1825)
+    text_most_characters: int = Field(default=1_000_000, ge=1_000, le=2_000_000)
+    flag_types: list[EntityType] | None = None
+    flag_findings: int = Field(default=10, ge=0, le=10_000)
+    sla_days: ReviewSlaTable = ReviewSlaTable()
+    reveal_minutes: int = Field(default=10, ge=1, le=480)
+    two_person_text: bool = False
+    own_incident: Literal["refuse", "flag"] = "refuse"
+    own_department: Literal["refuse", "flag"] = "flag"
+    exception_days_most: int = Field(default=180, ge=1, le=1825)
+    cipher: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")] | None = None
+
+
 class RuleTable(TomlTable):
     """A pattern or word list of the institution; filters.detectors.custom explains the keys."""
 
     name: Identifier
-    type: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{1,39}$")]
+    type: EntityType
     patterns: list[str] = []
     words: list[Name] = []
     examples: list[str] = []
@@ -285,6 +313,7 @@ class Document(TomlTable):
     cache: CacheTable = CacheTable()
     filter: FilterTable = FilterTable()
     notices: NoticesTable = NoticesTable()
+    review: ReviewTable = ReviewTable()
     providers: list[ProviderTable] = []
     models: list[ModelTable] = []
     prices: list[dict[str, Any]] = []

@@ -69,6 +69,11 @@ class Permission(StrEnum):
     JOBS_VIEW = "jobs.view"
     ACCOUNTS_VIEW = "accounts.view"
     ACCOUNTS_CHANGE = "accounts.change"
+    INCIDENTS_OWN = "incidents.own"
+    INCIDENTS_VIEW = "incidents.view"
+    INCIDENTS_REVIEW = "incidents.review"
+    INCIDENTS_REVEAL = "incidents.reveal"
+    EXCEPTIONS_CHANGE = "exceptions.change"
     AUDIT_VIEW = "audit.view"
     AUDIT_EXPORT = "audit.export"
 
@@ -114,6 +119,11 @@ TABLE: Final[Mapping[Permission, Mapping[Role, Reach]]] = {
     _P.JOBS_VIEW: _only(_R.ADMINISTRATOR),
     _P.ACCOUNTS_VIEW: _only(_R.ADMINISTRATOR),
     _P.ACCOUNTS_CHANGE: _only(_R.ADMINISTRATOR),
+    _P.INCIDENTS_OWN: _MEMBERS,
+    _P.INCIDENTS_VIEW: _only(_R.REVIEWER),
+    _P.INCIDENTS_REVIEW: _only(_R.REVIEWER),
+    _P.INCIDENTS_REVEAL: _only(_R.REVIEWER),
+    _P.EXCEPTIONS_CHANGE: _only(_R.REVIEWER),
     _P.AUDIT_VIEW: _only(_R.AUDITOR),
     _P.AUDIT_EXPORT: _only(_R.AUDITOR),
 }

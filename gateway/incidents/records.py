@@ -78,7 +78,7 @@ class Happening:
     at: datetime
     actor: str
     action: str
-    """`open`, `assign`, `start`, `resolve`, `reopen`, `report`, `reveal`, `reveal.ask`, `exception.propose`, …"""
+    """`assign`, `start`, `resolve`, `reopen`, `report`, `reveal`, `reveal_ask`, `exception.propose`, …"""
     reason: str
     details: Mapping[str, Any]
 
@@ -177,12 +177,14 @@ class StoredSpan:
 
 @dataclass(frozen=True, slots=True)
 class StoredPart:
-    """One string of the request. `kind` is filters.walker.Kind's number, `name` the key it is the value of."""
+    """One string of the request, as filters.walker.Part has it; `path` is how a person writes `where`."""
 
+    where: tuple[str | int, ...] = field(repr=False)
     path: str
     role: str
     kind: int
-    name: str
+    """filters.walker.Kind."""
+    name: str = field(repr=False)
     text: str = field(repr=False)
     spans: tuple[StoredSpan, ...] = ()
 

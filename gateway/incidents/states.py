@@ -129,7 +129,8 @@ class ReviewRules:
     store_text: bool = False
     """Whether the text of a request that became an incident is kept, sealed."""
     text_days: int = 30
-    text_most_bytes: int = 1024 * 1024
+    text_most_characters: int = 1_000_000
+    """Beyond them parts are left out: first those without findings, the oldest first."""
     flag_types: frozenset[str] = field(
         default=frozenset({spans.KR_RRN, spans.KR_FRN, spans.KR_PASSPORT, spans.SECRET})
     )
@@ -143,6 +144,8 @@ class ReviewRules:
     own_incident: Nearness = "refuse"
     own_department: Nearness = "flag"
     exception_days_most: int = 180
+    cipher: str | None = None
+    """`package.module:name` of another cipher than AES-256-GCM (gateway.vault)."""
 
 
 def nearness(reviewer: Reviewer, person_id: str, department_id: str) -> Refusal | None:
