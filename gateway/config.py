@@ -5,7 +5,8 @@
     [identity]    openwebui_jwt_secret_env | openwebui_jwt_secret_file, max_stale_s
     [console]     plain_http, idle_minutes, absolute_hours, separated_duties, audit_days
     [limits]      default_max_output_tokens, drain_s (how long an abandoned answer is read on), …
-    [invoices]    institution_id, rounding, overhead_percent, vat_percent, four_eyes, …
+    [invoices]    institution_id, rounding, overhead_percent, …   [[plans]] subscriptions to compare with
+    [pricing]     in_database, four_eyes, fx, fx_most_days, differs_percent
     [budgets]     contact, [budgets.contacts]   [rate_limits] valkey_url_env, [[rate_limits.rules]]
     [routing]     strategy, attempts, retry_for_s, retry_cost_krw, breaker_failures, …
     [side_calls]  header, model, tasks   [cache] enabled, ttl_s, most_entries, most_mib
@@ -34,6 +35,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from billing.plans import Plan
 from billing.price_tables import PriceTableError
 from billing.prices import PriceBook
 from billing.statements import Terms
@@ -42,9 +44,11 @@ from filters.errors import PolicyError
 from filters.policy import Policy, PolicyBook, default_policy
 from gateway.catalogue import Catalogue, Credential, Deployment, Model, Strategy, Timeouts
 from gateway.config_invoices import terms_of
+from gateway.config_plans import plans_of
 from gateway.config_limits import Contacts, RateLimits, contacts_of, rate_limits_of
 from gateway.config_mistakes import ConfigError, Mistakes, not_toml
 from gateway.config_notices import NoticeSettings, Sources, settings_of
+from gateway.config_pricing import PricingRules, rules_of
 from gateway.config_review import review_rules
 from gateway.config_schema import (
     CacheTable,
@@ -96,6 +100,9 @@ class Config:
     custom_rules: tuple[CustomRule, ...] = ()
     contacts: Contacts = field(default_factory=Contacts)
     invoices: Terms = field(default_factory=Terms)
+    pricing: PricingRules = field(default_factory=PricingRules)
+    plans: tuple[Plan, ...] = ()
+    """Subscriptions to compare with: at least one once a file was read, and the first is `a seat`."""
     rate_limits: RateLimits = field(default_factory=RateLimits)
     notices: NoticeSettings = field(default_factory=NoticeSettings)
     review: ReviewRules = field(default_factory=ReviewRules)
@@ -170,6 +177,8 @@ class _Builder:
             limits=document.limits,
             contacts=contacts_of(document.budgets),
             invoices=terms_of(document.invoices),
+            pricing=rules_of(document.pricing),
+            plans=self._plans(),
             rate_limits=rate_limits_of(document.rate_limits, self._variable, self.mistakes),
             routing=document.routing,
             side_calls=document.side_calls,
@@ -260,7 +269,7 @@ class _Builder:
             return None
         upstream_model = table.upstream_model or model.id
         price_key = table.price_key or f"{provider.name}/{upstream_model}"
-        if price_key not in book.prices:
+        if price_key not in book.prices and not self.document.pricing.in_database:
             where = (*path, "price_key") if table.price_key else path
             self.mistakes.unknown(where, price_key, book.prices, "[[prices]]")
         zone = table.zone or provider.zone or "external"
@@ -382,7 +391,10 @@ class _Builder:
 
     def _price_book(self) -> PriceBook:
         try:
-            book = PriceBook.from_tables(self.document.prices, self.document.fx)
+            rules = rules_of(self.document.pricing)
+            book = PriceBook.from_tables(
+                self.document.prices, self.document.fx, rules.fx_rule, rules.fx_most_days
+            )
         except PriceTableError as error:
             self.mistakes.of_prices(error)
             return PriceBook({str(table.get("key")): () for table in self.document.prices}, {})
@@ -392,12 +404,16 @@ class _Builder:
     def _refuse_missing_rates(self, book: PriceBook) -> None:
         for index, table in enumerate(self.document.prices):
             currency = table["currency"]
-            if currency != "KRW" and currency not in book.fx:
+            if currency != "KRW" and currency not in book.fx and not self.document.pricing.in_database:
                 self.mistakes.add(
                     ("prices", index, "currency"),
                     f'{currency}의 환율이 없습니다. [[fx]]에 base = "{currency}"를 더하세요.',
                     f'There is no rate for {currency}. Add an [[fx]] entry with base = "{currency}".',
                 )
+
+    def _plans(self) -> tuple[Plan, ...]:
+        self._refuse_doubles("plans", [plan.id for plan in self.document.plans])
+        return plans_of(self.document.plans, self.document.invoices.seat_krw)
 
     def _policies(self) -> PolicyBook:
         policies: list[Policy] = [default_policy()]

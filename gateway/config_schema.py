@@ -109,6 +109,29 @@ class InvoicesTable(TomlTable):
     four_eyes: bool = False
 
 
+class PlanTable(TomlTable):
+    """A subscription that use is compared with; docs/savings.md."""
+
+    id: Identifier
+    name: Name
+    monthly_krw: int = Field(ge=1, le=10_000_000)
+    yearly_discount_percent: Annotated[str, Field(pattern=r"^\d{1,2}(\.\d{1,4})?$")] = "0"
+    minimum_seats: int = Field(default=1, ge=1, le=1_000_000)
+    models: list[Name] = []
+    requests: int | None = Field(default=None, ge=1, le=10_000_000)
+    includes: str = ""
+
+
+class PricingTable(TomlTable):
+    """Where prices come from and which exchange rate holds; docs/pricing.md."""
+
+    in_database: bool = False
+    four_eyes: bool = False
+    fx: Literal["last", "monthly"] = "last"
+    fx_most_days: int = Field(default=0, ge=0, le=3650)
+    differs_percent: Percent = "10"
+
+
 class RateRuleTable(TomlTable):
     name: Name
     per: list[Literal["key", "person", "department", "model"]] = []
@@ -307,6 +330,8 @@ class Document(TomlTable):
     limits: LimitsTable = LimitsTable()
     budgets: BudgetsTable = BudgetsTable()
     invoices: InvoicesTable = InvoicesTable()
+    pricing: PricingTable = PricingTable()
+    plans: list[PlanTable] = Field(default=[], max_length=8)
     rate_limits: RateLimitsTable = RateLimitsTable()
     routing: RoutingTable = RoutingTable()
     side_calls: SideCallsTable = SideCallsTable()
