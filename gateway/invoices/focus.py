@@ -6,6 +6,7 @@ invoice is cut to won: one row `Adjustment` for each department and month says b
 rows of an invoice sum to its total. Overheads are adjustments as well, VAT is `Tax`. Times are UTC: a
 Korean day begins at 15:00 the day before.
 
+Departments buy from the institution: it is provider and issuer, and who runs the model is the publisher.
 Names that FOCUS knows are ASCII, as its validator wants; what people read stands in `x_` columns.
 Specification: https://focus.finops.org/focus-specification/v1-2/
 """
@@ -155,7 +156,7 @@ class _Shared:
     def _same(self, day: DayLine, invoice: Invoice, price: Decimal, won_price: Decimal) -> dict[str, str]:
         """Return what all days of a SKU at one price and rate have in common."""
         unit_price = _text(won_price)
-        model, provider = ascii_of(day.model), ascii_of(day.provider)
+        model = ascii_of(day.model)
         sku = f"{model}/{day.token_class}"
         return self._frame(invoice) | _inert(
             {
@@ -171,8 +172,7 @@ class _Shared:
                 "ChargeClass": "Correction" if day.kind in _CORRECTIONS else "",
                 "ChargeFrequency": "Usage-Based",
                 "ChargeDescription": f"{model} {day.token_class}",
-                "ProviderName": provider,
-                "PublisherName": provider,
+                "PublisherName": ascii_of(day.provider),
                 "ServiceName": model,
                 "SkuId": sku,
                 "SkuMeter": day.token_class,
@@ -216,7 +216,6 @@ class _Shared:
             "ChargeDescription": description,
             "ChargePeriodStart": _moment(self._start),
             "ChargePeriodEnd": _moment(self._end),
-            "ProviderName": "Haechi",
             "PublisherName": "Haechi",
             "ServiceName": "Haechi",
             "PricingCurrency": "KRW",
@@ -227,6 +226,7 @@ class _Shared:
         known = self._frames.get(invoice.unit_path)
         if known is None:
             unit = invoice.unit
+            issuer = ascii_of(invoice.issuer_name or invoice.institution_id)
             known = dict.fromkeys(COLUMNS, "") | _inert(
                 {
                     "BillingAccountId": invoice.institution_id,
@@ -236,7 +236,8 @@ class _Shared:
                     "BillingPeriodStart": _moment(self._start),
                     "BillingPeriodEnd": _moment(self._end),
                     "InvoiceId": invoice.number,
-                    "InvoiceIssuerName": ascii_of(invoice.issuer_name or invoice.institution_id),
+                    "InvoiceIssuerName": issuer,
+                    "ProviderName": issuer,
                     "ServiceCategory": "AI and Machine Learning",
                     "ServiceSubcategory": "Generative AI",
                     "SubAccountId": ascii_of(unit.id),
