@@ -49,6 +49,7 @@ from gateway.http import chat, errors, filter_preview, me, media, models, operat
 from gateway.http import videos as videos_http
 from gateway.http.direct import DirectEndpoints, chats_of
 from gateway.http.middleware import RequestIdentity
+from gateway.incidents.intake import Intake
 from gateway.keyring import Purpose
 from gateway.limits.limiter import Limiter
 from gateway.limits.shared import DatabaseWindows, InLine, OwnWindows, ValkeyWindows
@@ -62,15 +63,17 @@ from gateway.sidecalls import OPEN_WEBUI_TASKS, SideCalls
 from gateway.sign_in import SignIn, session_rules
 from gateway.store.audit import Trail, audited
 from gateway.store.database import Database, check_migrated
+from gateway.store.incident_tables import JOURNALLED as INCIDENT_TABLES
 from gateway.store.rates import RateTable
 from gateway.store.receipts import RECEIPT_TABLE, receipt_row
 from gateway.store.videos import VIDEO_TABLE
 from gateway.upstream import Upstream
+from gateway.vault import vault_of
 from gateway.videojobs import VideoJobs
 from gateway.ways import Ways
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from fastapi import FastAPI
     from starlette.requests import Request
@@ -78,6 +81,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from billing.ledger import Entry
+    from filters.inspector import Detection
     from filters.verdict import Verdict
     from gateway.config import Config
     from gateway.config_schema import CacheTable, RoutingTable, SideCallsTable
@@ -198,7 +202,7 @@ class Plant:
             database, keyring, jwt_secrets=config.jwt_secrets, max_stale_s=config.max_stale_s
         )
         chain_key = keyring.current(Purpose.LEDGER_CHAIN).key
-        tables = (RECEIPT_TABLE, VIDEO_TABLE)
+        tables = (RECEIPT_TABLE, VIDEO_TABLE, *INCIDENT_TABLES)
         notices = NoticeBoard(database, config.notices)
         sink = LedgerSink(database, chain_key, key_version=len(keyring.masters), tables=tables)
         sink.on_adopted = notices.adopted
@@ -245,6 +249,7 @@ class Plant:
                 ),
                 desk=desk,
                 receipt=_receipts(finding_key.key_id),
+                incident=_intake(config, keyring),
                 finding_key=finding_key.key,
                 side_calls=_side_calls(config.side_calls),
                 patience=Patience(config.limits.stalled_reader_s, config.limits.keepalive_s),
@@ -398,6 +403,11 @@ def _cache(table: CacheTable) -> AnswerCache | None:
         return None
     rules = CacheRules(table.ttl_s, table.most_entries, table.most_mib * 1024**2)
     return AnswerCache(os.urandom(32), rules, time.monotonic)
+
+
+def _intake(config: Config, keyring: Keyring) -> Callable[[Call, Verdict, str, Detection], Sequence[Entry]]:
+    key = keyring.current(Purpose.FINDING_HASH)
+    return Intake(config.review, vault_of(keyring, config.review.cipher), key.key_id, key.key).rows
 
 
 def _receipts(finding_key_id: str) -> Callable[[Call, Verdict, str, int], Entry]:

@@ -91,6 +91,8 @@ class Parts:
     default_max_output_tokens: int
     limiter: Limiter
     finding_key: bytes = dataclasses.field(repr=False)
+    incident: Callable[[Call, Verdict, str, Detection], Sequence[Entry]] = lambda *_: ()
+    """(call, verdict, model id, detection) -> rows of the incident that it is, if it is one."""
     left_nano_krw: Callable[[Attribution, str], int | None] = lambda _payer, _period: None
     """(who pays, billing period) -> nano-won that the tightest hard budget leaves; None: there is none."""
 
@@ -140,19 +142,23 @@ class Pipeline:
     ) -> Response:
         parts, caller = self._parts, call.caller
         detection = await self._detect(body, door, caller)
-        way = await self._first_way(call, model, detection)
-        reply = self._reply(door, call, request, way, admission)
+        way = await self._first_way(door, call, model, detection)
+        incident: Sequence[Entry] = ()
+        if way.verdict.action is not Action.ALLOW:
+            incident = await self._incident(door, call, way, detection)
+        reply = self._reply(door, call, request, (way, incident), admission)
         if parts.cache is not None and door.surface.KIND == "chat" and _may_repeat(door):
             key = parts.cache.key(call, way, body)
             cached = parts.cache.get(key)
             if cached is not None:
-                await self._record_hit(call, way, request, cached)
+                await self._record_hit(call, way, request, cached, incident)
                 if admission is not None:
                     admission.settle(0)
                 return replayed(reply, way, cached.completion)
             reply = dataclasses.replace(reply, keep=self._keeper(parts.cache, key, way))
         legs = self._legs(door, call, request, way, detection)
-        return MeteredAnswer(reply, Failover(parts.team, call, legs, self._receipts(call), door.size))
+        receipts = self._receipts(call, incident)
+        return MeteredAnswer(reply, Failover(parts.team, call, legs, receipts, door.size))
 
     async def preview(self, door: Door, caller: Caller, body: JSON) -> dict[str, Any]:
         """Return what the filter would do with a request. Nothing is sent, stored or charged."""
@@ -177,7 +183,7 @@ class Pipeline:
         call = self._call(door, caller)
         request = door.surface.parse(body)
         model = self._open_model(request.model, door.surface.KIND, caller)
-        way = await self._first_way(call, model, await self._detect(body, door, caller))
+        way = await self._first_way(door, call, model, await self._detect(body, door, caller))
         return await asyncio.to_thread(self._parts.desk.estimator.input_of, way.model.id, request)
 
     def _call(self, door: Door, caller: Caller) -> Call:
@@ -233,14 +239,22 @@ class Pipeline:
         except (Unscannable, DetectorFailed) as failure:
             raise refusals.unfinished(failure) from failure
 
-    async def _first_way(self, call: Call, model: Model, detection: Detection) -> Way:
-        """Return where the request may go; a refusal leaves its receipt before it is told."""
+    async def _first_way(self, door: Door, call: Call, model: Model, detection: Detection) -> Way:
+        """Return where the request may go; a refusal leaves receipt and incident before it is told."""
         try:
             return self._parts.ways.first(call, model, detection)
         except Refused as refused:
             metrics.count(metrics.requests, call.surface, refused.way.verdict.action.word)
-            await self._record(call, refused.way)
+            incident = await self._incident(door, call, refused.way, detection)
+            await self._record(call, refused.way, *incident)
             raise refused.error from None
+
+    async def _incident(self, door: Door, call: Call, way: Way, detection: Detection) -> Sequence[Entry]:
+        """Return the rows of the incident that a request is; sealing a long text is off the event loop."""
+        make = self._parts.incident
+        if door.size <= INLINE_CHARACTERS:
+            return make(call, way.verdict, way.model.id, detection)
+        return await asyncio.to_thread(make, call, way.verdict, way.model.id, detection)
 
     def _legs(
         self, door: Door, call: Call, request: ChatRequest, way: Way, detection: Detection
@@ -255,8 +269,14 @@ class Pipeline:
     # --- the answer ------------------------------------------------------------------------------
 
     def _reply(
-        self, door: Door, call: Call, request: ChatRequest, way: Way, admission: Admission | None
+        self,
+        door: Door,
+        call: Call,
+        request: ChatRequest,
+        judged: tuple[Way, Sequence[Entry]],
+        admission: Admission | None,
     ) -> Reply:
+        way, incident = judged
         return Reply(
             call=call,
             request=request,
@@ -265,7 +285,7 @@ class Pipeline:
             patience=self._parts.patience,
             render_error=door.render_error,
             now=self._parts.desk.now,
-            record=lambda: self._record(call, way),
+            record=lambda: self._record(call, way, *incident),
             record_answer=lambda served, findings: self._record_answer(call, served, findings),
             hash_key=self._parts.finding_key,
             admission=admission,
@@ -283,11 +303,13 @@ class Pipeline:
 
     # --- receipts --------------------------------------------------------------------------------
 
-    def _receipts(self, call: Call) -> Callable[[Way, int], Sequence[Entry]]:
+    def _receipts(self, call: Call, incident: Sequence[Entry]) -> Callable[[Way, int], Sequence[Entry]]:
         """Return what makes the receipt of a verdict; a request's second verdict is `…#1`."""
 
         def receipt(way: Way, number: int) -> Sequence[Entry]:
-            named = dataclasses.replace(call, request_id=f"{call.request_id}#{number}") if number else call
+            if number == 0:
+                return (self._parts.receipt(call, way.verdict, way.model.id, 1), *incident)
+            named = dataclasses.replace(call, request_id=f"{call.request_id}#{number}")
             return (self._parts.receipt(named, way.verdict, way.model.id, 1),)
 
         return receipt
@@ -319,7 +341,9 @@ class Pipeline:
             named, dataclasses.replace(way, verdict=dataclasses.replace(way.verdict, receipt=seen))
         )
 
-    async def _record_hit(self, call: Call, way: Way, request: ChatRequest, cached: Cached) -> None:
+    async def _record_hit(
+        self, call: Call, way: Way, request: ChatRequest, cached: Cached, incident: Sequence[Entry]
+    ) -> None:
         """Write the row that says an answer was given again, for nothing."""
         now = self._parts.desk.now()
         row = Charge.settle(
@@ -339,7 +363,7 @@ class Pipeline:
             kind=Kind.CACHE_HIT,
             reason=f"answered from the cache; attempt {cached.dispatch.attempt_id} was charged",
         )
-        await self._record(call, way, row)
+        await self._record(call, way, row, *incident)
 
 
 def _may_repeat(door: Door) -> bool:

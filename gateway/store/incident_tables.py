@@ -94,7 +94,7 @@ incident_finding = Table(
     Index(None, "rule", "at_us"),
     Index(None, "type", "at_us"),
 )
-"""Distinct findings of an incident by type, label, rule, action and keyed hash; at most MOST_FINDINGS.
+"""Distinct findings of an incident by type, label, rule, action and keyed hash; at most 200.
 
 `times` is how often it stands there, `path` where it stands first, `score` the highest in thousandths.
 """
@@ -203,8 +203,6 @@ incident_view = Table(
     Index(None, "owner", "name", unique=True),
 )
 """Filters of the queue that a reviewer saved, as the query string of the page."""
-
-MOST_FINDINGS = 200
 
 incident_tables = (
     incident,
