@@ -35,7 +35,6 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from billing.plans import Plan
 from billing.price_tables import PriceTableError
 from billing.prices import PriceBook
 from billing.statements import Terms
@@ -44,10 +43,10 @@ from filters.errors import PolicyError
 from filters.policy import Policy, PolicyBook, default_policy
 from gateway.catalogue import Catalogue, Credential, Deployment, Model, Strategy, Timeouts
 from gateway.config_invoices import terms_of
-from gateway.config_plans import plans_of
 from gateway.config_limits import Contacts, RateLimits, contacts_of, rate_limits_of
 from gateway.config_mistakes import ConfigError, Mistakes, not_toml
 from gateway.config_notices import NoticeSettings, Sources, settings_of
+from gateway.config_plans import plans_of
 from gateway.config_pricing import PricingRules, rules_of
 from gateway.config_review import review_rules
 from gateway.config_schema import (
@@ -71,6 +70,8 @@ from gateway.toml_lines import key_lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from billing.plans import Plan
 
     from gateway.toml_lines import KeyPath
 
