@@ -22,10 +22,15 @@ from gateway.cli.common import (
     say,
     settings_for,
     show_table,
+    warn,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from billing.budgets import Budget
     from billing.store import BudgetStatus
+    from gateway.store.database import Database
 
 app = typer.Typer(no_args_is_help=True, help="예산 / budgets")
 
@@ -50,15 +55,10 @@ def set_(
     config: ConfigOption = None,
 ) -> None:
     """예산을 정합니다. 같은 대상·기간·단위의 앞 예산은 끝납니다 / Set a budget; it replaces the last one."""
-    from billing.budgets import Budget, Scope
-    from billing.store import set_budget
-    from gateway.store.budget_trail import budget_trail
-
-    limits = _limits(krw, tokens, requests)
+    limits = limits_of(krw, tokens, requests)
     with database(settings_for(config)) as engine:
-        for measure, limit in limits.items():
-            budget = Budget(uuid4().hex, Scope(scope, scope_id), every, limit, not soft, measure)
-            set_budget(engine, budget, now=now(), by=actor(), reason=reason, trail=budget_trail)
+        scope_id = _known(engine, scope, scope_id)
+        for budget in put_in_force(engine, scope, scope_id, limits, every, hard=not soft, reason=reason):
             say(f"예산을 정했습니다: {budget.id}", f"The budget is in force: {budget.id}")
 
 
@@ -105,7 +105,52 @@ def check(config: ConfigOption = None) -> None:
     say("모든 예산 계정이 장부와 일치합니다.", "Every account is what the ledger says.")
 
 
-def _limits(krw: str | None, tokens: str | None, requests: str | None) -> dict[Measure, int]:
+def put_in_force(
+    engine: Database,
+    scope: str,
+    scope_id: str,
+    limits: Mapping[Measure, int],
+    every: Every,
+    *,
+    hard: bool,
+    reason: str,
+) -> list[Budget]:
+    """Set a budget of each measure, from now on."""
+    from billing.budgets import Budget, Scope
+    from billing.store import set_budget
+    from gateway.store.budget_trail import budget_trail
+
+    made = [
+        Budget(uuid4().hex, Scope(scope, scope_id), every, limit, hard, measure)
+        for measure, limit in limits.items()
+    ]
+    for budget in made:
+        set_budget(engine, budget, now=now(), by=actor(), reason=reason, trail=budget_trail)
+    return made
+
+
+def _known(engine: Database, scope: str, wanted: str) -> str:
+    """Return the id of what a budget is for; say so where it would count nobody as the register stands."""
+    from billing.periods import billing_day
+    from gateway.organisation import places, valid_on
+    from gateway.store.organisation import NoSuchKey, find_one_key, load_organisation
+
+    if scope == "key":
+        try:
+            return find_one_key(engine, wanted.rstrip("…")).id
+        except NoSuchKey:
+            fail(f"그런 키가 없습니다: {wanted}", f"no key has that id or prefix: {wanted}", Exit.INPUT)
+    organisation, today = load_organisation(engine), billing_day(now())
+    people = (person.employee_id for person in valid_on(organisation.people, today))
+    if wanted not in (places(organisation.units, today) if scope == "unit" else people):
+        warn(
+            f"명부에 지금 없는 대상입니다: {scope}:{wanted}. 등록되기 전에는 아무것도 세지 않습니다.",
+            f"{scope}:{wanted} is not in the register today; until it is, the budget counts nothing.",
+        )
+    return wanted
+
+
+def limits_of(krw: str | None, tokens: str | None, requests: str | None) -> dict[Measure, int]:
     """Return the limits given, one of each measure at most."""
     given = {
         Measure.WON: None if krw is None else nano_of(krw),
@@ -176,14 +221,11 @@ def _cells(status: BudgetStatus) -> tuple[object, ...]:
         f"{budget.scope.kind}:{budget.scope.id}",
         f"{_EVERY[budget.every]} {status.period}".strip(),
         "차단" if budget.hard else "경고",
-        *(
-            _shown(budget.measure, amount)
-            for amount in (status.limit, status.spent, status.held, status.left)
-        ),
+        *(shown(budget.measure, amount) for amount in (status.limit, status.spent, status.held, status.left)),
     )
 
 
-def _shown(measure: Measure, amount: int) -> str:
+def shown(measure: Measure, amount: int) -> str:
     """Won with two decimals and no unit, as every amount in a table; other counts with theirs."""
     return f"{won(amount):,.2f}" if measure is Measure.WON else amount_text(measure, amount)
 

@@ -1,4 +1,4 @@
-"""`haechi keys`: issue, list and revoke API keys."""
+"""`haechi keys create|list|revoke`: issue, list and revoke API keys; their limits are in key_limits."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def create(
             engine, settings.keyring().current(Purpose.API_KEY_HASH), grant, at=at, actor=actor()
         )
     if json:
-        print_json(_row(key) | {"key": secret})
+        print_json(key_row(key) | {"key": secret})
         return
     say(secret)
     typer.echo(
@@ -128,7 +128,7 @@ def list_(
     if person is not None:
         keys = [key for key in keys if key.grant.person_id == person]
     if json:
-        print_json([_row(key) for key in keys])
+        print_json([key_row(key) for key in keys])
         return
     show_table(
         ("id", "앞부분", "직원/서비스", "용도", "상태", "만료", "모델", "만든 때"),
@@ -160,22 +160,25 @@ def revoke(
 
     settings = settings_for(config)
     with database(settings) as engine:
-        wanted = _id_of_secret(engine, settings, key) or key.rstrip("…")
+        wanted = id_of_secret(engine, settings, key) or key.rstrip("…")
         try:
             revoked = revoke_key(engine, wanted, at=now(), actor=actor())
         except NoSuchKey:
-            fail(
-                "그런 키가 없거나 앞부분이 같은 키가 여럿입니다."
-                " `haechi keys list --all`에서 id를 확인하세요.",
-                "No such key, or several share that prefix. Find its id with `haechi keys list --all`.",
-            )
+            no_such_key()
     if revoked.revoked_at is not None:
         say(f"{revoked.id}은(는) 이미 폐기되어 있습니다.", f"{revoked.id} was revoked already.")
     else:
         say(f"{revoked.id}을(를) 폐기했습니다.", f"{revoked.id} is revoked.")
 
 
-def _id_of_secret(engine: Database, settings: Settings, text: str) -> str | None:
+def no_such_key() -> NoReturn:
+    fail(
+        "그런 키가 없거나 앞부분이 같은 키가 여럿입니다. `haechi keys list --all`에서 id를 확인하세요.",
+        "No such key, or several share that prefix. Find its id with `haechi keys list --all`.",
+    )
+
+
+def id_of_secret(engine: Database, settings: Settings, text: str) -> str | None:
     """Return the id of a whole key that somebody found in a text; None if `text` is no key or unknown."""
     from gateway import apikeys
     from gateway.keyring import Purpose
@@ -199,7 +202,7 @@ def _state(key: Key) -> str:
     return "expired" if expires is not None and expires <= now() else "active"
 
 
-def _row(key: Key) -> dict[str, object]:
+def key_row(key: Key) -> dict[str, object]:
     grant = key.grant
     return {
         "id": key.id,

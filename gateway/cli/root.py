@@ -13,6 +13,7 @@ from gateway.cli import (
     audit,
     budgets,
     filtering,
+    key_limits,
     keys,
     ledger,
     models,
@@ -40,6 +41,7 @@ for module in (setup, serving, filtering):
     module.register(app)
 app.add_typer(accounts.app, name="accounts")
 app.add_typer(audit.app, name="audit")
+key_limits.register(keys.app)
 app.add_typer(keys.app, name="keys")
 app.add_typer(registers.departments, name="departments")
 app.add_typer(registers.people, name="people")

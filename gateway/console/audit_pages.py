@@ -77,6 +77,7 @@ ACTIONS: Final[Mapping[str, str]] = {
     "config.change": N_("설정·정책·단가 바뀜"),
     "key.create": N_("키 발급"),
     "key.rename": N_("키 이름 바꾸기"),
+    "key.limit": N_("키 한도 바꾸기"),
     "key.revoke": N_("키 폐기"),
     "departments.import": N_("부서 명부 가져오기"),
     "people.import": N_("직원 명부 가져오기"),

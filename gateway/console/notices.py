@@ -44,6 +44,7 @@ NOTICES: Final[Mapping[str, Notice]] = {
     "key-already-made": Notice(
         "info", N_("이미 만든 키입니다. 키는 한 번만 보여 드립니다. 놓쳤다면 폐기하고 새로 만드세요.")
     ),
+    "key-limited": Notice("good", N_("키의 한도를 바꿨습니다. 1초 안에 모든 곳에서 적용됩니다.")),
     "already-so": Notice("info", N_("이미 그렇게 되어 있습니다. 바뀐 것은 없습니다.")),
     "department-saved": Notice("good", N_("부서를 저장했습니다.")),
     "department-closed": Notice("good", N_("부서를 닫았습니다. 정한 날부터 보이지 않습니다.")),

@@ -182,9 +182,12 @@ class Limiter:
             raise LimitReached(standing, need, wait_us(bucket.limit, used, share.previous, need, at))
 
     def _share(self, bucket: Bucket, at: Moment) -> Share:
-        """Return this worker's share of this minute; what is left of an earlier one goes back to it."""
+        """Return this worker's share of this minute; what is left of an earlier one goes back to it.
+
+        A key may be given another limit within a minute: the share begins anew, all workers' counts stay.
+        """
         share = self._shares.get(bucket.id)
-        if share is None or share.minute != at.minute:
+        if share is None or share.minute != at.minute or share.limit != bucket.limit:
             if share is not None and share.spare:
                 self._return(bucket.id, share.minute, share.spare)
             share = self._shares[bucket.id] = Share(bucket.limit, at.minute)

@@ -6,10 +6,11 @@ lock lets one change in at a time. Times and actors are handed in.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, or_, select, update
 
 from billing.periods import from_us, to_us
 from billing.store import writing
@@ -38,6 +39,10 @@ class NoSuchKey(LookupError):
 
 class KeyExists(ValueError):
     """A key of that id was issued before."""
+
+
+class KeyRevoked(ValueError):
+    """A revoked key is not changed any more."""
 
 
 # --- reading -------------------------------------------------------------------------------------
@@ -201,10 +206,7 @@ def revoke_key(
     """Revoke the one key of that id or shown prefix; revoking twice changes nothing. Raises NoSuchKey."""
     with writing(engine).begin() as connection:
         bump_revision(connection)
-        found = [key for key in keys_in(connection) if id_or_prefix in (key.id, key.prefix)]
-        if len(found) != 1:
-            raise NoSuchKey(id_or_prefix)
-        key = found[0]
+        key = _one_key(connection, id_or_prefix)
         if key.revoked_at is None:
             change = update(api_key).where(api_key.c.id == key.id).values(revoked_at_us=to_us(at))
             connection.execute(change)
@@ -220,6 +222,51 @@ def rename_key(engine: Engine, key_id: str, label: str, *, at: datetime, actor: 
         if connection.execute(change).rowcount == 0:
             raise NoSuchKey(key_id)
         record(connection, at, actor, "key.rename", key_id, {"label": label})
+
+
+def limit_key(
+    engine: Engine,
+    id_or_prefix: str,
+    *,
+    requests_per_min: int | None = None,
+    tokens_per_min: int | None = None,
+    at: datetime,
+    actor: Actor | str,
+    reason: str = "",
+) -> tuple[Key, Key]:
+    """Give the one key of that id or shown prefix other limits a minute; return it before and after.
+
+    None leaves a limit as it is, 0 takes it away. What changes nothing leaves no event. Raises NoSuchKey,
+    KeyRevoked.
+    """
+    given = {"requests_per_min": requests_per_min, "tokens_per_min": tokens_per_min}
+    with writing(engine).begin() as connection:
+        bump_revision(connection)
+        key = _one_key(connection, id_or_prefix)
+        if key.revoked_at is not None:
+            raise KeyRevoked(key.id)
+        before = {name: getattr(key.grant, name) for name in given}
+        after = before | {name: limit for name, limit in given.items() if limit is not None}
+        if after != before:
+            connection.execute(update(api_key).where(api_key.c.id == key.id).values(**after))
+            record(
+                connection, at, actor, "key.limit", key.id, {"before": before, "after": after}, reason=reason
+            )
+    return key, replace(key, grant=replace(key.grant, **after))
+
+
+def find_one_key(engine: Engine, id_or_prefix: str) -> Key:
+    """Return the one key of that id or shown prefix. Raises NoSuchKey."""
+    with engine.connect() as connection:
+        return _one_key(connection, id_or_prefix)
+
+
+def _one_key(connection: Connection, id_or_prefix: str) -> Key:
+    wanted = select(api_key).where(or_(api_key.c.id == id_or_prefix, api_key.c.prefix == id_or_prefix))
+    found = connection.execute(wanted).mappings().all()
+    if len(found) != 1:
+        raise NoSuchKey(id_or_prefix)
+    return key_of(found[0])
 
 
 def bump_revision(connection: Connection) -> None:

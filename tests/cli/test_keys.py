@@ -1,3 +1,4 @@
+import json
 import re
 from datetime import UTC, datetime, timedelta
 
@@ -84,3 +85,65 @@ def test_a_revoked_key_is_listed_only_on_request(staffed, haechi):
     unknown = haechi("keys", "revoke", "key_none")
     assert unknown.code == 1
     assert "haechi keys list --all" in unknown.err
+
+
+def test_a_key_in_use_is_given_limits_and_loses_them_again(staffed, haechi):
+    key = haechi("keys", "create", "--person", "S1", "--json").ok().json
+    limits = ("--requests-per-min", "20", "--tokens-per-min", "40000")
+    told = haechi("keys", "limit", key["prefix"], *limits, "--reason", "시범 운영").ok().out
+    assert "분당 요청 한도: 없음 → 20" in told
+    haechi("keys", "limit", key["key"], "--tokens-per-min", "0", "--reason", "해제").ok()
+    (row,) = haechi("keys", "list", "--json").json
+    assert (row["requests_per_min"], row["tokens_per_min"]) == (20, 0)
+    again = haechi("keys", "limit", key["id"], "--requests-per-min", "20", "--reason", "또").ok()
+    assert "바뀐 것은 없습니다" in again.out
+    lines = haechi("audit", "export").ok().out.splitlines()
+    changes = [event for event in map(json.loads, lines) if event.get("action") == "key.limit"]
+    assert [event["reason"] for event in changes] == ["시범 운영", "해제"]
+    assert changes[1]["details"]["before"] == {"requests_per_min": 20, "tokens_per_min": 40_000}
+    assert changes[1]["details"]["after"] == {"requests_per_min": 20, "tokens_per_min": 0}
+
+
+def test_a_key_in_use_is_given_budgets(staffed, haechi):
+    key = haechi("keys", "create", "--person", "S1", "--json").ok().json
+    amounts = ("--krw", "100,000", "--requests", "500", "--every", "quarter")
+    made = haechi("keys", "limit", key["id"], *amounts, "--reason", "시범 운영", "--json").ok().json
+    assert {(budget["measure"], budget["hard"]) for budget in made["budgets"]} == {
+        ("won", True),
+        ("requests", True),
+    }
+    listed = haechi("budgets", "list", "--json").ok().json
+    assert {(row["scope"], row["scope_id"], row["every"]) for row in listed} == {
+        ("key", key["id"], "quarter")
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ([], 2),
+        (["--requests-per-min", "-1"], 2),
+        (["--krw", "-1"], 2),
+        (["--requests-per-min", "3", "--no-such-thing"], 2),
+    ],
+)
+def test_a_limit_that_says_nothing_changes_nothing(staffed, haechi, arguments, code):
+    key = haechi("keys", "create", "--person", "S1", "--json").ok().json
+    assert haechi("keys", "limit", key["id"], *arguments, "--reason", "r").code == code
+
+
+def test_an_unknown_or_revoked_key_is_not_limited(staffed, haechi):
+    assert "그런 키가 없거나" in haechi("keys", "limit", "key_0", "--krw", "1", "--reason", "r").err
+    key = haechi("keys", "create", "--person", "S1", "--json").ok().json
+    haechi("keys", "revoke", key["id"]).ok()
+    refused = haechi("keys", "limit", key["id"], "--krw", "1", "--reason", "r")
+    assert refused.code == 4
+    assert "폐기된 키" in refused.err
+    assert haechi("budgets", "list", "--json").json == []
+
+
+def test_a_budget_of_an_unknown_key_is_refused_and_of_an_unknown_unit_warned_of(staffed, haechi):
+    assert haechi("budgets", "set", "key", "key_0", "1000", "--reason", "r").code == 4
+    assert "CX" in haechi("budgets", "set", "unit", "CX", "1000", "--reason", "r").ok().err
+    assert haechi("budgets", "set", "unit", "CM", "1000", "--reason", "r").ok().err == ""
+    assert haechi("budgets", "set", "person", "S1", "1000", "--reason", "r").ok().err == ""

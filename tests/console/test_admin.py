@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 from datetime import UTC, datetime, timedelta
 
@@ -410,6 +411,41 @@ def test_a_key_is_shown_once_and_revoked_with_a_reason(site):
         f"{A}/keys/{key_id}/revoke", data={"csrf": browser.hidden("csrf"), "reason": "또"}
     )
     assert "key-already-revoked" in again.headers["location"]
+
+
+def test_a_key_in_use_is_limited_with_a_reason(site):
+    browser = site.visit("administrator")
+    issue(browser)
+    key_id = re.search(r"admin/keys/(key_[0-9a-f]+)", browser.get(f"{A}/keys").text)[1]
+    page = f"{A}/keys/{key_id}"
+    browser.get(page)
+    wrong = browser.post(
+        f"{page}/limits", {"requests_per_min": "스물", "tokens_per_min": "40,000", "reason": "r"}
+    )
+    assert wrong.status_code == 400
+    assert 'value="40,000"' in wrong.text, "what was typed is kept"
+    assert browser.post(f"{page}/limits", {"requests_per_min": "20", "reason": ""}).status_code == 400
+    limits = {"requests_per_min": "20", "tokens_per_min": "40,000", "reason": "시범 운영"}
+    assert "notice=key-limited" in browser.post(f"{page}/limits", limits).headers["location"]
+    assert "notice=already-so" in browser.post(f"{page}/limits", limits).headers["location"]
+    (event,) = events(site, "key.limit")
+    assert (event.subject, event.reason) == (key_id, "시범 운영")
+    assert json.loads(event.details)["after"] == {"requests_per_min": 20, "tokens_per_min": 40_000}
+    shown = browser.get(page).text
+    assert "<dd>40,000</dd>" in shown
+    browser.post(f"{page}/limits", {"requests_per_min": "", "tokens_per_min": "", "reason": "해제"})
+    assert json.loads(events(site, "key.limit")[-1].details)["after"] == {
+        "requests_per_min": 0,
+        "tokens_per_min": 0,
+    }
+
+
+def test_a_new_key_may_have_limits_of_its_own(site):
+    browser = site.visit("administrator")
+    assert issue(browser, requests_per_min="20", tokens_per_min="many").status_code == 400
+    assert issue(browser, requests_per_min="20", tokens_per_min="").status_code == 200
+    key_id = re.search(r"admin/keys/(key_[0-9a-f]+)", browser.get(f"{A}/keys").text)[1]
+    assert "<dd>20</dd>" in browser.get(f"{A}/keys/{key_id}").text
 
 
 def test_a_key_form_that_is_sent_twice_makes_one_key(site):

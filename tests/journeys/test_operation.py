@@ -102,6 +102,24 @@ def test_a_limit_by_the_minute_holds_over_both_workers(gateway: Gateway) -> None
     assert 20 <= statuses.count(200) <= 20 + faded + 1
 
 
+def test_a_key_in_use_is_limited_in_every_worker_within_a_second(gateway: Gateway) -> None:
+    key_id = gateway.issue("free", person_id="p2")
+    gateway.wait_for_key("free")
+    time.sleep(1.0)
+    assert {gateway.post(HELLO, "free").status_code for _ in range(20)} == {200}
+    limit = [HAECHI, "keys", "limit", key_id, "--requests-per-min", "5", "--reason", "시험"]
+    subprocess.run(limit, cwd=gateway.folder, check=True, capture_output=True)
+    time.sleep(1.0)
+    began = time.monotonic()
+    statuses = [gateway.post(HELLO, "free").status_code for _ in range(20)]
+    faded = 5 * (time.monotonic() - began) / 60
+    assert 5 <= statuses.count(200) <= 5 + faded + 1
+    limit[4:6] = ["--requests-per-min", "0"]
+    subprocess.run(limit, cwd=gateway.folder, check=True, capture_output=True)
+    time.sleep(1.0)
+    assert {gateway.post(HELLO, "free").status_code for _ in range(10)} == {200}
+
+
 def test_a_revoked_key_ends_in_every_worker(gateway: Gateway) -> None:
     key_id = gateway.issue("brief", person_id="p2")
     gateway.wait_for_key("brief")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeAlias
 
 import pytest
@@ -202,3 +203,22 @@ def test_no_order_of_events_exceeds_the_limit(data: st.DataObject) -> None:
             assert counts[at.minute] <= room(limit, counts[at.minute - 1], at)
 
     asyncio.run(story())
+
+
+@pytest.mark.anyio
+async def test_another_limit_of_a_key_holds_at_once_and_keeps_what_was_counted(workers: Workers) -> None:
+    (worker,) = workers(1)
+    one = replace(CALLER, requests_per_min=10)
+    for _ in range(4):
+        assert await worker.admit(one, "m", 0) is not None
+    await worker.tidy(idle_us=0)
+    lower, higher = replace(one, requests_per_min=5), replace(one, requests_per_min=8)
+    assert await worker.admit(lower, "m", 0) is not None
+    with pytest.raises(LimitReached) as reached:
+        await worker.admit(lower, "m", 0)
+    assert reached.value.standing.bucket.limit == 5
+    for _ in range(3):
+        assert await worker.admit(higher, "m", 0) is not None
+    with pytest.raises(LimitReached):
+        await worker.admit(higher, "m", 0)
+    assert await worker.admit(CALLER, "m", 0) is None, "without a limit nothing is counted"

@@ -1,4 +1,4 @@
-"""Keys of everybody and of shared services: find, issue (shown once), revoke with a reason."""
+"""Keys of everybody and of shared services: find, issue (shown once), limit and revoke with a reason."""
 
 from __future__ import annotations
 
@@ -34,7 +34,14 @@ from gateway.keyring import Purpose
 from gateway.organisation import Grant
 from gateway.permissions import Permission
 from gateway.store import register
-from gateway.store.organisation import KeyExists, create_key, person_names, revoke_key
+from gateway.store.organisation import (
+    KeyExists,
+    KeyRevoked,
+    create_key,
+    limit_key,
+    person_names,
+    revoke_key,
+)
 from gateway.store.register import KeyQuery
 
 if TYPE_CHECKING:
@@ -52,6 +59,8 @@ PATH: Final = "/console/admin/keys"
 NEW: Final = "/console/admin/new-key"
 FORM_ID: Final = r"[0-9a-f]{16}"
 LIFETIMES_DAYS: Final = (30, 90, 180, 365)
+PER_MINUTE: Final = {"requests_per_min": 10_000_000, "tokens_per_min": 100_000_000}
+"""What a key may be limited to by the minute, and how far such a limit goes."""
 STATES: Final[Mapping[str, str]] = {
     "active": N_("사용 중"),
     "expired": N_("만료됨"),
@@ -109,6 +118,10 @@ def router() -> APIRouter:
     @routes.post(PATH + "/{key_id}/revoke")
     def end_key(request: Request, key_id: str, visitor: Changer, parts: Parts, posted: Posted) -> Response:
         return _revoke(request, visitor, parts, _found(parts, key_id), reason_of(posted.get("reason", "")))
+
+    @routes.post(PATH + "/{key_id}/limits")
+    def limits(request: Request, key_id: str, visitor: Changer, parts: Parts, posted: Posted) -> Response:
+        return _limit(request, visitor, parts, _found(parts, key_id), posted)
 
     return routes
 
@@ -175,24 +188,64 @@ def _key_page(
 ) -> Response:
     person_id = key.grant.person_id
     names = person_names(parts.database, [person_id] if person_id else [])
+    form = form or Outcome({})
     return render(
         request,
         visitor,
         "admin/key.html",
-        status=form.status if form else 200,
+        status=form.status,
         key=key,
         owner=_owner(key, names),
         state=state_of(key, parts.now()),
         last_used=last_days(parts.database, [key.id]).get(key.id),
-        form=form or Outcome({"reason": ""}),
+        form=Outcome({"limit_reason": "", **_limits_as_text(key), **form.values}, form.mistakes),
     )
+
+
+def _limits_as_text(key: Key) -> dict[str, str]:
+    limits = {name: getattr(key.grant, name) for name in PER_MINUTE}
+    return {name: f"{limit:,}" if limit else "" for name, limit in limits.items()}
+
+
+def _limit(
+    request: Request, visitor: Visitor, parts: ConsoleParts, key: Key, posted: Mapping[str, str]
+) -> Response:
+    """Change the limits a minute of a key that is in use; an empty field is no limit."""
+    values = {name: line(posted.get(name, "")) for name in PER_MINUTE}
+    reason = reason_of(posted.get("reason", ""))
+    mistakes = [*_limit_mistakes(values), *([] if reason else [NO_REASON])]
+    if mistakes:
+        return _key_page(request, visitor, parts, key, Outcome({**values, "limit_reason": reason}, mistakes))
+    numbers = {name: _number(text) for name, text in values.items()}
+    try:
+        before, after = limit_key(
+            parts.database, key.id, **numbers, at=parts.now(), actor=visitor.actor, reason=reason
+        )
+    except KeyRevoked:
+        return done(f"{PATH}/{key.id}", "key-already-revoked")
+    return done(f"{PATH}/{key.id}", "already-so" if before == after else "key-limited")
+
+
+def _limit_mistakes(values: Mapping[str, str]) -> Iterator[Mistake]:
+    for name, most in PER_MINUTE.items():
+        digits = values[name].replace(",", "")
+        if digits and not (digits.isascii() and digits.isdecimal() and int(digits[:20]) <= most):
+            yield Mistake(
+                0,
+                f"분당 한도는 0부터 {most:,}까지의 정수로 적으세요: {values[name]}",
+                f"A limit a minute is a whole number from 0 to {most:,}, not {values[name]}",
+            )
+
+
+def _number(text: str) -> int:
+    return int(text.replace(",", "") or "0")
 
 
 def _revoke(request: Request, visitor: Visitor, parts: ConsoleParts, key: Key, reason: str) -> Response:
     if key.revoked_at is not None:
         return done(f"{PATH}/{key.id}", "key-already-revoked")
     if not reason:
-        return _key_page(request, visitor, parts, key, Outcome({"reason": ""}, [NO_REASON]))
+        return _key_page(request, visitor, parts, key, Outcome({}, [NO_REASON]))
     revoke_key(parts.database, key.id, at=parts.now(), actor=visitor.actor, reason=reason)
     return done(f"{PATH}/{key.id}", "key-revoked")
 
@@ -201,7 +254,8 @@ def _revoke(request: Request, visitor: Visitor, parts: ConsoleParts, key: Key, r
 
 
 def _form_page(request: Request, visitor: Visitor, parts: ConsoleParts, form: Outcome) -> Response:
-    blank = dict.fromkeys(("label", "kind", "person", "service", "unit", "days", "trusted", "reason"), "")
+    fields = ("label", "kind", "person", "service", "unit", "days", "trusted", "reason", *PER_MINUTE)
+    blank = dict.fromkeys(fields, "")
     return render(
         request,
         visitor,
@@ -251,6 +305,7 @@ def _values(parts: ConsoleParts, posted: Mapping[str, str]) -> dict[str, str]:
         "days": posted.get("days", ""),
         "trusted": "on" if posted.get("trusted") else "",
         "models": " ".join(ticked),
+        **{name: line(posted.get(name, "")) for name in PER_MINUTE},
         "reason": reason_of(posted.get("reason", "")),
     }
 
@@ -277,6 +332,7 @@ def _mistakes(parts: ConsoleParts, values: Mapping[str, str]) -> Iterator[Mistak
             )
     if values["days"] not in {"", *map(str, LIFETIMES_DAYS)}:
         yield Mistake(0, "목록에 있는 기간을 고르세요.", "Choose one of the periods.")
+    yield from _limit_mistakes(values)
 
 
 def _grant(values: Mapping[str, str], now: datetime) -> Grant:
@@ -290,4 +346,5 @@ def _grant(values: Mapping[str, str], now: datetime) -> Grant:
         allowed_models=models or None,
         trusted=is_service and bool(values["trusted"]),
         expires_at=now + timedelta(days=int(values["days"])) if values["days"] else None,
+        **{name: _number(values[name]) for name in PER_MINUTE},
     )
