@@ -69,6 +69,7 @@ incident = Table(
     Index(None, "person_id", "at_us"),
     Index(None, "assignee", "state"),
     Index(None, "resolved_at_us"),
+    Index("ix_incident_work", "state", "severity", "due_at_us", "assignee", "reported_at_us"),
 )
 """`id` is the request's, which is the receipt's. `counts` is findings per type, `findings` their sum.
 
@@ -90,13 +91,14 @@ incident_finding = Table(
     Column("path", Text, nullable=False),
     Column("score", Integer, nullable=False),
     Column("times", Integer, nullable=False),
-    Index(None, "value_hash", "at_us"),
-    Index(None, "rule", "at_us"),
-    Index(None, "type", "at_us"),
+    Index(None, "value_hash", "incident_id"),
+    Index(None, "rule", "incident_id"),
+    Index(None, "type", "incident_id"),
 )
 """Distinct findings of an incident by type, label, rule, action and keyed hash; at most 200.
 
-`times` is how often it stands there, `path` where it stands first, `score` the highest in thousandths.
+`times` is how often it stands there, `path` where it stands first, `score` the highest in thousandths. Ids
+are ordered by time, so an index that ends with one finds the newest.
 """
 
 incident_content = Table(

@@ -88,6 +88,12 @@ def _incidents() -> None:
     op.create_index(
         op.f("ix_incident_state_severity_at_us"), "incident", ["state", "severity", "at_us"], unique=False
     )
+    op.create_index(
+        "ix_incident_work",
+        "incident",
+        ["state", "severity", "due_at_us", "assignee", "reported_at_us"],
+        unique=False,
+    )
 
 
 def _contents() -> None:
@@ -108,15 +114,21 @@ def _contents() -> None:
         sa.PrimaryKeyConstraint("incident_id", "place", name=op.f("pk_incident_finding")),
     )
     op.create_index(
-        op.f("ix_incident_finding_rule_at_us"), "incident_finding", ["rule", "at_us"], unique=False
-    )
-    op.create_index(
-        op.f("ix_incident_finding_type_at_us"), "incident_finding", ["type", "at_us"], unique=False
-    )
-    op.create_index(
-        op.f("ix_incident_finding_value_hash_at_us"),
+        op.f("ix_incident_finding_rule_incident_id"),
         "incident_finding",
-        ["value_hash", "at_us"],
+        ["rule", "incident_id"],
+        unique=False,
+    )
+    op.create_index(
+        op.f("ix_incident_finding_type_incident_id"),
+        "incident_finding",
+        ["type", "incident_id"],
+        unique=False,
+    )
+    op.create_index(
+        op.f("ix_incident_finding_value_hash_incident_id"),
+        "incident_finding",
+        ["value_hash", "incident_id"],
         unique=False,
     )
     op.create_table(
