@@ -13,6 +13,7 @@ leave the sums as they are. Nothing here is on the path of a request.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy import BigInteger, Integer, delete, func, literal_column, select
@@ -221,7 +222,7 @@ class _Adding:
 
     def __init__(self) -> None:
         self._sums: dict[Table, dict[tuple[Any, ...], list[int]]] = {
-            table: defaultdict(lambda table=table: [0] * _measures(table)) for table in SUMS
+            table: defaultdict(partial(_zeros, table)) for table in SUMS
         }
 
     def add(self, row: Any) -> None:  # noqa: ANN401 - a row of `_READ`
@@ -255,5 +256,5 @@ def _refuses(row: Any) -> bool:  # noqa: ANN401 - a row of `_READ`
     return bool(row.action == "block" or (row.action == "route" and row.zone != "in_house"))
 
 
-def _measures(table: Table) -> int:
-    return len(table.columns) - len(table.primary_key.columns)
+def _zeros(table: Table) -> list[int]:
+    return [0] * (len(table.columns) - len(table.primary_key.columns))
