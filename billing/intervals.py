@@ -2,7 +2,7 @@
 
     Interval        expected, low and high, in nano-won
     predicted       the next value of a short series, its spread shared with others like it
-    pooled_spread   how far such series scatter about their own means
+    Spreads         how far such series scatter about their own means, by how large they are
 
 Estimates, not money: they are reckoned in floating point and leave as whole won. All intervals are meant to
 hold the real value four times in five.
@@ -11,7 +11,7 @@ hold the real value four times in five.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
+from math import log, sqrt
 from statistics import fmean
 from typing import TYPE_CHECKING, Final
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 COVERAGE_PERCENT: Final = 80
 POOL_WEIGHT: Final = 4
 """Degrees of freedom that what is known of everybody counts for beside a series of its own."""
+
+LEAST_POOLED: Final = 20
+"""Degrees of freedom that a pool should have."""
 
 _T: Final = (3.078, 1.886, 1.638, 1.533, 1.476, 1.440, 1.415, 1.397, 1.383, 1.372, 1.363, 1.356, 1.350, 1.345)
 """The 90th percentile of Student's t for 1 to 14 degrees of freedom (any table of it)."""
@@ -65,24 +68,45 @@ def student_t(degrees: int) -> float:
     return next((value for below, value in _T_BEYOND if degrees < below), _NORMAL)
 
 
-def pooled_spread(series: Iterable[Sequence[int]]) -> float | None:
-    """Return by what share of their mean values scatter about it, over all series; None if none tells.
+class Spreads:
+    """By what share of their mean values scatter about it, learnt from many short series.
 
-    Series of one value and those of nothing but zeros tell nothing.
+    Who uses little scatters more, so series are pooled with those of their own size, a factor of four
+    wide, and with the next smaller ones where these are too few. Series of one value and those of nothing
+    but zeros tell nothing.
     """
-    squares, degrees = 0.0, 0
-    for values in series:
-        mean = fmean(values) if len(values) > 1 else 0.0
-        if mean > 0:
-            squares += sum((value / mean - 1) ** 2 for value in values)
-            degrees += len(values) - 1
-    return sqrt(squares / degrees) if degrees else None
+
+    def __init__(self, series: Iterable[Sequence[int]]) -> None:
+        self._classes: dict[int, tuple[float, int]] = {}
+        for values in series:
+            mean = fmean(values) if len(values) > 1 else 0.0
+            if mean > 0:
+                squares, degrees = self._classes.get(_size(mean), (0.0, 0))
+                squares += sum((value / mean - 1) ** 2 for value in values)
+                self._classes[_size(mean)] = squares, degrees + len(values) - 1
+
+    def about(self, mean: float) -> float | None:
+        """Return the spread of series with about this mean; None where nothing is known of any."""
+        if mean <= 0:
+            return None
+        squares, degrees = 0.0, 0
+        nearest = sorted(self._classes, key=lambda size: (size > _size(mean), abs(size - _size(mean))))
+        for size in nearest:
+            more_squares, more_degrees = self._classes[size]
+            squares, degrees = squares + more_squares, degrees + more_degrees
+            if degrees >= LEAST_POOLED:
+                break
+        return sqrt(squares / degrees) if degrees else None
+
+
+def _size(mean: float) -> int:
+    return int(log(max(mean, 1.0), 4))
 
 
 def predicted(values: Sequence[int], pooled: float | None) -> Interval:
     """Return what follows `values`, none of them in the future: their mean, and how far off it may be.
 
-    Three months say little of how one person's use varies; what everybody's says (`pooled`) counts like
+    Three months say little of how one person's use varies; what that of others says (`pooled`) counts like
     POOL_WEIGHT further values. Without either there is no interval.
     """
     if not values:

@@ -19,9 +19,10 @@ from decimal import Decimal
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from itertools import combinations
+from statistics import fmean
 from typing import TYPE_CHECKING, Final
 
-from billing.intervals import Interval, pooled_spread, predicted
+from billing.intervals import Interval, Spreads, predicted
 from billing.money import NANO, ceiling, half_even
 
 if TYPE_CHECKING:
@@ -361,9 +362,9 @@ def advise(uses: Iterable[Use], offered: Sequence[Offer], window: Window) -> lis
         person: [_replaced(by_month, offer, window) for offer in offered]
         for person, by_month in people.items()
     }
-    pooled = [pooled_spread(values[n] for values in series.values()) for n in range(len(offered))]
+    spreads = [Spreads(values[n] for values in series.values()) for n in range(len(offered))]
     found = [
-        _advice(people[person], values, offered, pooled, window)
+        _advice(people[person], values, offered, spreads, window)
         for person, values in series.items()
         if any(values)
     ]
@@ -385,10 +386,11 @@ def _advice(
     by_month: Mapping[str, Use],
     values: Sequence[Sequence[int]],
     offered: Sequence[Offer],
-    pooled: Sequence[float | None],
+    spreads: Sequence[Spreads],
     window: Window,
 ) -> Advice:
-    forecasts = [predicted(series, spread) for series, spread in zip(values, pooled, strict=True)]
+    pairs = zip(values, spreads, strict=True)
+    forecasts = [predicted(series, spread.about(fmean(series))) for series, spread in pairs]
     best = max(range(len(offered)), key=lambda n: (forecasts[n].expected - offered[n].seat_nano, -n))
     months = _since_first(by_month, window)
     spent = sum(window.whole(m, by_month[m].nano_krw) for m in months if m in by_month)

@@ -72,7 +72,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from billing.plans import Plan
-
     from gateway.toml_lines import KeyPath
 
 MIN_JWT_SECRET_CHARS = 32

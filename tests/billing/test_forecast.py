@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing.forecast import Rule, level_of, month_of, outlook, unusual, year_of
-from billing.intervals import Interval, around, pooled_spread, predicted, student_t
+from billing.intervals import Interval, Spreads, around, predicted, student_t
 from billing.money import NANO
 
 FIRST = date(2026, 9, 1)
@@ -144,6 +144,19 @@ def test_the_interval_of_one_series_is_wider_than_that_of_many_values():
 
 
 def test_spread_is_shared_by_all_who_have_more_than_one_value():
-    assert pooled_spread([[5], [0, 0]]) is None
-    assert pooled_spread([[90, 110], [9, 11]]) == pytest.approx(0.1414, abs=1e-3)
+    assert Spreads([[5], [0, 0]]).about(10.0) is None
+    assert Spreads([[90, 110], [9, 11]]).about(10.0) == pytest.approx(0.1414, abs=1e-3)
+
+
+def test_who_uses_much_is_not_judged_by_who_uses_little():
+    little = [[1, 199]] * 50
+    much = [[9_000, 11_000]] * 50
+    spreads = Spreads([*little, *much])
+    assert spreads.about(100.0) > 1
+    assert spreads.about(10_000.0) == pytest.approx(0.1414, abs=1e-3)
+    assert spreads.about(10.0**9) == pytest.approx(0.1414, abs=1e-3), "the next smaller ones"
+    assert spreads.about(0.0) is None
+
+
+def test_estimates_are_whole_won_and_not_below_nothing():
     assert around(10.0 * NANO, 30.0 * NANO) == Interval(10 * NANO, 0, 40 * NANO)
