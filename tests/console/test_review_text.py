@@ -2,79 +2,76 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.console.review.text import AROUND, MOST_SPANS, Piece, pieces
+from gateway.console.review.text import AROUND, MOST_SPANS, Run, runs
+from gateway.incidents.records import Piece
+
+MASK = Piece("█████", span=0, type="KR_RRN")
 
 
-class Found(NamedTuple):
-    start: int
-    end: int
-
-
-def shown(text: str, found: list[Found], opened: frozenset[int] = frozenset()) -> str:
+def shown(*pieces: Piece | str) -> str:
+    whole = runs([Piece(one) if isinstance(one, str) else one for one in pieces])
     return "".join(
-        "■" if piece.kind == "masked" else f"[{piece.text}]" if piece.kind in {"odd", "cut"} else piece.text
-        for piece in pieces(text, found, opened)
+        "■" if run.kind == "masked" else f"[{run.text}]" if run.kind in {"odd", "cut"} else run.text
+        for run in whole
     )
 
 
+def opened(text: str) -> Piece:
+    return Piece(text, span=1, type="PHONE_NUMBER", revealed=True)
+
+
 def test_a_finding_is_masked_where_it_stands():
-    text = "주민등록번호는 900101-1234568 입니다."
-    assert shown(text, [Found(8, 22)]) == "주민등록번호는 ■ 입니다."
+    assert shown("주민등록번호는 ", MASK, " 입니다.") == "주민등록번호는 ■ 입니다."
 
 
 def test_a_finding_that_was_opened_shows_its_value_and_the_others_do_not():
-    text = "A 010-1234-5678, B 010-8765-4321"
-    found = [Found(2, 15), Found(19, 32)]
-    assert shown(text, found, frozenset({1})) == "A ■, B 010-8765-4321"
+    assert shown("A ", MASK, ", B ", opened("010-8765-4321")) == "A ■, B 010-8765-4321"
 
 
-def test_what_turns_or_hides_letters_is_named():
-    assert shown("가\u202e나\u200b다\x00라", []) == "가[U+202E]나[U+200B]다[U+0000]라"
-    assert shown("한 줄\r\n두 줄\t끝", []) == "한 줄\n두 줄\t끝"
+def test_a_run_knows_which_finding_it_is():
+    assert runs([MASK])[0] == Run("masked", "", 0, "KR_RRN")
+    assert runs([opened("010")])[0] == Run("open", "010", 1, "PHONE_NUMBER")
+
+
+def test_what_turns_or_hides_letters_is_named_in_values_too():
+    assert shown("가\u202e나\u200b다\x00라") == "가[U+202E]나[U+200B]다[U+0000]라"
+    assert shown(opened("9001\u200b01")) == "9001[U+200B]01"
+    assert shown("한 줄\r\n두 줄\t끝") == "한 줄\n두 줄\t끝"
 
 
 def test_a_megabyte_is_cut_to_what_stands_around_its_findings():
-    text = "가" * 500_000 + "900101-1234568" + "나" * 500_000
-    whole = shown(text, [Found(500_000, 500_014)])
-    assert "■" in whole
-    assert len(whole) < 4 * AROUND
-    assert f"[{500_000 - AROUND // 2 - AROUND}]" in whole
+    whole = shown("가" * 500_000, MASK, "나" * 500_000)
+    assert len(whole) < 5 * AROUND
+    assert f"[{500_000 - 2 * AROUND}]" in whole
+    assert whole.endswith(f"[{500_000 - AROUND}]")
+    assert shown("가" * 500_000).endswith("가" * AROUND)
 
 
 def test_a_finding_of_a_megabyte_is_cut_when_it_is_opened():
-    assert len(shown("가" * 1_000_000, [Found(0, 1_000_000)], frozenset({0}))) < 4 * AROUND
+    assert len(shown(opened("가" * 1_000_000))) < 3 * AROUND
 
 
 def test_a_thousand_findings_end_in_a_count_of_what_is_left():
-    text = "010-1234-5678 " * 1000
-    found = [Found(at, at + 13) for at in range(0, len(text), 14)]
-    whole = shown(text, found)
+    pieces = [piece for _ in range(1000) for piece in (MASK, Piece(" "))]
+    whole = shown(*pieces)
     assert whole.count("■") == MOST_SPANS
-    assert whole.endswith(f"[{len(text) - 14 * MOST_SPANS + 1}]")
+    assert whole.endswith(f"[{1000 - MOST_SPANS + 1 + 5 * (1000 - MOST_SPANS)}]")
 
 
-def letters(shown: list[Piece]) -> str:
-    """What pieces say, each odd character as itself again."""
-    return "".join(chr(int(p.text[2:], 16)) if p.kind == "odd" else p.text for p in shown)
+def letters(whole: list[Run]) -> str:
+    """What runs say, each odd character as itself again."""
+    return "".join(chr(int(run.text[2:], 16)) if run.kind == "odd" else run.text for run in whole)
 
 
-texts = st.text(st.characters(exclude_characters="\r"), max_size=80)
-spans = st.lists(st.tuples(st.integers(-5, 90), st.integers(-5, 90)), max_size=6)
+@given(st.lists(st.text(st.characters(exclude_characters="\r"), max_size=40), max_size=6))
+def test_every_character_is_there_in_order(texts: list[str]):
+    assert letters(runs([Piece(text) for text in texts])) == "".join(texts)
 
 
-@given(texts, spans)
-def test_no_character_of_a_finding_that_is_shut_is_ever_shown(text: str, raw: list[tuple[int, int]]):
-    found = [Found(start, end) for start, end in raw]
-    secret = {at for one in found for at in range(max(one.start, 0), min(one.end, len(text)))}
-    plain = "".join(ch for at, ch in enumerate(text) if at not in secret)
-    assert letters(pieces(text, found)) == plain
-
-
-@given(texts)
-def test_without_findings_every_character_is_there_in_order(text: str):
-    assert letters(pieces(text, [])) == text
+@given(st.text(st.characters(exclude_characters="\r")))
+def test_no_character_that_is_not_seen_is_sent_to_a_page(text: str):
+    said = "".join(run.text for run in runs([Piece(text), opened(text)]) if run.kind in {"plain", "open"})
+    assert not any(ch in said for ch in "\u202e\u202d\u2066\u2067\u200f\u200b\ufeff\x00\x1b")

@@ -1,0 +1,18 @@
+"""What a reviewer and a member of staff do in the console about what the filter stopped.
+
+Queue, incident, exceptions, own incidents, the look before sending, oversight, replay, evidence. Rules and
+storage are gateway/incidents/ and its desk; no page here shows a cost, and none a value that was not opened.
+"""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from gateway.console.review import exceptions, incident, own, queue
+
+
+def router() -> APIRouter:
+    whole = APIRouter()
+    for area in (queue, incident, exceptions, own):
+        whole.include_router(area.router())
+    return whole

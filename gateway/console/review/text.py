@@ -1,23 +1,23 @@
-"""A stored text as pieces that a page can show without harm: spans masked in place, long stretches left out. Pure.
+"""A stored text as runs that a page can show without harm: findings in place, long stretches left out. Pure.
 
 What can disguise a text is named instead of obeyed: controls that turn the writing direction, characters
 nobody sees, control characters. HTML needs nothing here, since templates escape all of it. A text of a
-megabyte is cut to what stands around its findings.
+megabyte is cut to what stands around its findings. What is masked comes masked from the desk.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-Kind = Literal["text", "masked", "open", "odd", "cut"]
+    from gateway.incidents.records import Piece
 
 AROUND: Final = 600
-"""Characters shown on either side of a finding, and at the beginning of a text."""
+"""Characters shown on either side of a finding, at the beginning of a text, and of a long value's ends."""
 MOST_SPANS: Final = 200
 """Findings shown in one text; a page with more is no longer read but scrolled."""
 
@@ -28,72 +28,55 @@ _ODD: Final = re.compile(
 """Controls, direction marks, fillers, lone surrogates and tags: what is there but is not seen."""
 
 
-class Marked(Protocol):
-    """A finding in a text. `start` and `end` count its characters."""
-
-    @property
-    def start(self) -> int: ...
-    @property
-    def end(self) -> int: ...
-
-
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """A stretch of a text. `number` is the finding's place in what was handed in; -1 for no finding.
+class Run:
+    """A stretch of a shown text.
 
-    `text`: what is shown; of "masked" nothing, of "odd" the code point's name, of "cut" how many
-    characters were left out.
+    `text`: of "plain" and "open" (a finding that may be seen) the characters, of "odd" the name of a code
+    point, of "cut" how many characters were left out, of "masked" nothing. `span` numbers the finding.
     """
 
-    kind: Kind
+    kind: Literal["plain", "masked", "open", "odd", "cut"]
     text: str
-    number: int = -1
+    span: int = -1
+    type: str = ""
 
 
-def pieces(text: str, found: Sequence[Marked], opened: frozenset[int] = frozenset()) -> list[Piece]:
-    """Return `text` cut into pieces. `opened`: the findings (by number) whose value may be seen.
-
-    Where findings overlap, the later one begins where the earlier ends, and one that lies wholly within
-    another stays hidden with it.
-    """
-    shown: list[Piece] = []
-    at = 0
-    order = sorted(range(len(found)), key=lambda number: (found[number].start, -found[number].end))
-    for number in order[:MOST_SPANS]:
-        start, end = max(found[number].start, at), min(found[number].end, len(text))
-        if end <= start:
-            continue
-        shown += _between(text[at:start], first=at == 0, last=False)
-        shown += _value(text[start:end], number, is_open=number in opened)
-        at = end
-    if len(order) > MOST_SPANS:
-        return [*shown, Piece("cut", str(len(text) - at))]
-    return [*shown, *_between(text[at:], first=at == 0, last=True)]
+def runs(pieces: Sequence[Piece]) -> list[Run]:
+    """Return what to show of a part's pieces, in order."""
+    shown: list[Run] = []
+    spans = 0
+    for index, piece in enumerate(pieces):
+        if piece.span is not None:
+            spans += 1
+            shown += _value(piece, piece.span)
+        else:
+            shown += _stretch(piece.text, first=index == 0, last=index == len(pieces) - 1)
+        if spans == MOST_SPANS and index < len(pieces) - 1:
+            return [*shown, Run("cut", str(sum(len(left.text) for left in pieces[index + 1 :])))]
+    return shown
 
 
-def _between(text: str, *, first: bool, last: bool) -> Iterator[Piece]:
-    """Yield a stretch without findings, its far middle left out."""
-    head = AROUND
-    tail = 0 if last else AROUND
-    if first and not last:
-        head = AROUND // 2
-    if len(text) <= head + tail + 1:
+def _value(piece: Piece, span: int) -> Iterator[Run]:
+    if not piece.revealed:
+        yield Run("masked", "", span, piece.type)
+        return
+    for run in _stretch(piece.text, first=False, last=False):
+        yield Run("open", run.text, span, piece.type) if run.kind == "plain" else run
+
+
+def _stretch(text: str, *, first: bool, last: bool) -> Iterator[Run]:
+    """Yield a stretch, its far middle left out; at the end of a text nothing stands behind the cut."""
+    tail = 0 if last and not first else AROUND
+    if len(text) <= AROUND + tail:
         yield from _visible(text)
         return
-    yield from _visible(text[:head])
-    yield Piece("cut", str(len(text) - head - tail))
-    yield from _visible(text[len(text) - tail :] if tail else "")
+    yield from _visible(text[:AROUND])
+    yield Run("cut", str(len(text) - AROUND - tail))
+    yield from _visible(text[len(text) - tail :])
 
 
-def _value(text: str, number: int, *, is_open: bool) -> Iterator[Piece]:
-    if not is_open:
-        yield Piece("masked", "", number)
-        return
-    for piece in _between(text, first=True, last=False):
-        yield Piece("open", piece.text, number) if piece.kind == "text" else piece
-
-
-def _visible(text: str) -> Iterator[Piece]:
+def _visible(text: str) -> Iterator[Run]:
     for index, part in enumerate(_ODD.split(text.replace("\r\n", "\n"))):
         if part:
-            yield Piece("odd", f"U+{ord(part):04X}") if index % 2 else Piece("text", part)
+            yield Run("odd", f"U+{ord(part):04X}") if index % 2 else Run("plain", part)
