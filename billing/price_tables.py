@@ -37,7 +37,10 @@ _ENTRY_KEYS: Final = frozenset(
     {"key", "from", "until", "currency", "version", "tiers", "service_tiers", "variants"}
     | {"source", "checked", "verified"}
 )
-_FX_KEYS: Final = frozenset({"base", "quote", "date", "rate", "source", "published_at"})
+_FX_KEYS: Final = frozenset({"base", "quote", "date", "rate", "source", "kind", "published_at"})
+FX_MONTHLY: Final = "monthly"
+FX_KINDS: Final = ("daily", FX_MONTHLY, "manual")
+"""A day's rate, one that is fixed for the month of its day, one that somebody set."""
 _CURRENCIES: Final = frozenset({"KRW", "USD", "EUR", "JPY", "GBP", "CNY"})
 
 
@@ -77,14 +80,17 @@ def read_prices(tables: Sequence[Mapping[str, Any]]) -> dict[str, tuple[Price, .
     return {key: tuple(price for _, price in versions) for key, versions in by_key.items()}
 
 
-def read_fx(tables: Sequence[Mapping[str, Any]]) -> dict[str, tuple[FxRate, ...]]:
-    """Rates to won by currency, each sorted by publication. Raises PriceTableError."""
+def read_fx(tables: Sequence[Mapping[str, Any]], only: str | None = None) -> dict[str, tuple[FxRate, ...]]:
+    """Rates to won by currency, each sorted by publication; of one kind with `only`.
+
+    Raises PriceTableError.
+    """
     reader = _Reader()
     by_base: dict[str, list[tuple[str, FxRate]]] = defaultdict(list)
     for index, table in enumerate(tables):
         entry = f"fx[{index}]"
         rate = reader.fx(entry, table)
-        if rate is not None:
+        if rate is not None and only in {None, table.get("kind", FX_KINDS[0])}:
             by_base[rate.base].append((entry, rate))
     for rates in by_base.values():
         rates.sort(key=lambda pair: pair[1].published_at)
@@ -152,6 +158,14 @@ class _Reader:
         if rate is not None and rate == 0:
             self._wrong(entry, "rate", "0일 수 없습니다", "cannot be 0")
         published_at = self._instant(entry, table, "published_at") if "published_at" in table else None
+        kind = table.get("kind", FX_KINDS[0])
+        if kind not in FX_KINDS:
+            known = ", ".join(FX_KINDS)
+            self._wrong(entry, "kind", f"{known} 가운데 하나여야 합니다", f"must be one of {known}")
+        elif kind == FX_MONTHLY and day is not None and day.day != 1:
+            self._wrong(
+                entry, "date", "월 환율은 그 달 1일로 적으세요", "a month's rate has the month's first day"
+            )
         if len(self.problems) > before or day is None or rate is None:
             return None
         return FxRate(base, day, rate, published_at or day_start(day), str(table.get("source", "")))

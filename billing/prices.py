@@ -26,6 +26,7 @@
     date = 2026-11-21
     rate = "1391.20"
     source = "하나은행 매매기준율"
+    kind = "daily"               # or "monthly" (holds for the month of `date`), "manual"
 
 Prices are per 1,000,000 for the token classes of `billing.usage.Usage` and for `characters`, and per
 one for `requests`, `searches`, `images`, `audio_seconds`, `video_seconds`. `billing.price_tables`
@@ -36,16 +37,27 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from billing.price_tables import PriceTableError, read_fx, read_prices
+from billing.periods import billing_day, billing_month
+from billing.price_tables import FX_MONTHLY, PriceTableError, read_fx, read_prices
 from billing.quotes import FxRate, Line, Price, Quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-__all__ = ["FxRate", "Line", "NoPrice", "Price", "PriceBook", "PriceTableError", "Quote"]
+__all__ = ["FxRate", "FxRule", "Line", "NoPrice", "Price", "PriceBook", "PriceTableError", "Quote"]
+
+
+class FxRule(StrEnum):
+    """Which of the known rates a charge is converted by."""
+
+    LAST = "last"
+    """The last one published before it."""
+    MONTHLY = "monthly"
+    """The one that was fixed for its Korean month, and no other."""
 
 
 class NoPrice(LookupError):
@@ -63,12 +75,21 @@ class PriceBook:
 
     prices: Mapping[str, tuple[Price, ...]]
     fx: Mapping[str, tuple[FxRate, ...]]
+    fx_rule: FxRule = FxRule.LAST
+    fx_most_days: int = 0
+    """How old the last rate may be; 0: any age will do."""
     _quotes: dict[tuple[str, str, datetime | None], Quote] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
     @classmethod
-    def from_tables(cls, prices: Sequence[Mapping[str, Any]], fx: Sequence[Mapping[str, Any]]) -> PriceBook:
+    def from_tables(
+        cls,
+        prices: Sequence[Mapping[str, Any]],
+        fx: Sequence[Mapping[str, Any]],
+        fx_rule: FxRule = FxRule.LAST,
+        fx_most_days: int = 0,
+    ) -> PriceBook:
         """Read the `[[prices]]` and `[[fx]]` tables of haechi.toml.
 
         Raises PriceTableError, naming every entry that is wrong.
@@ -79,12 +100,12 @@ class PriceBook:
         except PriceTableError as error:
             price_problems = list(error.problems)
         try:
-            rates = read_fx(fx)
+            rates = read_fx(fx, only=FX_MONTHLY if fx_rule is FxRule.MONTHLY else None)
         except PriceTableError as error:
             fx_problems = list(error.problems)
         if price_problems or fx_problems:
             raise PriceTableError([*price_problems, *fx_problems])
-        return cls(read, rates)
+        return cls(read, rates, fx_rule, fx_most_days)
 
     def quote(self, price_key: str, at: datetime) -> Quote:
         """Freeze the price and the rate in force at an instant.
@@ -100,15 +121,20 @@ class PriceBook:
         return quote
 
     def fx_at(self, base: str, at: datetime) -> FxRate:
-        """Return the last rate published at or before an instant. Raises NoPrice."""
+        """Return the rate that the rule chooses for an instant. Raises NoPrice."""
         rates = self.fx.get(base, ())
         index = bisect_right(rates, at, key=lambda rate: rate.published_at)
         if index == 0:
-            raise NoPrice(
-                f"{at.isoformat()}에 쓸 {base}/KRW 환율이 없습니다. haechi.toml의 [[fx]]에 추가하세요.",
-                f"no {base}/KRW rate was published by {at.isoformat()}; add one to [[fx]] of haechi.toml",
+            raise _no_rate(base, f"{billing_day(at)}까지", f"by {billing_day(at)}")
+        rate = rates[index - 1]
+        if self.fx_rule is FxRule.MONTHLY and f"{rate.day:%Y-%m}" != billing_month(at):
+            raise _no_rate(base, f"{billing_month(at)}의 월", f"for the month {billing_month(at)}")
+        if self.fx_most_days and (billing_day(at) - rate.day).days > self.fx_most_days:
+            days = self.fx_most_days
+            raise _no_rate(
+                base, f"{billing_day(at)} 앞 {days}일 안의", f"within {days} days of {billing_day(at)}"
             )
-        return rates[index - 1]
+        return rate
 
     def _price_at(self, price_key: str, at: datetime) -> Price:
         versions = self.prices.get(price_key, ())
@@ -117,7 +143,17 @@ class PriceBook:
         if price is None or (price.ends_at is not None and at >= price.ends_at):
             when = at.isoformat()
             raise NoPrice(
-                f"'{price_key}'에 {when} 기준 단가가 없습니다. haechi.toml의 [[prices]]에 추가하세요.",
-                f"'{price_key}' has no price in force at {when}; add one to [[prices]] of haechi.toml",
+                f"'{price_key}'에 {when} 기준 단가가 없습니다."
+                " `haechi prices propose`로 올리거나 haechi.toml의 [[prices]]에 추가하세요.",
+                f"'{price_key}' has no price in force at {when};"
+                " propose one with `haechi prices propose`, or add it to [[prices]] of haechi.toml",
             )
         return price
+
+
+def _no_rate(base: str, korean: str, english: str) -> NoPrice:
+    return NoPrice(
+        f"{korean} {base}/KRW 환율이 없습니다."
+        " `haechi fx import`로 넣거나 haechi.toml의 [[fx]]에 추가하세요.",
+        f"there is no {base}/KRW rate {english}; add one with `haechi fx import` or to [[fx]] of haechi.toml",
+    )

@@ -55,6 +55,7 @@ from gateway.limits.limiter import Limiter
 from gateway.limits.shared import DatabaseWindows, InLine, OwnWindows, ValkeyWindows
 from gateway.notices.board import NoticeBoard
 from gateway.pipeline import Parts, Pipeline
+from gateway.pricing import LivePrices
 from gateway.reader import Patience
 from gateway.retry import RetryRules
 from gateway.rollups import Rollups
@@ -182,6 +183,7 @@ class Plant:
     config: Config
     database: Database
     directory: Snapshot[Directory]
+    prices: LivePrices
     journal: Journal
     upstream: Upstream
     fleet: Fleet
@@ -230,7 +232,8 @@ class Plant:
             _breaker_rules(config.routing),
             QueueRules(config.limits.queue_length, config.limits.queue_s),
         )
-        dispatcher = Dispatcher(config.price_book, desk, config.limits.default_max_output_tokens)
+        prices = LivePrices(database, config.price_book)
+        dispatcher = Dispatcher(prices, desk, config.limits.default_max_output_tokens)
         finding_key = keyring.current(Purpose.FINDING_HASH)
         limiter = _limiter(config)
         pipeline = Pipeline(
@@ -263,6 +266,7 @@ class Plant:
             config=config,
             database=database,
             directory=directory,
+            prices=prices,
             journal=journal,
             upstream=upstream,
             fleet=fleet,
@@ -270,7 +274,7 @@ class Plant:
             inspector=inspector,
             pipeline=pipeline,
             videos=_videos(config, database, desk),
-            console=_console(config, audited(database, lambda: keyring), keyring, directory, fleet),
+            console=_console(config, audited(database, lambda: keyring), keyring, directory, fleet, prices),
             rollups=Rollups(database, config.limits.rollups_s),
             notices=notices,
             limiter=limiter,
@@ -283,6 +287,7 @@ class Plant:
         check_migrated(self.database)
         self.inspector.detect("첫 요청이 기다리지 않도록 규칙을 미리 엽니다: 010-1234-5678")
         self.directory.start()
+        self.prices.start()
         self.journal.start()
         self.notices.start()
         log.info("started", models=len(self.config.catalogue.models))
@@ -305,6 +310,7 @@ class Plant:
             self.journal.stop()
             await asyncio.to_thread(self.notices.stop)
             self.directory.stop()
+            self.prices.stop()
             self.database.dispose()
             metrics.leave()
             log.info("stopped")
@@ -331,7 +337,12 @@ class Plant:
 
 
 def _console(
-    config: Config, database: Database, keyring: Keyring, directory: Snapshot[Directory], fleet: Fleet
+    config: Config,
+    database: Database,
+    keyring: Keyring,
+    directory: Snapshot[Directory],
+    fleet: Fleet,
+    prices: LivePrices,
 ) -> ConsoleParts:
     rules = session_rules(config.console.idle_minutes, config.console.absolute_hours)
     return ConsoleParts(
@@ -342,6 +353,7 @@ def _console(
         sign_in=SignIn(database, keyring, rules),
         audit=Trail(database),
         fleet=fleet.report,
+        prices=prices,
         now=lambda: datetime.now(UTC),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from billing.ledger import Attribution, Dispatch
 from billing.periods import billing_month
@@ -35,9 +35,16 @@ MOST_SEARCHES: Final = 10
 _ONE_REQUEST: Final = Usage(requests=1)
 
 
+class HasBook(Protocol):
+    """What holds the price book in force; it is replaced while requests are served."""
+
+    @property
+    def book(self) -> PriceBook: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Dispatcher:
-    prices: PriceBook
+    prices: HasBook
     desk: Desk
     default_max_output_tokens: int
 
@@ -72,7 +79,7 @@ class Dispatcher:
 
     def _quote(self, deployment: Deployment) -> Quote:
         try:
-            return self.prices.quote(deployment.price_key, self.desk.now())
+            return self.prices.book.quote(deployment.price_key, self.desk.now())
         except NoPrice as missing:
             raise ServiceUnavailable(missing.korean, missing.english, code="no_price") from missing
 

@@ -14,6 +14,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+import billing.store.pricebook_tables  # its tables join the metadata of billing.tables
 import billing.tables
 import gateway.store.account_tables  # their tables join the metadata of gateway.store.tables
 import gateway.store.incident_export_tables

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import orjson
 import typer
 
-from gateway.cli import reconciling, rollups
+from gateway.cli import reconciling, rerating, rollups
 from gateway.cli.common import ConfigOption, Exit, JsonOption, database, fail, print_json, say, settings_for
 
 if TYPE_CHECKING:
@@ -59,33 +59,8 @@ def rerate(
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """한 달의 모든 청구를 장부의 단가로 다시 계산합니다. 다르면 1로 끝납니다 / Rate a month again."""
-    from billing.periods import month_bounds
-    from billing.store import rerate as rerate_month
-
-    try:
-        month_bounds(month)
-    except ValueError as error:
-        korean, _, english = str(error).partition(" / ")
-        fail(korean, english, Exit.USAGE)
-    with database(settings_for(config)) as engine:
-        found = rerate_month(engine, month)
-    if json:
-        print_json(
-            {
-                "ok": found.ok,
-                "month": month,
-                "charges": found.charges,
-                "charged_krw": f"{Decimal(found.charged_nano_krw).scaleb(-9):f}",
-                "rerated_krw": f"{Decimal(found.rerated_nano_krw).scaleb(-9):f}",
-                "differing": found.differing,
-            }
-        )
-    else:
-        state = "같습니다 / the same" if found.ok else f"{len(found.differing)}건이 다릅니다 / differ"
-        say(f"{month}: 청구 {found.charges:,}건을 다시 계산한 결과가 {state}.")
-    if not found.ok:
-        raise typer.Exit(Exit.FOUND)
+    """`haechi rerate`와 같습니다. 다르면 1로 끝납니다 / The same as `haechi rerate`."""
+    rerating.again(month, json=json, config=config)
 
 
 @app.command()

@@ -19,8 +19,10 @@ from gateway.cli import (
     models,
     months,
     notices,
+    prices,
     registers,
     reports,
+    rerating,
     serving,
     setup,
     transfers,
@@ -37,7 +39,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (setup, serving, filtering):
+for module in (setup, serving, filtering, rerating):
     module.register(app)
 app.add_typer(accounts.app, name="accounts")
 app.add_typer(audit.app, name="audit")
@@ -52,6 +54,8 @@ transfers.register(budgets.app)
 notices.register(budgets.app)
 app.add_typer(budgets.app, name="budgets")
 app.add_typer(notices.app, name="notices")
+app.add_typer(prices.prices_app, name="prices")
+app.add_typer(prices.fx_app, name="fx")
 app.add_typer(months.month_app, name="month")
 app.add_typer(months.invoice_app, name="invoice")
 

@@ -153,7 +153,7 @@ def _tags(parts: ConsoleParts, visitor: Visitor, model: Model) -> list[tuple[str
     found: list[tuple[str, PriceTag | None]] = []
     for deployment in model.deployments:
         try:
-            quote = parts.config.price_book.quote(deployment.price_key, parts.now())
+            quote = parts.prices.book.quote(deployment.price_key, parts.now())
         except NoPrice:
             found.append((deployment.id, None))
         else:

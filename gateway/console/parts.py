@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gateway.config import Config
     from gateway.identity import Directory
     from gateway.keyring import Keyring
+    from gateway.pricing import LivePrices
     from gateway.sign_in import SignIn
     from gateway.store.database import Database
     from gateway.store.snapshot import Snapshot
@@ -36,6 +37,8 @@ class ConsoleParts:
     audit: Auditor
     fleet: Callable[[], dict[str, Any]]
     """What /health/models answers: how each deployment does, as this worker sees it."""
+    prices: LivePrices
+    """Its `book` is the price book in force."""
     now: Callable[[], datetime]
 
 

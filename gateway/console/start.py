@@ -332,7 +332,7 @@ def _price_gaps(parts: ConsoleParts, now: datetime) -> tuple[int, int]:
     for model in parts.config.catalogue.models.values():
         for deployment in model.deployments:
             try:
-                quote = parts.config.price_book.quote(deployment.price_key, now)
+                quote = parts.prices.book.quote(deployment.price_key, now)
             except NoPrice:
                 missing += 1
             else:
