@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
+import orjson
+
 from billing.ledger import Attribution, Dispatch
 from billing.periods import billing_month
 from billing.prices import NoPrice
@@ -14,6 +16,7 @@ from gateway.domain import Image, ToolResult
 from gateway.errors import ServiceUnavailable
 from gateway.media.work import MediaRequest
 from gateway.providers import adapter
+from gateway.providers.unbounded import most_searches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -30,8 +33,6 @@ MOST_PICTURE_TOKENS: Final = 50_000
 """Of one picture: the dearest known way to count one is 48,169 (gpt-4o-mini, eight tiles of high detail)."""
 TOOLS_PREAMBLE_TOKENS: Final = 1_000
 """What a provider adds by itself where tools are offered; Anthropic documents 313 to 346."""
-MOST_SEARCHES: Final = 10
-"""Of one request, where searches are priced. Tools that search are not offered; some models do it unasked."""
 _ONE_REQUEST: Final = Usage(requests=1)
 
 
@@ -65,7 +66,7 @@ class Dispatcher:
             billing_period=billing_month(now),
             attribution=attribution(call, request, deployment),
             quote=quote,
-            hold_nano_krw=bound.cost(quote),
+            hold_nano_krw=bound.cost(quote, deployment),
             input_bytes=bound.text_bytes + bound.beside.input_tokens,
             max_output_tokens=bound.output_tokens + bound.beside.output_tokens,
             attempt_no=number,
@@ -75,7 +76,7 @@ class Dispatcher:
     def bound_nano_krw(self, request: ChatRequest, deployment: Deployment, size: int) -> int:
         """Return at most what a request of `size` bytes costs there, to compare deployments."""
         most_output = request.max_output_tokens or self.default_max_output_tokens
-        return bound_of(request, size, most_output).cost(self._quote(deployment))
+        return bound_of(request, size, most_output).cost(self._quote(deployment), deployment)
 
     def _quote(self, deployment: Deployment) -> Quote:
         try:
@@ -98,10 +99,10 @@ class Bound(NamedTuple):
     def tokens(self) -> int:
         return self.text_bytes + self.output_tokens + self.beside.total_tokens
 
-    def cost(self, quote: Quote) -> int:
-        """Return nano-won."""
-        searches = MOST_SEARCHES if "searches" in quote.price.prices else None
-        maxima = self.beside if searches is None else replace(self.beside, searches=searches)
+    def cost(self, quote: Quote, deployment: Deployment) -> int:
+        """Return nano-won. Raises ServiceUnavailable for a model that searches without end."""
+        searches = most_searches(deployment) if "searches" in quote.price.prices else 0
+        maxima = replace(self.beside, searches=searches) if searches else self.beside
         return quote.upper_bound(self.text_bytes, self.output_tokens, maxima=maxima)
 
 
@@ -118,7 +119,14 @@ def bound_of(request: ChatRequest, size: int, most_output: int) -> Bound:
             requests=1,
         )
     data = sum(len(part.url) - len(part.url.partition(",")[0]) - 1 for part in pictures)
-    return Bound(max(0, size - data), request.n * most_output, beside)
+    output = most_output + _predicted(request) if request.extra else most_output
+    return Bound(max(0, size - data), request.n * output, beside)
+
+
+def _predicted(request: ChatRequest) -> int:
+    """Return what a predicted answer may cost beside the output: its refused tokens are billed as output."""
+    prediction = request.extra.get("prediction")
+    return len(orjson.dumps(prediction)) if prediction else 0
 
 
 def most_tokens(request: ChatRequest, size: int, most_output: int) -> int:

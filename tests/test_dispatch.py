@@ -10,15 +10,17 @@ from hypothesis import strategies as st
 
 from billing.prices import PriceBook
 from billing.usage import Usage
+from gateway.catalogue import Deployment
 from gateway.dispatch import (
     MOST_PICTURE_TOKENS,
-    MOST_SEARCHES,
     TOOLS_PREAMBLE_TOKENS,
     bound_of,
     most_tokens,
 )
 from gateway.domain import ChatRequest, Image, Message, Text, Tool, ToolResult
+from gateway.errors import ServiceUnavailable
 from gateway.media.work import MediaRequest
+from gateway.providers.unbounded import MOST_SEARCHES
 
 BOOK = PriceBook.from_tables(
     [
@@ -36,10 +38,25 @@ def chat(*parts: object, **more: object) -> ChatRequest:
     return ChatRequest("m", (Message("user", (Text("안녕"), *parts)),), **more)  # type: ignore[arg-type]
 
 
+def at(upstream_model: str, **options: int) -> Deployment:
+    return Deployment(
+        id="d",
+        model_id="m",
+        provider="p",
+        wire="openai",
+        profile="generic",
+        base_url="http://127.0.0.1:9/v1",
+        upstream_model=upstream_model,
+        zone="external",
+        price_key="s",
+        options=options,
+    )
+
+
 def test_every_choice_may_have_all_of_its_output() -> None:
     one, three = bound_of(chat(), 1_000, 500), bound_of(chat(n=3), 1_000, 500)
     assert (one.tokens, three.tokens) == (1_500, 2_500)
-    assert three.cost(QUOTE) - one.cost(QUOTE) == 2 * 500 * 8_000 * 1_000
+    assert three.cost(QUOTE, at("m")) - one.cost(QUOTE, at("m")) == 2 * 500 * 8_000 * 1_000
 
 
 def test_a_picture_of_few_bytes_may_have_many_tokens() -> None:
@@ -59,11 +76,38 @@ def test_tools_bring_text_of_the_provider_with_them() -> None:
     assert bound_of(chat(tools=(Tool("f"),)), 100, 10).tokens == 110 + TOOLS_PREAMBLE_TOKENS
 
 
-def test_searches_are_held_where_they_are_priced() -> None:
+@pytest.mark.parametrize(
+    ("model", "options", "searches"),
+    [
+        ("gpt-6-astra", {}, 0),
+        ("sonar-pro", {}, MOST_SEARCHES),
+        ("gpt-5-search-api", {}, MOST_SEARCHES),
+        ("groq/compound", {}, MOST_SEARCHES),
+        ("openai/gpt-6-astra:online", {}, MOST_SEARCHES),
+        ("gpt-6-astra", {"most_searches": 3}, 3),
+        ("sonar-deep-research", {"most_searches": 60}, 60),
+    ],
+)
+def test_searches_are_held_where_they_are_priced_and_can_happen(
+    model: str, options: dict[str, int], searches: int
+) -> None:
     bound = bound_of(chat(), 100, 10)
-    assert bound.cost(SEARCHING) >= MOST_SEARCHES * 14 * 10**9
-    used = Usage(input=100, output=10, requests=1, searches=MOST_SEARCHES)
-    assert sum(line.amount_nano_krw for line in SEARCHING.rate(used)) <= bound.cost(SEARCHING)
+    cost = bound.cost(SEARCHING, at(model, **options))
+    rounded = 100  # nano-won: a bound rounds up
+    assert 0 <= cost - bound.cost(SEARCHING, at("m")) - searches * 14 * 10**9 < rounded
+    used = Usage(input=100, output=10, requests=1, searches=searches)
+    assert sum(line.amount_nano_krw for line in SEARCHING.rate(used)) <= cost
+
+
+def test_a_model_that_researches_without_end_is_not_served() -> None:
+    with pytest.raises(ServiceUnavailable, match="most_searches") as refused:
+        bound_of(chat(), 100, 10).cost(SEARCHING, at("sonar-deep-research"))
+    assert refused.value.code == "no_bound"
+
+
+def test_a_predicted_answer_may_be_billed_as_output_beside_the_limit() -> None:
+    predicted = chat(extra={"prediction": {"type": "content", "content": "가" * 100}})
+    assert bound_of(predicted, 1_000, 500).output_tokens - bound_of(chat(), 1_000, 500).output_tokens > 300
 
 
 def test_an_upload_counts_by_its_texts_until_its_tokens_are_known() -> None:
@@ -93,7 +137,7 @@ def test_no_usage_within_its_limits_costs_or_counts_more_than_its_bound(
         requests=1,
     )
     assert usage.total_tokens <= bound.tokens
-    assert sum(line.amount_nano_krw for line in QUOTE.rate(usage)) <= bound.cost(QUOTE)
+    assert sum(line.amount_nano_krw for line in QUOTE.rate(usage)) <= bound.cost(QUOTE, at("m"))
 
 
 @pytest.mark.parametrize("most_output", [1, 4_096])

@@ -24,6 +24,7 @@ from gateway.providers.writing import (
     lacking,
     lacking_part,
     present,
+    refuse_hosted,
 )
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
 VERSION: Final = "2023-06-01"
 _OWN_FIELDS: Final = (
-    *("thinking", "container", "context_management", "mcp_servers", "cache_control"),
+    *("thinking", "context_management", "cache_control"),
     *("inference_geo", "output_config", "speed", "anthropic_beta"),
 )
 
@@ -57,6 +58,7 @@ error = failures.from_response
 
 def request(chat: ChatRequest, deployment: Deployment) -> UpstreamRequest:
     """Write a Messages request. Raises UnsupportedFeature or InvalidRequest."""
+    refuse_hosted(chat.tools)
     parameters = Parameters(chat, deployment)
     system, dialogue = instructions(chat.messages)
     limit = chat.max_output_tokens or deployment.options.get("max_tokens", DEFAULT_MAX_OUTPUT_TOKENS)
@@ -128,8 +130,6 @@ def _tool_choice(chat: ChatRequest) -> JSON:
 
 
 def _tool(tool: Tool) -> dict[str, JSON]:
-    if tool.extra.get("type", "function") not in {"function", "custom"}:  # run by Anthropic; policy decided
-        return {**tool.extra, "name": tool.name}
     extra = {name: value for name, value in known(tool.extra, _MARKS).items() if name != "type"}
     schema = tool.parameters or {"type": "object", "properties": {}}
     named = present(name=tool.name, description=tool.description, strict=tool.strict)

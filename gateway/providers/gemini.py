@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from gateway.catalogue import Deployment
     from gateway.domain import JSON, ChatRequest, Message, Part, ToolChoice
 
-_OWN_FIELDS: Final = ("safetySettings", "cachedContent", "labels")
+_OWN_FIELDS: Final = ("safetySettings", "labels")
 _BUDGET_OF_EFFORT: Final = {"none": 0, "minimal": 1024, "low": 1024, "medium": 8192, "high": 24576}
 _LEVEL_OF_EFFORT: Final = {"none": "minimal", "xhigh": "high", "max": "high"}
 _NO_SIGNATURE: Final = "skip_thought_signature_validator"  # documented for calls made by other models

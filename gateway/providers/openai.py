@@ -13,6 +13,7 @@ import orjson
 
 from gateway.domain import Audio, File, Image, Reasoning, Text, ToolCall, ToolResult, UpstreamRequest
 from gateway.providers import failures, openai_answers, profiles, reach
+from gateway.providers.unbounded import refuse_unbounded
 from gateway.providers.writing import (
     FIELDS_OF_MESSAGES,
     FIELDS_OF_RESPONSES,
@@ -41,11 +42,12 @@ def request(chat: ChatRequest, deployment: Deployment) -> UpstreamRequest:
     """Write the request. Raises UnsupportedFeature for what would change the meaning if left out."""
     profile = profiles.of(deployment)
     refuse_hosted(chat.tools)
+    refuse_unbounded(chat.extra)
     asked = _without_refused(_parameters(chat, profile), chat, profile)
     dropped = sorted({name for name in asked if name in profile.lacks} | (chat.extra.keys() & _FOREIGN))
     body: dict[str, JSON] = {
-        **profile.body,
         **_passed_on(chat, profile),
+        **profile.body,  # the administrator's word goes before the client's
         "model": deployment.upstream_model,
         "messages": [m for message in chat.messages for m in _messages(message, profile)],
         **{profile.renames.get(name, name): value for name, value in asked.items() if name not in dropped},

@@ -14,7 +14,15 @@ import orjson
 from gateway.domain import Audio, File, Image, Reasoning, Text, ToolCall, ToolResult, UpstreamRequest
 from gateway.providers import failures, profiles, reach
 from gateway.providers.responses_answers import Decoder
-from gateway.providers.writing import Parameters, instructions, known, lacking, lacking_part, present
+from gateway.providers.writing import (
+    Parameters,
+    instructions,
+    known,
+    lacking,
+    lacking_part,
+    present,
+    refuse_hosted,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -28,7 +36,7 @@ __all__ = ["Decoder", "error", "request"]
 MIN_OUTPUT_TOKENS: Final = 16
 _OWN_FIELDS: Final = (
     *("include", "truncation", "prompt_cache_key", "prompt_cache_retention", "safety_identifier"),
-    *("background", "conversation", "previous_response_id", "max_tool_calls", "prompt", "text"),
+    *("max_tool_calls", "text"),
 )
 
 error = failures.from_response
@@ -37,6 +45,7 @@ error = failures.from_response
 def request(chat: ChatRequest, deployment: Deployment) -> UpstreamRequest:
     """Write a Responses request. Raises UnsupportedFeature or InvalidRequest."""
     profile = profiles.of(deployment)
+    refuse_hosted(chat.tools)
     parameters = Parameters(chat, deployment)
     parameters.drop(*(profile.lacks & profiles.SAMPLING))
     instructions(chat.messages)
@@ -49,8 +58,9 @@ def request(chat: ChatRequest, deployment: Deployment) -> UpstreamRequest:
     if limit is not None and limit < MIN_OUTPUT_TOKENS:
         raise lacking(f"fewer than {MIN_OUTPUT_TOKENS} output tokens", "max_completion_tokens")
     body = {
-        **profile.body,
         **own,
+        **profile.body,
+        **_search_cap(own, deployment),
         **present(
             model=deployment.upstream_model,
             input=[item for message in chat.messages for item in _items(message)],
@@ -88,6 +98,14 @@ def _taken(parameters: Parameters, profile: Profile) -> dict[str, JSON]:
     return taken
 
 
+def _search_cap(own: Mapping[str, JSON], deployment: Deployment) -> dict[str, JSON]:
+    """Return the limit of calls for a deployment whose `options.body` offers a search: what was held for."""
+    most = deployment.options.get("most_searches")
+    if most is None:
+        return {}
+    return {"max_tool_calls": min(most, own.get("max_tool_calls") or most)}
+
+
 def _include(chat: ChatRequest, deployment: Deployment, profile: Profile) -> Iterator[str]:
     reasons = profile.reasoning_models and profile.reasoning_models.match(deployment.upstream_model)
     if profile.store and (reasons or chat.reasoning_effort not in {None, "none"}):
@@ -115,7 +133,7 @@ def _format(wanted: ResponseFormat | None) -> JSON:
 
 
 def _tool(tool: Tool) -> dict[str, JSON]:
-    if tool.extra.get("type", "function") != "function":  # run by the provider; policy decided
+    if tool.extra.get("type", "function") != "function":  # custom: run by the client, too
         return {"name": tool.name, **tool.extra} if tool.name else dict(tool.extra)
     return {
         **known(tool.extra, ("defer_loading",)),

@@ -12,6 +12,7 @@ import orjson
 
 from gateway.domain import ToolCall
 from gateway.errors import InvalidRequest, UnsupportedFeature
+from gateway.providers.unbounded import refuse_unbounded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -80,9 +81,13 @@ def sampling(chat: ChatRequest) -> dict[str, JSON]:
 
 
 class Parameters:
-    """The client's parameters, taken one by one; what is left in the end is dropped or refused."""
+    """The client's parameters, taken one by one; what is left in the end is dropped or refused.
+
+    Raises UnsupportedFeature for what has no bound.
+    """
 
     def __init__(self, chat: ChatRequest, deployment: Deployment) -> None:
+        refuse_unbounded(chat.extra)
         self._asked = sampling(chat)
         self._passed = dict(chat.extra)
         lacks = deployment.options.get("lacks", ())

@@ -63,6 +63,18 @@ BAD: dict[str, tuple[Any, int, str, str | None]] = {
         "tools[0].function.name",
     ),
     "a hosted tool": (chat(tools=[{"type": "web_search"}]), 400, "unsupported_feature", "tools[0]"),
+    "a search of the provider's": (
+        chat(web_search_options={}),
+        400,
+        "unsupported_feature",
+        "web_search_options",
+    ),
+    "a remote server of tools": (
+        chat(mcp_servers=[{"type": "url", "url": "https://mcp.example"}]),
+        400,
+        "unsupported_feature",
+        "mcp_servers",
+    ),
     "legacy functions": (chat(functions=[{"name": "f"}]), 400, "unsupported_feature", "functions"),
     "a field of ours": (chat(haechi_skip_filter=True), 400, "unknown_field", "haechi_skip_filter"),
     "tool result without id": (
