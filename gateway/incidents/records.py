@@ -241,16 +241,19 @@ class ShownText:
     destroyed_at: datetime | None = None
 
 
+RevealWhat = Literal["span", "all", "person"]
+
+
 @dataclass(frozen=True, slots=True)
 class Reveal:
-    """A look at one span (`span` is its number) or at all of the text (`what` all)."""
+    """A look at one span (`span` is its number), at all of the text, or at who the person is."""
 
     id: str
     incident_id: str
     asked_by: str
     asked_at: datetime
     reason: str
-    what: Literal["span", "all"]
+    what: RevealWhat
     span: int | None
     state: Literal["asked", "open", "refused"]
     """`asked` waits for a second person; `open` until `until`."""
@@ -284,6 +287,8 @@ class Detail:
     note: str | None
     """What the member of staff wrote with the report, in the clear; None: nothing, or destroyed."""
     reveals: tuple[Reveal, ...]
+    person_open: bool
+    """Whether a reveal of theirs shows this reviewer who the person is; else show a pseudonym."""
     near: Refusal | None
     """`own_incident` or `own_department` where the look is flagged."""
 

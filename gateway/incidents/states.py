@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from gateway.audit import Actor
+    from gateway.incidents.records import Incident
 
 
 class State(StrEnum):
@@ -73,18 +74,52 @@ def severity_of(action: Action, counts: Mapping[str, int], reasons: Collection[s
 
 # --- what may follow what -----------------------------------------------------------------------------
 
-Refusal = Literal["own_incident", "own_department", "same_state", "not_resolved", "second_person"]
+Refusal = Literal["own_incident", "own_department", "wrong_state"]
 
 
-def may_become(now: State, then: State) -> bool:
-    """Whether the work may go on from one state to another. A resolved incident is opened again only."""
-    return (now, then) in {
-        (State.NEW, State.IN_REVIEW),
-        (State.NEW, State.RESOLVED),
-        (State.IN_REVIEW, State.RESOLVED),
-        (State.IN_REVIEW, State.NEW),
-        (State.RESOLVED, State.IN_REVIEW),
-    }
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What becomes of an incident."""
+
+    state: State
+    assignee: str | None
+    resolution: Resolution | None = None
+
+    def told(self, before: Incident) -> dict[str, str | None]:
+        """Return what the history says of it: only what changed."""
+        told: dict[str, str | None] = {}
+        if self.state is not before.state:
+            told |= {"from": before.state.value, "to": self.state.value}
+        if self.assignee != before.assignee:
+            told["assignee"] = self.assignee
+        if self.resolution is not None:
+            told["resolution"] = self.resolution.value
+        return told
+
+
+def assigned(one: Incident, to: str | None) -> Change | Refusal:
+    """Hand an incident to somebody, or back to the queue."""
+    if one.state is State.RESOLVED:
+        return "wrong_state"
+    return Change(one.state, to)
+
+
+def started(one: Incident, login: str) -> Change | Refusal:
+    if one.state is not State.NEW:
+        return "wrong_state"
+    return Change(State.IN_REVIEW, one.assignee or login)
+
+
+def resolved(one: Incident, resolution: Resolution, login: str) -> Change | Refusal:
+    if one.state is State.RESOLVED:
+        return "wrong_state"
+    return Change(State.RESOLVED, one.assignee or login, resolution)
+
+
+def reopened(one: Incident, login: str) -> Change | Refusal:
+    if one.state is not State.RESOLVED:
+        return "wrong_state"
+    return Change(State.IN_REVIEW, one.assignee or login)
 
 
 # --- deadlines ----------------------------------------------------------------------------------------

@@ -153,14 +153,14 @@ incident_reveal = Table(
     Column("decided_by", Text),
     Column("decided_at_us", BigInteger),
     Column("until_us", BigInteger),
-    CheckConstraint("what IN ('span', 'all')", name="what"),
+    CheckConstraint("what IN ('span', 'all', 'person')", name="what"),
     CheckConstraint("(what = 'span') = (span IS NOT NULL)", name="span"),
     CheckConstraint("state IN ('asked', 'open', 'refused')", name="state"),
     CheckConstraint("(state = 'open') = (until_us IS NOT NULL)", name="until"),
     Index(None, "incident_id", "asked_at_us"),
     Index(None, "state", "asked_at_us"),
 )
-"""A look at found values: at one span, or at all, which is the whole text. `until_us` ends it."""
+"""A look at one found value, at all of the text, or at who the person is. `until_us` ends it."""
 
 incident_exception = Table(
     "incident_exception",

@@ -189,7 +189,7 @@ def _work() -> None:
         ),
         sa.CheckConstraint("(what = 'span') = (span IS NOT NULL)", name=op.f("ck_incident_reveal_span")),
         sa.CheckConstraint("state IN ('asked', 'open', 'refused')", name=op.f("ck_incident_reveal_state")),
-        sa.CheckConstraint("what IN ('span', 'all')", name=op.f("ck_incident_reveal_what")),
+        sa.CheckConstraint("what IN ('span', 'all', 'person')", name=op.f("ck_incident_reveal_what")),
         sa.ForeignKeyConstraint(
             ["incident_id"], ["incident.id"], name=op.f("fk_incident_reveal_incident_id_incident")
         ),
