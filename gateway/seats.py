@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from billing.forecast import month_of
-from billing.periods import billing_day, billing_month
+from billing.periods import billing_day, billing_month, months_between
 from billing.plans import (
     Advice,
     Comparison,
@@ -88,13 +88,14 @@ class SeatReport:
         term: Term = Term.MONTHLY,
         department_id: str | None = None,
     ) -> None:
-        """`months`: billing months; those with use, a year of them at most, if None."""
+        """`months`: billing months; from the first with use to the last, a year at most, if None."""
         self._database = database
         self._now = now
         self._department = department_id
         self.offers = offers(plans, term)
-        chosen = months_summed(database)[-MOST_MONTHS:] if months is None else tuple(months)
-        self.months = chosen or (billing_month(now),)
+        used = () if months is not None else months_summed(database)
+        recorded = months_between(used[0], used[-1])[-MOST_MONTHS:] if used else (billing_month(now),)
+        self.months = recorded if months is None else tuple(months)
 
     @cached_property
     def uses(self) -> list[Use]:

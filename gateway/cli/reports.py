@@ -1,4 +1,4 @@
-"""`haechi report`: what was used and what it cost, by department, person or model; and the savings."""
+"""`haechi report`: what was used and what it cost; savings and forecasts stand in modules of their own."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gateway.cli import forecasts, savings
 from gateway.cli.common import (
     ConfigOption,
     CsvOption,
@@ -24,11 +25,12 @@ from gateway.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from billing.store.reports import Savings, UsageRow
+    from billing.store.reports import UsageRow
     from gateway.store.database import Database
 
 app = typer.Typer(no_args_is_help=True, help="사용량과 비용 / usage and cost")
-MOST_WON = 10**15
+savings.register(app)
+forecasts.register(app)
 MONTH_HELP = "청구 월, 예: 2026-11 (기본: 이번 달) / billing month (default: this one)"
 
 
@@ -81,103 +83,6 @@ def usage(
         print_csv(_columns(by), [_cells(row, names) for row in rows])
     else:
         _show(by, chosen, rows, names)
-
-
-@app.command()
-def savings(
-    seat_price: Annotated[
-        int, typer.Option(min=1, help="한 사람 한 달 구독료(원) / won a seat and month")
-    ] = 30_000,
-    people: Annotated[
-        int | None, typer.Option(min=1, help="구독할 사람 수 (기본: 쓴 사람) / seats (default: who used it)")
-    ] = None,
-    months: Annotated[
-        int | None,
-        typer.Option(min=1, max=120, help="최근 몇 달 (기본: 기록 전체) / last months (default: all)"),
-    ] = None,
-    metered_krw: Annotated[
-        str | None,
-        typer.Option(help="장부 대신 이 금액으로 계산(원) / reckon with this amount instead of the ledger"),
-    ] = None,
-    json: JsonOption = False,
-    config: ConfigOption = None,
-) -> None:
-    """쓴 만큼 낸 비용을 구독료와 비교합니다 / Compare the metered cost with seats."""
-    if metered_krw is not None:
-        found = _stated_savings(seat_price, people, months, metered_krw)
-    else:
-        with database(settings_for(config)) as engine:
-            found = _ledger_savings(engine, seat_price, people, months)
-    if json:
-        print_json(_savings_row(found))
-        return
-    show_table(
-        ("항목 / item", "금액(원) / won"),
-        [
-            ("쓴 만큼 낸 비용 / metered", f"{found.metered_krw:,.0f}"),
-            (
-                f"구독했다면 / seats: {found.people:,}명 × {found.months}개월 × {seat_price:,}원",
-                f"{found.seats_krw:,}",
-            ),
-            (f"절감 / saved ({found.saved_percent} %)", f"{found.saved_krw:,.0f}"),
-        ],
-    )
-
-
-def _ledger_savings(engine: Database, seat_price: int, people: int | None, months: int | None) -> Savings:
-    from billing.periods import billing_month, months_between
-    from billing.store.reports import months_with_charges
-    from billing.store.reports import savings as compare
-
-    this_month = billing_month(now())
-    if months is not None:
-        chosen = months_between(_months_before(this_month, months - 1), this_month)
-    else:
-        recorded = months_with_charges(engine)
-        chosen = months_between(recorded[0], recorded[-1]) if recorded else (this_month,)
-    return compare(engine, seat_price, chosen, people)
-
-
-def _stated_savings(seat_price: int, people: int | None, months: int | None, metered_krw: str) -> Savings:
-    from decimal import InvalidOperation
-
-    from billing.money import nano
-    from billing.store.reports import Savings
-
-    try:
-        metered = Decimal(metered_krw.replace(",", ""))
-    except InvalidOperation:
-        metered = Decimal(-1)
-    if not metered.is_finite() or not 0 <= metered < MOST_WON:
-        fail(f"금액이 아닙니다: {metered_krw}", f"No amount: {metered_krw}", Exit.USAGE)
-    if people is None or months is None:
-        fail(
-            "--metered-krw에는 --people과 --months가 함께 필요합니다.",
-            "--metered-krw needs --people and --months.",
-            Exit.USAGE,
-        )
-    return Savings(months, people, people * months, seat_price, nano(metered))
-
-
-def _savings_row(found: Savings) -> dict[str, object]:
-    return {
-        "months": found.months,
-        "people": found.people,
-        "person_months": found.person_months,
-        "seat_price_krw": found.seat_price_krw,
-        "metered_krw": f"{found.metered_krw:f}",
-        "metered_nano_krw": found.metered_nano_krw,
-        "seats_krw": found.seats_krw,
-        "seats_of_active_krw": found.seats_of_active_krw,
-        "saved_krw": f"{found.saved_krw:f}",
-        "saved_percent": f"{found.saved_percent:f}",
-    }
-
-
-def _months_before(month: str, count: int) -> str:
-    year, number = map(int, month.split("-"))
-    total = year * 12 + number - 1 - count
-    return f"{total // 12:04d}-{total % 12 + 1:02d}"
 
 
 def _month(text: str | None) -> str:

@@ -130,27 +130,6 @@ def test_a_month_that_is_none_and_an_empty_one_are_said(used, haechi):
     assert haechi("report", "usage", "--month", "2026-10", "--json").ok().json["rows"] == []
 
 
-def test_savings_come_from_the_ledger(used, haechi):
-    found = haechi("report", "savings", "--seat-price", "30000", "--people", "365", "--json").ok().json
-    assert (found["people"], found["months"], found["seats_krw"]) == (365, 1, 10_950_000)
-    assert Decimal(found["metered_krw"]) == Decimal("200.159")
-    assert Decimal(found["saved_krw"]) == Decimal("10949799.841")
-    assert haechi("report", "savings", "--json").ok().json["people"] == 2
-
-
-def test_savings_reckon_with_stated_figures_such_as_the_citys_own(haechi):
-    arguments = ("--seat-price", "30000", "--people", "6318", "--months", "4", "--metered-krw", "55,000,000")
-    found = haechi("report", "savings", *arguments, "--json").ok().json
-    assert (found["seats_krw"], found["saved_krw"], found["saved_percent"]) == (
-        758_160_000,
-        "703160000",
-        "92.7",
-    )
-    for wrong in ("much", "-1", "NaN", "1e999999"):
-        assert haechi("report", "savings", "--people", "1", "--months", "1", "--metered-krw", wrong).code == 2
-    assert haechi("report", "savings", "--metered-krw", "1").code == 2
-
-
 def test_a_verified_ledger_ends_with_0_and_a_changed_row_with_1_and_its_name(used, haechi):
     assert haechi("ledger", "verify", "--json").ok().json["ok"] is True
     with opened(Settings().load_config().database_url) as engine, engine.begin() as connection:
