@@ -6,7 +6,7 @@ late receipt makes one slot be counted again and a year stays small. No table ho
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, Table, Text
+from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Integer, Table, Text
 
 from gateway.store.tables import metadata
 
@@ -67,3 +67,61 @@ filter_rule_day = Table(
 """The same by the rule that fired."""
 
 SUMS = (filter_day, filter_type_day, filter_rule_day)
+
+# --- incidents, filled by gateway/store/incident_sums.py --------------------------------------------
+
+incident_position = Table(
+    "incident_position",
+    metadata,
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("incidents", Integer, nullable=False),
+    Column("versions", BigInteger, nullable=False),
+)
+"""How a day's incidents stood when they were counted: their number, and the sum of their versions."""
+
+incident_day = Table(
+    "incident_day",
+    metadata,
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("severity", Integer, primary_key=True, autoincrement=False),
+    Column("resolution", Text, primary_key=True),
+    Column("incidents", Integer, nullable=False),
+    Column("late", Integer, nullable=False),
+)
+"""Incidents by the day they happened; `resolution` is empty without a verdict, `late`: after it was due."""
+
+incident_hours_day = Table(
+    "incident_hours_day",
+    metadata,
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("hours", Integer, primary_key=True, autoincrement=False),
+    Column("incidents", Integer, nullable=False),
+)
+"""Resolved incidents by how long it took: so many hours, rounded up as oversight.hours_shown says."""
+
+incident_rule_day = Table(
+    "incident_rule_day",
+    metadata,
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("rule", Text, primary_key=True),
+    Column("type", Text, primary_key=True),
+    Column("resolution", Text, primary_key=True),
+    Column("incidents", Integer, nullable=False),
+)
+
+incident_repeat = Table(
+    "incident_repeat",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("type", Text, nullable=False),
+    Column("department_id", Text, nullable=False),
+    Column("incidents", Integer, nullable=False),
+    Column("first_us", BigInteger, nullable=False),
+    Column("last_us", BigInteger, nullable=False),
+    CheckConstraint("kind IN ('person', 'value')", name="kind"),
+    Index(None, "kind", "incidents"),
+)
+"""People, and values by their keyed hashes, with the incidents they occur in, over all that is kept."""
+
+INCIDENT_SUMS = (incident_day, incident_hours_day, incident_rule_day)

@@ -19,6 +19,24 @@ SUMS = {
     "filter_rule_day": (("rule", "type", "action"), ("requests", "findings")),
 }
 
+INTEGER, BIG, TEXT = sa.Integer(), sa.BigInteger(), sa.Text()
+INCIDENT_SUMS = {
+    "incident_position": ({"day": INTEGER}, {"incidents": INTEGER, "versions": BIG}),
+    "incident_day": (
+        {"day": INTEGER, "severity": INTEGER, "resolution": TEXT},
+        {"incidents": INTEGER, "late": INTEGER},
+    ),
+    "incident_hours_day": ({"day": INTEGER, "hours": INTEGER}, {"incidents": INTEGER}),
+    "incident_rule_day": (
+        {"day": INTEGER, "rule": TEXT, "type": TEXT, "resolution": TEXT},
+        {"incidents": INTEGER},
+    ),
+    "incident_repeat": (
+        {"kind": TEXT, "id": TEXT},
+        {"type": TEXT, "department_id": TEXT, "incidents": INTEGER, "first_us": BIG, "last_us": BIG},
+    ),
+}
+
 
 def upgrade() -> None:
     op.add_column("receipt", sa.Column("zone", sa.Text(), nullable=False, server_default=""))
@@ -42,7 +60,28 @@ def upgrade() -> None:
             sa.PrimaryKeyConstraint(*key, name=op.f(f"pk_{table}")),
         )
     op.create_index(op.f("ix_filter_day_slot"), "filter_day", ["slot"])
+    create_incident_sums()
     create_exports()
+
+
+def create_incident_sums() -> None:
+    op.create_index(op.f("ix_incident_changed_at_us"), "incident", ["changed_at_us"])
+    for table, (key, measures) in INCIDENT_SUMS.items():
+        op.create_table(
+            table,
+            *(
+                sa.Column(name, kind, nullable=False, **({"autoincrement": False} if kind is INTEGER else {}))
+                for name, kind in key.items()
+            ),
+            *(sa.Column(name, kind, nullable=False) for name, kind in measures.items()),
+            sa.PrimaryKeyConstraint(*key, name=op.f(f"pk_{table}")),
+            *(
+                (sa.CheckConstraint("kind IN ('person', 'value')", name=op.f("ck_incident_repeat_kind")),)
+                if table == "incident_repeat"
+                else ()
+            ),
+        )
+    op.create_index(op.f("ix_incident_repeat_kind_incidents"), "incident_repeat", ["kind", "incidents"])
 
 
 def create_exports() -> None:
@@ -73,7 +112,8 @@ def create_exports() -> None:
 
 def downgrade() -> None:
     exports = ("incident_export_position", "incident_export")
-    for table in (*exports, *reversed(SUMS), "filter_position"):
+    for table in (*exports, *reversed(INCIDENT_SUMS), *reversed(SUMS), "filter_position"):
         op.drop_table(table)
+    op.drop_index(op.f("ix_incident_changed_at_us"), "incident")
     for column in ("simulated", "zone"):
         op.drop_column("receipt", column)
