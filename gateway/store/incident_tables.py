@@ -69,6 +69,7 @@ incident = Table(
     Index(None, "person_id", "at_us"),
     Index(None, "assignee", "state"),
     Index(None, "resolved_at_us"),
+    Index(None, "changed_at_us"),
     Index("ix_incident_work", "state", "severity", "due_at_us", "assignee", "reported_at_us"),
 )
 """`id` is the request's, which is the receipt's. `counts` is findings per type, `findings` their sum.
