@@ -217,7 +217,7 @@ def _there(
             if row.cost is not None:
                 side.costs[row.bucket] += row.cost
                 side.currency = row.currency
-                side.rounding[row.bucket] += quantum / 2
+                side.rounding[row.bucket] += row.parts * quantum / 2
                 side.fx_rate = row.fx_rate or side.fx_rate
     return dict(found)
 

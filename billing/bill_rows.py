@@ -49,6 +49,8 @@ class BilledRow(NamedTuple):
     currency: str
     fx_rate: Decimal | None = None
     """Won for one unit of the price's currency, where the bill says by what it converted."""
+    parts: int = 1
+    """Rows of the file that were summed; each is rounded by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,8 @@ class Bill:
     timezone: str
     rows: tuple[BilledRow, ...]
     exact: bool
+    buckets: frozenset[str] = frozenset()
+    """What it tells apart; a bucket of these that it does not mention was not used."""
     more_pages: bool = False
 
     @property

@@ -14,7 +14,9 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+import billing.store.bill_tables  # so do these
 import billing.store.pricebook_tables  # its tables join the metadata of billing.tables
+import billing.store.report_queries  # its indexes do
 import billing.tables
 import gateway.store.account_tables  # their tables join the metadata of gateway.store.tables
 import gateway.store.incident_export_tables
