@@ -13,15 +13,13 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import event
-
 from billing.store import rollups
 from billing.store.usage_queries import totals
 from gateway.demo import data
 from gateway.demo.seed import Scale, backdated, seed
 from gateway.installation import initialise
 from gateway.settings import Settings
-from gateway.store.database import migrate, opened
+from gateway.store.database import migrate, opened, unsynced
 
 
 def main() -> None:
@@ -30,9 +28,7 @@ def main() -> None:
     config = settings.load_config()
     migrate(config.database_url)
     with opened(config.database_url) as database:
-        if database.dialect.name == "sqlite":
-            event.listen(database, "connect", lambda raw, _: raw.execute("PRAGMA synchronous = OFF"))
-            database.dispose()
+        unsynced(database)
         started = time.perf_counter()
         seed(database, config, settings.keyring(), scale, datetime.now(UTC), _tell)
         written = time.perf_counter()

@@ -111,8 +111,21 @@ def demo(
     ] = False,
     clients: Annotated[int, typer.Option(min=1, max=64, help="동시에 묻는 수 / concurrent clients")] = 1,
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8080,
+    months: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=24, help="한 기관의 여러 달 사용을 지어냄 / make up months of an institution"
+        ),
+    ] = None,
+    people: Annotated[int, typer.Option(min=10, max=100_000, help="--months: 직원 수 / people")] = 6_318,
+    charges: Annotated[
+        int, typer.Option(min=100, max=20_000_000, help="--months: 청구 건수 / charges")
+    ] = 1_000_000,
 ) -> None:
     """실제 프롬프트로 전체 과정을 보여 줍니다 / Show the whole job on real prompts."""
-    from gateway.demo import run_demo
+    from gateway.demo import run_demo, run_months
 
+    if months is not None:
+        ended = run_months(months=months, people=people, charges=charges, port=port, once=once)
+        raise typer.Exit(ended)
     raise typer.Exit(run_demo(once=once, clients=clients, port=port))

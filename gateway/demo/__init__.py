@@ -25,3 +25,14 @@ def run_demo(*, once: bool, clients: int, port: int) -> int:
     from gateway.demo.run import Demo
 
     return Demo(clients=clients, port=port).run(stay=not once)
+
+
+def run_months(*, months: int, people: int, charges: int, port: int, once: bool) -> int:
+    """Fill `.demo-months/` with so many months of a whole institution's use; return the exit code.
+
+    Without `once` the console is then served on it, until Ctrl-C.
+    """
+    from gateway.demo import months as demo_months
+    from gateway.demo.seed import Scale
+
+    return demo_months.run_months(Scale(people, months, charges), port, stay=not once)

@@ -5,7 +5,7 @@
 Each charge is settled by the quote of its moment and chained by the real sink, so `haechi ledger verify`
 holds. Who asks how much is made up: few ask a lot, many a little, hardly anybody at night or on Sunday,
 more each month; some attempts fail and are tried again, some are estimates, and some of these are
-corrected. The same seed gives the same figures.
+corrected; on the last working day one key runs wild. The same seed gives the same figures.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from gateway.imports import Row
 from gateway.keyring import Purpose
 from gateway.organisation import Grant, places
 from gateway.store.organisation import create_keys, import_people, import_units
+from gateway.working_days import is_working_day
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -63,6 +64,9 @@ SOURCES: Final = (
     (1.0, "unsent"),
 )
 _FROM: Final = re.compile(r"^from = 2026-11-01$", re.MULTILINE)
+BURST: Final = 0.06
+"""Share of the last working day's requests that one automation sends, for the anomalies to have one."""
+
 CORRECTED: Final = 0.4
 """Share of estimates whose real usage arrives later."""
 
@@ -89,7 +93,7 @@ class _Asker:
 class _Crowd:
     """Who asks, and by how much more often than others: a few people ask a lot."""
 
-    def __init__(self, made: Institution, keys: dict[str, str], random: Random) -> None:
+    def __init__(self, made: Institution, keys: dict[str, str], random: Random, burst_from: datetime) -> None:
         by_unit = places(made.units, made.units[0].valid_from)
         moves: dict[str, list[tuple[date, Place]]] = defaultdict(list)
         for person in made.people:
@@ -99,8 +103,13 @@ class _Crowd:
         ]
         weights = (random.lognormvariate(0, 1.6) if random.random() < 0.72 else 0.0 for _ in self._askers)
         self._cumulative = list(accumulate(weights))
+        self._burst_from = burst_from
+        self._busy = next((asker for asker in reversed(self._askers) if asker.own_key), None)
 
-    def draw(self, random: Random) -> _Asker:
+    def draw(self, random: Random, at: datetime) -> _Asker:
+        """Choose who asks. From the day of the burst on, one key asks far more than it ever did."""
+        if self._busy is not None and at >= self._burst_from and random.random() < BURST:
+            return self._busy
         return self._askers[bisect_right(self._cumulative, random.random() * self._cumulative[-1])]
 
 
@@ -118,7 +127,7 @@ def seed(
     made = institution(scale.people, today.replace(day=1), scale.seed)
     _register(database, made, now)
     service, own = _keys(database, keyring, made, random, now)
-    crowd = _Crowd(made, own, random)
+    crowd = _Crowd(made, own, random, day_start(last_working_day(today)))
     chain_key = keyring.current(Purpose.LEDGER_CHAIN)
     clock = [now]
     sink = LedgerSink(database, chain_key.key, key_version=len(keyring.masters), clock=lambda: clock[0])
@@ -138,6 +147,12 @@ def seed(
         clock[0] = now
         sink.close()
     return done
+
+
+def last_working_day(today: date) -> date:
+    """Return the last working day that is over, or the day before where the calendar's days run out."""
+    days = (today - timedelta(days=n) for n in range(1, 15))
+    return next((day for day in days if is_working_day(day)), today - timedelta(days=1))
 
 
 def backdated(catalogue: str) -> str:
@@ -225,7 +240,7 @@ class _Traffic:
     def attempts(self, moments: Iterator[datetime]) -> Iterator[tuple[datetime, list[list[Record]]]]:
         """Yield each attempt's submissions: its dispatch, its charge, and a correction where there is one."""
         for at in moments:
-            asker, deployment = self._crowd.draw(self._random), self._deployment()
+            asker, deployment = self._crowd.draw(self._random, at), self._deployment()
             how = self._outcome()
             request_id = self._ids.next(at)
             dispatch = self._dispatch(asker, deployment, at, request_id, 1)
