@@ -46,7 +46,8 @@ _UNITS: Final[Mapping[str, _Unit]] = {
     "input_audio_hours": _Unit("audio_seconds", 3_600),
 }
 _DIGITS: Final = Decimal("1e-12")
-"""As exact as a price may be that a division made; a millionth of a millionth."""
+"""Some of its figures carry the noise of a float; none means less than a millionth of a millionth."""
+_RATIO: Final = Decimal("1e-6")
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,9 +186,10 @@ def _factors(
         if name is None or len(variant.when) > 1 or (begins is not None and begins > day):
             continue
         own = _base(variant.prices)
-        ratios = {Decimal(own[one]) / Decimal(base[one]) for one in own if Decimal(base.get(one, "0"))}
+        shared = [one for one in own if Decimal(base.get(one, "0"))]
+        ratios = {_rounded(Decimal(own[one]) / Decimal(base[one]), _RATIO) for one in shared}
         if own.keys() == base.keys() and len(ratios) == 1:
-            factors[name] = f"{ratios.pop().normalize():f}"
+            factors[name] = ratios.pop()
         elif own:
             notes.append(
                 (
@@ -199,6 +201,8 @@ def _factors(
 
 
 def _text(price: Decimal, unit: _Unit) -> str:
-    if unit.per == 1:
-        return f"{price:f}"
-    return f"{(price / unit.per).quantize(_DIGITS, ROUND_HALF_EVEN).normalize():f}"
+    return _rounded(price / unit.per, _DIGITS)
+
+
+def _rounded(number: Decimal, digits: Decimal) -> str:
+    return f"{number.quantize(digits, ROUND_HALF_EVEN).normalize():f}"
