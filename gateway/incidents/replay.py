@@ -19,7 +19,7 @@ two together.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
@@ -107,22 +107,36 @@ class PolicyReplay:
     departments: dict[str, Counter[tuple[str, str]]] = field(default_factory=dict)
     types: Counter[str] = field(default_factory=Counter)
     """Types found in requests that would have ended otherwise."""
+    found: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """(type, `more` or `less`): findings of texts that were inspected again, beside those of then."""
     verdicts: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(reviewer's verdict, `same`, `weaker` or `stronger`) over replayed requests that have one."""
     examples: list[Change] = field(default_factory=list)
+
+    def _compare(self, past: PastRequest, found: Mapping[str, int]) -> None:
+        """Count how much of each type is found more or less than then."""
+        then = Counter(one.type for one in past.findings)
+        for type_ in {*then, *found}:
+            difference = found.get(type_, 0) - then[type_]
+            if difference:
+                self.found[type_, "more" if difference > 0 else "less"] += abs(difference)
 
     @property
     def lost(self) -> int:
         """Requests that a reviewer called rightly stopped and that would now be treated more mildly."""
         return self.verdicts["true_positive", "weaker"] + self.verdicts["escalated", "weaker"]
 
-    def take(self, past: PastRequest, after: Action | None, doubt: str = "") -> None:
-        """Count one request; `after` None: not replayed, for the reason `doubt`."""
+    def take_unreplayed(self, reason: str, requests: int = 1) -> None:
+        self.requests += requests
+        if requests:
+            self.not_replayed[reason] += requests
+
+    def take(self, past: PastRequest, after: Action, found: Mapping[str, int] | None = None) -> None:
+        """Count one request that was replayed. `found`: findings by type, where it was inspected again."""
         self.requests += 1
-        if after is None:
-            self.not_replayed[doubt] += 1
-            return
         self.replayed += 1
+        if found is not None:
+            self._compare(past, found)
         moved = (past.action.word, after.word)
         self.transitions[moved] += 1
         if past.verdict is not None:
@@ -137,6 +151,33 @@ class PolicyReplay:
             said = past.verdict.value if past.verdict is not None else ""
             self.examples.append(Change(past.request_id, past.at, past.department_id, *moved, types, said))
 
+    def as_record(self) -> dict[str, object]:
+        """Return it as plain JSON values."""
+        return {
+            "policy_version": self.version,
+            "requests": self.requests,
+            "replayed": self.replayed,
+            "changed": self.changed,
+            "not_replayed": self.not_replayed.total(),
+            "not_replayed_reasons": dict(sorted(self.not_replayed.items())),
+            "transitions": _listed(self.transitions, "before", "after"),
+            "departments": {
+                department: _listed(moved, "before", "after")
+                for department, moved in sorted(self.departments.items())
+            },
+            "types": dict(sorted(self.types.items())),
+            "found": _listed(self.found, "type", "than_before"),
+            "verdicts": _listed(self.verdicts, "verdict", "now"),
+            "true_positives_lost": self.lost,
+            "examples": [{**asdict(one), "at": one.at.isoformat()} for one in self.examples],
+        }
+
+
+def _listed(counts: Mapping[tuple[str, str], int], *names: str) -> list[dict[str, object]]:
+    return [
+        {**dict(zip(names, key, strict=True)), "number": number} for key, number in sorted(counts.items())
+    ]
+
 
 def direction(before: Action, after: Action) -> str:
     if before is after:
@@ -149,6 +190,7 @@ class Known:
     """What the present knows of the past: policies that judged, exceptions, and keys of hashes.
 
     `keys` are hash keys by id, `current_key_id` the one that values of exceptions are hashed with.
+    `least_score`: what is less sure no detector reports, whatever a policy's threshold.
     """
 
     book: PolicyBook
@@ -156,6 +198,7 @@ class Known:
     """Every exception that was ever in force, those of the book's policies aside."""
     keys: Mapping[str, bytes] = field(repr=False)
     current_key_id: str
+    least_score: float = 0.0
 
     def policy(self, version: str) -> Policy | None:
         return next((policy for policy in self.book.versions if policy.version == version), None)
@@ -167,7 +210,10 @@ def replay(new: Policy, known: Known, requests: Iterable[PastRequest], now: date
     judge = Judge(new, known, now)
     for past in requests:
         after, doubt = judge.outcome(past)
-        report.take(past, after, doubt)
+        if after is None:
+            report.take_unreplayed(doubt)
+        else:
+            report.take(past, after)
     return report
 
 
@@ -229,7 +275,8 @@ class Judge:
             old = None if then is None else PolicyBook((then,)).for_(past.unit_path, judged, past.at)
             ever = (*(then.exceptions if then else ()), *self._known.exceptions)
             here = tuple(one for one in ever if one.department in ("", *past.unit_path))
-            pair = self._pairs[key] = _Pair(self._book.for_(past.unit_path, zone, self._now), old, here)
+            new = self._book.for_(past.unit_path, zone, self._now)
+            pair = self._pairs[key] = _Pair(new, old, here, self._known.least_score)
         return pair
 
     # --- one zone --------------------------------------------------------------------------------
@@ -330,6 +377,7 @@ class _Pair:
     old: ZonePolicy | None
     exceptions: tuple[PolicyException, ...]
     """Those that may have been in force then."""
+    least_score: float
 
     @cached_property
     def unseen(self) -> Action:
@@ -337,7 +385,10 @@ class _Pair:
         if self.old is None:
             return Action.BLOCK
         named = {*self.new.rules, *self.old.rules, ""}  # "": the types that neither names
-        weaker = [type_ for type_ in named if self.new.rule(type_).threshold < self.old.rule(type_).threshold]
+        lowered = (
+            type_ for type_ in named if self.new.rule(type_).threshold < self.old.rule(type_).threshold
+        )
+        weaker = [type_ for type_ in lowered if self.old.rule(type_).threshold > self.least_score]
         worst = max((self._worst_of(type_) for type_ in weaker), default=Action.ALLOW)
         counts_people = any(type_ not in _NOT_PERSONAL for type_ in weaker)
         if counts_people and self.new.density is not None:

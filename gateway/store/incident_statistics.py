@@ -7,11 +7,13 @@ What is asked of some departments alone is counted where it stands: incidents ar
 from __future__ import annotations
 
 from collections import Counter
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Integer, and_, case, func, select
 
 from billing.periods import from_us, to_us
+from filters.policy import PolicyException
 from filters.verdict import Action
 from gateway.incidents.oversight import (
     Cell,
@@ -29,7 +31,8 @@ from gateway.incidents.oversight import (
 from gateway.incidents.precision import RulePrecision
 from gateway.incidents.replay import PastFinding, PastRequest
 from gateway.incidents.states import Resolution, Severity, State
-from gateway.store.incident_tables import incident
+from gateway.store import filter_sums, incident_sums
+from gateway.store.incident_tables import incident, incident_content, incident_exception
 from gateway.store.oversight_tables import (
     filter_day,
     filter_rule_day,
@@ -51,8 +54,21 @@ MOST_CELLS: Final = 2_000
 MOST_RULES: Final = 30
 MOST_REPEATS: Final = 20
 BATCH: Final = 5_000
+RECENTLY: Final = timedelta(hours=2)
 
 _HOUR_US: Final = 3600 * 10**6
+
+
+def freshen(engine: Engine, now: datetime) -> None:
+    """Count what the last hours brought: some milliseconds, before a page is read."""
+    filter_sums.bring_up_to_date(engine, now, since=now - RECENTLY)
+    incident_sums.bring_up_to_date(engine, since=now - RECENTLY)
+
+
+def count_everything(engine: Engine, now: datetime) -> None:
+    """Count whatever is not counted yet, however old: before a report, and now and then by a worker."""
+    filter_sums.bring_up_to_date(engine, now)
+    incident_sums.bring_up_to_date(engine)
 
 
 def overview(
@@ -370,9 +386,48 @@ def _past(row: Any, zone_of: Mapping[str, str]) -> PastRequest:  # noqa: ANN401 
     )
 
 
-def verdicts_of(engine: Engine) -> dict[str, tuple[Resolution, str]]:
-    """Return the regression set: incident id -> (verdict, action then) of everything a reviewer resolved."""
-    columns = incident.c
-    statement = select(columns.id, columns.resolution, columns.action).where(columns.resolution.is_not(None))
+def past_request(engine: Engine, request_id: str, zone_of: Mapping[str, str]) -> PastRequest | None:
+    """Return one receipt as a replay takes it."""
+    statement = (
+        select(receipt, incident.c.resolution)
+        .join_from(receipt, incident, incident.c.id == receipt.c.request_id, isouter=True)
+        .where(receipt.c.request_id == request_id)
+    )
     with engine.connect() as connection:
-        return {row.id: (Resolution(row.resolution), row.action) for row in connection.execute(statement)}
+        row = connection.execute(statement).one_or_none()
+    return None if row is None else _past(row, zone_of)
+
+
+def incidents_without_text(engine: Engine, since: datetime, until: datetime) -> int:
+    """How many incidents of a period have no text that could be opened: a rule cannot be tried on them."""
+    columns, text = incident.c, incident_content.c
+    kept = select(text.incident_id).where(text.kind == "text", text.wrapped_key.is_not(None))
+    statement = (
+        select(func.count())
+        .select_from(incident)
+        .where(columns.at_us >= to_us(since), columns.at_us < to_us(until), columns.id.not_in(kept))
+    )
+    with engine.connect() as connection:
+        return int(connection.execute(statement).scalar_one())
+
+
+def exceptions_ever(engine: Engine, finding_key_id: str) -> tuple[PolicyException, ...]:
+    """Return every exception that was in force at some time; one that was revoked ends when it was.
+
+    Values hashed with another key than `finding_key_id` match nothing and are left out.
+    """
+    columns = incident_exception.c
+    statement = select(incident_exception).where(columns.state.in_(("approved", "revoked")))
+    with engine.connect() as connection:
+        rows = connection.execute(statement).all()
+    return tuple(
+        PolicyException(
+            until=from_us(row.until_us if row.ended_at_us is None else min(row.until_us, row.ended_at_us)),
+            type=row.type,
+            rule=row.rule,
+            department=row.department_id,
+            value_hash=row.value_hash,
+        )
+        for row in rows
+        if not row.value_hash or row.finding_key_id == finding_key_id
+    )
