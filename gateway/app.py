@@ -274,7 +274,9 @@ class Plant:
             inspector=inspector,
             pipeline=pipeline,
             videos=_videos(config, database, desk),
-            console=_console(config, audited(database, lambda: keyring), keyring, directory, fleet, prices),
+            console=_console(
+                config, audited(database, lambda: keyring), keyring, directory, fleet, prices, inspector
+            ),
             rollups=Rollups(database, config.limits.rollups_s),
             notices=notices,
             limiter=limiter,
@@ -343,6 +345,7 @@ def _console(
     directory: Snapshot[Directory],
     fleet: Fleet,
     prices: LivePrices,
+    inspector: Inspector,
 ) -> ConsoleParts:
     rules = session_rules(config.console.idle_minutes, config.console.absolute_hours)
     return ConsoleParts(
@@ -354,6 +357,7 @@ def _console(
         audit=Trail(database),
         fleet=fleet.report,
         prices=prices,
+        inspector=inspector,
         now=lambda: datetime.now(UTC),
     )
 

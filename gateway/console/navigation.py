@@ -50,6 +50,16 @@ MAP: Final[tuple[Heading, ...]] = (
             Way("/console/keys", N_("내 API 키"), Permission.KEYS_OWN),
             Way("/console/models", N_("모델"), Permission.MODELS_VIEW),
             Way("/console/connect", N_("클라이언트 연결"), Permission.CONNECT_VIEW),
+            Way("/console/check", N_("보내기 전 확인"), Permission.INCIDENTS_OWN),
+            Way("/console/incidents", N_("내 차단 기록"), Permission.INCIDENTS_OWN),
+        ),
+    ),
+    Heading(
+        N_("보안 심사"),
+        (
+            Way("/console/review", N_("검토 대기열"), Permission.INCIDENTS_VIEW),
+            Way("/console/review/exceptions", N_("예외"), Permission.INCIDENTS_VIEW),
+            Way("/console/review/oversight", N_("감독"), Permission.INCIDENTS_VIEW),
         ),
     ),
     Heading(
@@ -88,8 +98,11 @@ def navigation(roles: Iterable[Role], path: str) -> tuple[tuple[str, tuple[Step,
 
 
 def _steps(heading: Heading, roles: tuple[Role, ...], path: str) -> tuple[Step, ...]:
-    open_ways = (way for way in heading.ways if reach(roles, way.permission) > Reach.NOWHERE)
-    return tuple(Step(way.path, way.label, way.path == path, _below(way.path, path)) for way in open_ways)
+    open_ways = [way for way in heading.ways if reach(roles, way.permission) > Reach.NOWHERE]
+    above = max((way.path for way in open_ways if _below(way.path, path)), key=len, default="")
+    if any(way.path == path for way in open_ways):
+        above = ""  # the page itself is on the map
+    return tuple(Step(way.path, way.label, way.path == path, way.path == above) for way in open_ways)
 
 
 def _below(way: str, path: str) -> bool:

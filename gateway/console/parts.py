@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from filters.inspector import Inspector
     from gateway.audit import Auditor
     from gateway.config import Config
     from gateway.identity import Directory
@@ -39,6 +40,8 @@ class ConsoleParts:
     """What /health/models answers: how each deployment does, as this worker sees it."""
     prices: LivePrices
     """Its `book` is the price book in force."""
+    inspector: Inspector
+    """The filter, for a text that somebody wants looked at before sending it."""
     now: Callable[[], datetime]
 
 

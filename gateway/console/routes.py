@@ -16,6 +16,7 @@ from gateway.console import (
     finance,
     models,
     preferences,
+    review,
     sign_in_pages,
     staff,
     start,
@@ -58,4 +59,5 @@ def router() -> APIRouter:
     whole.include_router(connect.router())
     whole.include_router(department.router())
     whole.include_router(finance.router())
+    whole.include_router(review.router())
     return whole

@@ -1,4 +1,4 @@
-"""예외: what may pass although a rule finds it: proposed by one reviewer, approved by another, until a day."""
+"""예외: what may pass although a rule finds it: proposed by one reviewer, approved by another, for a time."""
 
 from __future__ import annotations
 
@@ -15,12 +15,19 @@ from gateway.console.lists import Column, ListQuery, ListSpec
 from gateway.console.notices import done
 from gateway.console.pages import language_for, render
 from gateway.console.parts import ConsoleParts, Parts
-from gateway.console.review.shared import EXCEPTIONS, REFUSED, Viewer, reviewer_of, status_of, words_for
+from gateway.console.review.shared import (
+    EXCEPTIONS,
+    REFUSED,
+    Viewer,
+    desk_of,
+    reviewer_of,
+    status_of,
+    words_for,
+)
 from gateway.console.review.words import Words, kind_name
 from gateway.console.session import Needs, Visitor
 from gateway.errors import InvalidRequest
 from gateway.imports import Mistake
-from gateway.incidents.desk import desk_of
 from gateway.incidents.records import ExceptionScope, ReviewException
 from gateway.permissions import Permission
 from gateway.store.organisation import unit_names

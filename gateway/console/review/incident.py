@@ -1,4 +1,4 @@
-"""One incident: the text with its findings masked in place, what is known of it, a verdict, a look at values."""
+"""One incident: its text with findings masked in place, what is known of it, verdicts, looks at values."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Final
 from fastapi import APIRouter, Depends, Request
 
 from gateway.accounts import shown_text
-from gateway.audit import AuditEvent
 from gateway.console.admin.forms import REASON_MOST, Posted, reason_of
 from gateway.console.finance.shared import pseudonym
 from gateway.console.i18n import N_, translations
@@ -22,6 +21,7 @@ from gateway.console.review.shared import (
     REFUSED,
     Viewer,
     Worker,
+    desk_of,
     reviewer_of,
     seen_of,
     status_of,
@@ -31,7 +31,6 @@ from gateway.console.review.text import runs
 from gateway.console.review.words import VERDICTS, Words, kind_name
 from gateway.console.session import Needs, Visitor
 from gateway.errors import InvalidRequest
-from gateway.incidents.desk import desk_of
 from gateway.incidents.records import Piece
 from gateway.permissions import Permission
 from gateway.store.organisation import person_names, unit_names
@@ -42,7 +41,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from gateway.console.review.text import Run
-    from gateway.incidents.records import Detail, Incident, Similar
+    from gateway.incidents.records import Detail, Incident, RevealWhat, Similar
 
 Revealer = Annotated[Visitor, Depends(Needs(Permission.INCIDENTS_REVEAL))]
 
@@ -110,12 +109,6 @@ def router() -> APIRouter:
     ) -> Response:
         return _decide(request, visitor, parts, (incident_id, reveal_id), posted)
 
-    @routes.post(INCIDENTS + "/{incident_id}/person")
-    def person(
-        request: Request, incident_id: str, visitor: Revealer, parts: Parts, posted: Posted
-    ) -> Response:
-        return _person(request, visitor, parts, incident_id, posted)
-
     return routes
 
 
@@ -138,7 +131,6 @@ def _page(
     parts: ConsoleParts,
     incident_id: str,
     problem: Problem | None = None,
-    named: str = "",
 ) -> Response:
     desk, now = desk_of(parts), parts.now()
     detail = desk.detail(incident_id, reviewer_of(visitor), now)
@@ -163,13 +155,20 @@ def _page(
         deeds=DEEDS,
         rules=desk.rules,
         department=unit_names(parts.database).get(incident.department_id, incident.department_id),
-        person=named or pseudonym(parts, incident.person_id),
-        named=bool(named),
+        person=_person(parts, detail),
         problem=problem,
         values=_FIELDS | dict((problem.values if problem else None) or {}),
         note=runs([Piece(detail.note)]) if detail.note else (),
         key_rows=KEYS,
     )
+
+
+def _person(parts: ConsoleParts, detail: Detail) -> str:
+    """Return who sent it: a name while this reviewer has opened it, else a pseudonym."""
+    person_id = detail.incident.person_id
+    if not detail.person_open:
+        return pseudonym(parts, person_id)
+    return f"{person_names(parts.database, [person_id]).get(person_id, '')} ({person_id})".strip()
 
 
 def _reveal_choices(detail: Detail, words: Words) -> list[tuple[str, str]]:
@@ -224,23 +223,17 @@ def _step(
 def _reveal(
     request: Request, visitor: Visitor, parts: ConsoleParts, incident_id: str, posted: Mapping[str, str]
 ) -> Response:
-    what, reason = posted.get("what", ""), reason_of(posted.get("reveal-reason", ""))
-    is_span = what.isascii() and what.isdigit() and len(what) < 9
-    desk = desk_of(parts)
+    asked = posted.get("what", "")
+    is_span = asked.isascii() and asked.isdigit() and len(asked) < 9
+    what: RevealWhat = "span" if is_span else "person" if asked == "person" else "all"
+    reason = reason_of(posted.get("person-reason") or posted.get("reveal-reason", ""))
+    span = int(asked) if is_span else None
     try:
-        asked = desk.reveal(
-            incident_id,
-            "span" if is_span else "all",
-            int(what) if is_span else None,
-            reviewer_of(visitor),
-            parts.now(),
-            reason,
-        )
+        made = desk_of(parts).reveal(incident_id, what, span, reviewer_of(visitor), parts.now(), reason)
     except REFUSED as refused:
         problem = Problem(refused.korean, refused.english, status_of(refused), posted)
         return _page(request, visitor, parts, incident_id, problem)
-    notice = "reveal-open" if asked.state == "open" else "reveal-asked"
-    return done(f"{INCIDENTS}/{incident_id}", notice)
+    return done(f"{INCIDENTS}/{incident_id}", "reveal-open" if made.state == "open" else "reveal-asked")
 
 
 def _decide(
@@ -256,23 +249,3 @@ def _decide(
         problem = Problem(refused.korean, refused.english, status_of(refused))
         return _page(request, visitor, parts, incident_id, problem)
     return done(f"{INCIDENTS}/{incident_id}", "reveal-approved" if agree else "reveal-refused")
-
-
-def _person(
-    request: Request, visitor: Visitor, parts: ConsoleParts, incident_id: str, posted: Mapping[str, str]
-) -> Response:
-    """Name the person once, on this answer only, and write down who asked and why."""
-    reason = reason_of(posted.get("person-reason", ""))
-    if not reason:
-        missing = Problem(
-            "까닭을 적어야 누구인지 볼 수 있습니다.",
-            "Say why to see who it is.",
-            status=400,
-            values=posted,
-        )
-        return _page(request, visitor, parts, incident_id, missing)
-    incident = desk_of(parts).detail(incident_id, reviewer_of(visitor), parts.now()).incident
-    parts.audit.record(AuditEvent(parts.now(), visitor.actor, "incident.person", incident_id, reason=reason))
-    names = person_names(parts.database, [incident.person_id])
-    named = f"{names.get(incident.person_id, '')} ({incident.person_id})".strip()
-    return _page(request, visitor, parts, incident_id, named=named)

@@ -1,4 +1,4 @@
-"""내 차단 기록: what a member of staff had stopped, why and where, and how to say that the filter is wrong."""
+"""내 차단 기록: what a member of staff had stopped, why and where, and a way to say that the filter errs."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ from gateway.console.lists import Column, ListQuery, ListSpec
 from gateway.console.notices import done
 from gateway.console.pages import language_for, render
 from gateway.console.parts import ConsoleParts, Parts
-from gateway.console.review.shared import REFUSED, status_of, words_for
+from gateway.console.review.shared import REFUSED, desk_of, status_of, words_for
 from gateway.console.session import Needs, Visitor
 from gateway.errors import Forbidden
-from gateway.incidents.desk import desk_of
 from gateway.incidents.records import Incident
 from gateway.permissions import Permission
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import parse_qsl, urlsplit
@@ -28,6 +28,7 @@ from gateway.console.review.shared import (
     REFUSALS,
     Viewer,
     Worker,
+    desk_of,
     reviewer_of,
     seen_of,
     words_for,
@@ -35,7 +36,6 @@ from gateway.console.review.shared import (
 from gateway.console.review.words import ACTIONS, RESOLUTIONS, SEVERITIES, VERDICTS, kinds
 from gateway.console.session import Visitor, local_path
 from gateway.errors import InvalidRequest
-from gateway.incidents.desk import desk_of
 from gateway.incidents.records import NOBODY, BulkResult, Incident, IncidentFilter, Seen
 from gateway.incidents.states import SEVERITIES as SEVERITY_OF
 from gateway.incidents.states import Resolution, State
@@ -45,11 +45,13 @@ from gateway.store.organisation import unit_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     from starlette.responses import Response
 
     from gateway.console.i18n import Language
     from gateway.incidents.desk import ReviewDesk
+    from gateway.incidents.states import Reviewer
 
 MOST_AT_ONCE: Final = 200
 VIEW_NAME_MOST: Final = 40
@@ -295,17 +297,22 @@ def take(parts: ConsoleParts, visitor: Visitor, step: str, seen: Sequence[Seen],
     desk, reviewer, now = desk_of(parts), reviewer_of(visitor), parts.now()
     match step:
         case "assign":
-            return desk.assign(seen, visitor.account.login, reviewer, now, note)
+            return _begun(desk, desk.assign(seen, visitor.account.login, reviewer, now, note), reviewer, now)
         case "release":
             return desk.assign(seen, None, reviewer, now, note)
-        case "start":
-            return desk.start(seen, reviewer, now)
         case "reopen":
             return desk.reopen(seen, reviewer, now, note)
         case _ if step in set(Resolution):
             return desk.resolve(seen, Resolution(step), reviewer, now, note)
         case _:
             raise InvalidRequest("목록에 있는 일을 고르세요.", "Choose one of the offered steps.")
+
+
+def _begun(desk: ReviewDesk, taken: BulkResult, reviewer: Reviewer, now: datetime) -> BulkResult:
+    """Begin the review of what somebody took: who takes a new incident looks at it."""
+    new = [Seen(one.id, one.version) for one in taken.done if one.state is State.NEW]
+    begun = {one.id: one for one in (desk.start(new, reviewer, now).done if new else ())}
+    return replace(taken, done=tuple(begun.get(one.id, one) for one in taken.done))
 
 
 def problems_of(result: BulkResult) -> list[NotDone]:

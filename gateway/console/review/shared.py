@@ -11,6 +11,7 @@ from gateway.console.pages import language_for
 from gateway.console.review.words import Words
 from gateway.console.session import Needs, Visitor
 from gateway.errors import Conflict, Forbidden, InvalidRequest
+from gateway.incidents.desk import ReviewDesk
 from gateway.incidents.records import Seen
 from gateway.incidents.states import Reviewer
 from gateway.permissions import Permission
@@ -55,11 +56,9 @@ REFUSALS: Final[Mapping[Refusal, tuple[str, str]]] = {
         "내 소속 부서의 사건은 내가 처리할 수 없습니다. 다른 심사자에게 맡기세요.",
         "You cannot work on an incident of your own department. Leave it to another reviewer.",
     ),
-    "same_state": ("이미 그런 상태입니다.", "It is in that state already."),
-    "not_resolved": ("아직 판정하지 않은 사건입니다.", "There is no verdict on it yet."),
-    "second_person": (
-        "다른 사람이 해야 하는 일입니다. 다른 심사자에게 부탁하세요.",
-        "Somebody else has to do this. Ask another reviewer.",
+    "wrong_state": (
+        "지금 상태에서는 할 수 없는 일입니다. 이미 판정했거나 아직 판정하지 않은 사건입니다.",
+        "It cannot be done as things stand: there is a verdict already, or none yet.",
     ),
 }
 MISSING: Final = ("그런 사건이 없습니다.", "There is no such incident.")
@@ -79,6 +78,10 @@ def status_of(error: GatewayError | None) -> int:
             return 403
         case _:
             return 409
+
+
+def desk_of(parts: ConsoleParts) -> ReviewDesk:
+    return ReviewDesk(parts.database, parts.keyring, parts.config.review)
 
 
 def reviewer_of(visitor: Visitor) -> Reviewer:

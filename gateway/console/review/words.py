@@ -31,7 +31,7 @@ STATES: Final[Mapping[State, tuple[str, str]]] = {
 RESOLUTIONS: Final[Mapping[Resolution, tuple[str, str]]] = {
     Resolution.TRUE_POSITIVE: (N_("정탐"), "good"),
     Resolution.FALSE_POSITIVE: (N_("오탐"), "info"),
-    Resolution.EXCEPTION: (N_("예외"), "plain"),
+    Resolution.EXCEPTION: (N_("예외로 인정"), "plain"),
     Resolution.ESCALATED: (N_("상급 보고"), "bad"),
 }
 VERDICTS: Final = (
