@@ -76,6 +76,8 @@ class _Judged(NamedTuple):
     action: Action
     cleared: bool
     """Allowed as nobody's personal data or by an exception, so it raises no grade."""
+    exception: str = ""
+    """The id of the exception that let it pass."""
 
 
 def decide(detection: Detection, policy: ZonePolicy, hash_key: bytes = _NO_HASH) -> Verdict:
@@ -126,25 +128,29 @@ def _judge_all(detection: Detection, policy: ZonePolicy, hash_key: bytes) -> lis
         labelled = policy.labels.get((span.type, span.label)) if span.label else None
         action = rule.action if labelled is None else labelled
         cleared = labelled is Action.ALLOW
-        if action > Action.ALLOW and _is_excused(detection.parts[found.part], span, policy, hash_key):
-            action, cleared = Action.ALLOW, True
-        judged.append(_Judged(found, action, cleared))
+        exception = ""
+        if action > Action.ALLOW:
+            excuse = _excuse(detection.parts[found.part], span, policy, hash_key)
+            if excuse is not None:
+                action, cleared, exception = Action.ALLOW, True, excuse
+        judged.append(_Judged(found, action, cleared, exception))
     return judged
 
 
-def _is_excused(part: Part, span: Span, policy: ZonePolicy, hash_key: bytes) -> bool:
+def _excuse(part: Part, span: Span, policy: ZonePolicy, hash_key: bytes) -> str | None:
+    """Why a finding may pass: the id of an exception, or empty for what is listed; None: it may not."""
     if span.type in (spans.PHONE_NUMBER, spans.EMAIL_ADDRESS, spans.KR_BRN) and _is_listed(
         span.type, value_of(part, span), policy.allow
     ):
-        return True
+        return ""
     for exception in policy.exceptions:
         if exception.type not in ("", span.type) or exception.rule not in ("", span.rule):
             continue
         if not exception.value_hash:
-            return True
+            return exception.id
         if hash_key and exception.value_hash == finding_hash(hash_key, span.type, value_of(part, span)):
-            return True
-    return False
+            return exception.id
+    return None
 
 
 def _is_listed(type_: str, value: str, allow: AllowList) -> bool:
@@ -175,7 +181,7 @@ def _overall(
     """The request's action, what raised it, and its grade as sent and as it would leave."""
     action, before, after = Action.ALLOW, Grade.O, Grade.O
     reasons: list[str] = []
-    for found, own, cleared in judged:
+    for found, own, cleared, _ in judged:
         action = max(action, own)
         if cleared:
             continue
@@ -210,7 +216,7 @@ def _is_dense(detection: Detection, judged: list[_Judged], policy: ZonePolicy) -
         return False
     people: set[str] = set()
     identifiers: set[str] = set()
-    for found, _, cleared in judged:
+    for found, _, cleared, _ in judged:
         if cleared:
             continue
         if found.span.type == spans.PERSON:
@@ -235,7 +241,7 @@ def _refuse_unread(unread: Iterable[Unread], policy: ZonePolicy) -> None:
 def _known(detection: Detection, judged: list[_Judged]) -> frozenset[str]:
     return frozenset(
         normalised(value_of(detection.parts[found.part], found.span))
-        for found, _, _ in judged
+        for found, *_ in judged
         if found.span.type in UNIQUE_TYPES
     )
 
@@ -249,7 +255,7 @@ def _mask_all(
     """Give every finding to be masked its token, then rewrite the strings that hold one."""
     parts = detection.parts
     book = TokenBook(policy.never_restored)
-    if any(_is_masked(found.span, action) for found, action, _ in judged):
+    if any(_is_masked(found.span, action) for found, action, _, _ in judged):
         judged = [*judged, *_repeats(parts, judged)]
     judged = sorted(judged, key=lambda one: (one.found.part, one.found.span.start, -one.found.span.end))
     findings: list[Finding] = []
@@ -259,13 +265,13 @@ def _mask_all(
         path = written_path(part.where)
         inside = literals(part.text) if part.kind is Kind.JSON_TEXT else []
         made: list[Cut] = []
-        for found, action, _ in of_part:
+        for found, action, _, exception in of_part:
             token = ""
             if _is_masked(found.span, action):
                 made += _cuts(found.span, part, inside, book, after=made[-1].end if made else 0)
                 token = made[-1].token if made else ""
             digest = finding_hash(hash_key, found.span.type, value_of(part, found.span)) if hash_key else ""
-            findings.append(Finding(path, found.span, action, token, digest))
+            findings.append(Finding(path, found.span, action, token, digest, exception))
         if made:
             cuts[index] = made
     if not cuts:

@@ -73,6 +73,8 @@ class PolicyException:
     value_hash: str = ""
     reason: str = ""
     approved_by: str = ""
+    id: str = "policy"
+    """What a receipt names: the id of a reviewers' exception, or that it stands in the policy."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,8 @@ class Finding:
     """The mask token that stands in its place, empty unless masked."""
     value_hash: str = ""
     """Keyed hash of the found value, to correlate incidents; empty where no key was given."""
+    exception: str = ""
+    """The id of the exception by which it passes, empty for all others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,7 @@ class Receipt:
                     "rule": found.span.rule,
                     "action": found.action.word,
                     "value_hash": found.value_hash,
+                    **({"exception": found.exception} if found.exception else NOTHING),
                 }
                 for found in self.findings[:_MOST_RECORDED]
             ],
