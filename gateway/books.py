@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from gateway.audit import Deed
     from gateway.invoices.words import Language
     from gateway.keyring import Keyring
+    from gateway.reconciliation import Reconciler
     from gateway.store.database import Database
 
 MEDIA: Final = {
@@ -65,6 +66,8 @@ class Books:
     database: Database
     keyring: Keyring
     terms: Terms
+    gate: Reconciler | None = None
+    """What a month must have passed before it is locked; None: nothing."""
 
     # --- months ---
 
@@ -93,8 +96,9 @@ class Books:
         key = self.keyring.current(Purpose.LEDGER_CHAIN).key
         seal_key = months.SealKey(key, len(self.keyring.masters))
         names = unit_names(self.database)
+        evidence = {} if self.gate is None else self.gate.evidence(_checked(month), deed)
         return lock_with_invoices(
-            self.database, _checked(month), _step(deed), seal_key, self.terms, names, seen
+            self.database, _checked(month), _step(deed), seal_key, self.terms, names, seen, evidence
         )
 
     # --- invoices ---

@@ -6,6 +6,7 @@
     [console]     plain_http, idle_minutes, absolute_hours, separated_duties, audit_days
     [limits]      default_max_output_tokens, drain_s (how long an abandoned answer is read on), …
     [invoices]    institution_id, rounding, overhead_percent, …   [[plans]] subscriptions to compare with
+    [reconciliation] gate, tolerance_percent, tolerance_krw, not_billed, keys, models
     [pricing]     in_database, four_eyes, fx, fx_most_days, differs_percent
     [budgets]     contact, [budgets.contacts]   [rate_limits] valkey_url_env, [[rate_limits.rules]]
     [routing]     strategy, attempts, retry_for_s, retry_cost_krw, breaker_failures, …
@@ -48,6 +49,7 @@ from gateway.config_mistakes import ConfigError, Mistakes, not_toml
 from gateway.config_notices import NoticeSettings, Sources, settings_of
 from gateway.config_plans import plans_of
 from gateway.config_pricing import PricingRules, rules_of
+from gateway.config_reconciliation import Reconciliation, reconciliation_of
 from gateway.config_review import review_rules
 from gateway.config_schema import (
     CacheTable,
@@ -100,6 +102,7 @@ class Config:
     custom_rules: tuple[CustomRule, ...] = ()
     contacts: Contacts = field(default_factory=Contacts)
     invoices: Terms = field(default_factory=Terms)
+    reconciliation: Reconciliation = field(default_factory=Reconciliation)
     pricing: PricingRules = field(default_factory=PricingRules)
     plans: tuple[Plan, ...] = ()
     """Subscriptions to compare with: at least one once a file was read, and the first is `a seat`."""
@@ -177,6 +180,7 @@ class _Builder:
             limits=document.limits,
             contacts=contacts_of(document.budgets),
             invoices=terms_of(document.invoices),
+            reconciliation=reconciliation_of(document.reconciliation, document.providers),
             pricing=rules_of(document.pricing),
             plans=self._plans(),
             rate_limits=rate_limits_of(document.rate_limits, self._variable, self.mistakes),
@@ -474,15 +478,18 @@ def anchored(url: str, folder: Path) -> str:
     return f"{scheme}:///{(folder / rest).resolve()}"
 
 
-def unpriced(config: Config, now: datetime) -> list[tuple[str, str]]:
-    """Return (deployment id, price key) of what has no price or rate in force at `now`."""
+def unpriced(config: Config, now: datetime, book: PriceBook | None = None) -> list[tuple[str, str]]:
+    """Return (deployment id, price key) of what has no price or rate in force at `now`.
+
+    `book` is the one in force, where the database holds prices too.
+    """
     from billing.prices import NoPrice
 
     missing = []
     for model in config.catalogue.models.values():
         for deployment in model.deployments:
             try:
-                config.price_book.quote(deployment.price_key, now.astimezone(UTC))
+                (book or config.price_book).quote(deployment.price_key, now.astimezone(UTC))
             except NoPrice:
                 missing.append((deployment.id, deployment.price_key))
     return missing

@@ -109,6 +109,17 @@ class InvoicesTable(TomlTable):
     four_eyes: bool = False
 
 
+class ReconciliationTable(TomlTable):
+    """Providers' bills against the ledger, and whether a month may be locked without; docs/billing.md."""
+
+    gate: Literal["off", "warn", "refuse"] = "off"
+    tolerance_percent: Percent = "0.5"
+    tolerance_krw: int = Field(default=1_000, ge=0, le=1_000_000_000)
+    not_billed: list[Name] = []
+    keys: dict[Name, Name] = {}
+    models: dict[Name, Name] = {}
+
+
 class PlanTable(TomlTable):
     """A subscription that use is compared with; docs/savings.md."""
 
@@ -330,6 +341,7 @@ class Document(TomlTable):
     limits: LimitsTable = LimitsTable()
     budgets: BudgetsTable = BudgetsTable()
     invoices: InvoicesTable = InvoicesTable()
+    reconciliation: ReconciliationTable = ReconciliationTable()
     pricing: PricingTable = PricingTable()
     plans: list[PlanTable] = Field(default=[], max_length=8)
     rate_limits: RateLimitsTable = RateLimitsTable()

@@ -141,7 +141,7 @@ def _read(row: RowMapping) -> Invoice:
 # --- the lock ------------------------------------------------------------------------------------
 
 
-def lock_with_invoices(
+def lock_with_invoices(  # noqa: PLR0913, PLR0917 - all of these make the lock what it is
     engine: Engine,
     month: str,
     deed: Deed,
@@ -149,8 +149,9 @@ def lock_with_invoices(
     terms: Terms,
     names: Mapping[str, str],
     seen: int | None = None,
+    evidence: Mapping[str, Any] | None = None,
 ) -> MonthStep:
-    """Lock an approved month and keep its invoices, all or nothing.
+    """Lock an approved month and keep its invoices, all or nothing; the step keeps `evidence` as well.
 
     Raises what `billing.store.months.lock` raises, and ValueError for what is no month.
     """
@@ -159,7 +160,7 @@ def lock_with_invoices(
         return lock(engine, month, deed, seal_key, lambda *_: {}, seen)  # says who locked it
     drafted = draft(engine, month, terms, names, deed.at)
 
-    def keep(connection: Connection, seal: Seal, rows: int) -> dict[str, int]:
+    def keep(connection: Connection, seal: Seal, rows: int) -> dict[str, Any]:
         if rows != drafted.rows:
             raise MonthRefused(
                 "마감하는 동안 요금이 더 들어왔습니다. 검토부터 다시 하세요.",
@@ -169,7 +170,7 @@ def lock_with_invoices(
         if final:
             connection.execute(insert(invoices), [_row(invoice) for invoice in final])
         total = sum(invoice.total_krw for invoice in final if invoice.kind == DEPARTMENT)
-        return {"invoices": len(final), "total_krw": total}
+        return {"invoices": len(final), "total_krw": total, **(evidence or {})}
 
     return lock(engine, month, deed, seal_key, keep, seen)
 

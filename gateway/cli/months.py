@@ -323,10 +323,12 @@ def _language(text: str) -> Any:  # noqa: ANN401 - one of two words
 def _books(config: Path | None) -> Iterator[Books]:
     from billing.months import MonthRefused
     from gateway.books import Books
+    from gateway.reconciliation import Reconciler
 
     settings = settings_for(config)
+    loaded = config_of(settings)
     with database(settings) as engine:
         try:
-            yield Books(engine, settings.keyring(), config_of(settings).invoices)
+            yield Books(engine, settings.keyring(), loaded.invoices, Reconciler.of(loaded, engine))
         except MonthRefused as refused:
             fail(refused.korean, refused.english)

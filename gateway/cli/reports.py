@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.cli import forecasts, savings
+from gateway.cli import bills, forecasts, savings
 from gateway.cli.common import (
     ConfigOption,
     CsvOption,
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="사용량과 비용 / usage and cost")
 savings.register(app)
 forecasts.register(app)
+bills.register(app)
 MONTH_HELP = "청구 월, 예: 2026-11 (기본: 이번 달) / billing month (default: this one)"
 
 

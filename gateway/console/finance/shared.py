@@ -14,6 +14,7 @@ from gateway.books import Books
 from gateway.console.session import gone
 from gateway.keyring import Purpose
 from gateway.permissions import Permission, Reach
+from gateway.reconciliation import Reconciler
 from gateway.store.organisation import person_names
 
 if TYPE_CHECKING:
@@ -30,7 +31,11 @@ INVOICES: Final = "/console/finance/invoices"
 
 
 def books_of(parts: ConsoleParts) -> Books:
-    return Books(parts.database, parts.keyring, parts.config.invoices)
+    return Books(parts.database, parts.keyring, parts.config.invoices, reconciler_of(parts))
+
+
+def reconciler_of(parts: ConsoleParts) -> Reconciler:
+    return Reconciler.of(parts.config, parts.database)
 
 
 def of_visitor(visitor: Visitor, invoices: Iterable[Invoice]) -> list[Invoice]:
