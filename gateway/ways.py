@@ -62,6 +62,10 @@ class Ways:
         self._finding_key = finding_key
         self._in_house_model = in_house_model
 
+    def use(self, policies: PolicyBook) -> None:
+        """Judge by these from now on; requests under way keep the verdict they have."""
+        self._policies = policies
+
     def first(self, call: Call, model: Model, detection: Detection) -> Way:
         """Return the way to `model`, or inside for what may not leave. Raises Refused or GatewayError."""
         way = self.judge(call, model, detection, outermost(model))
