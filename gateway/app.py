@@ -49,7 +49,7 @@ from gateway.http import chat, errors, filter_preview, me, media, models, operat
 from gateway.http import videos as videos_http
 from gateway.http.direct import DirectEndpoints, chats_of
 from gateway.http.middleware import RequestIdentity
-from gateway.incidents.intake import Intake
+from gateway.incidents import wiring
 from gateway.keyring import Purpose
 from gateway.limits.limiter import Limiter
 from gateway.limits.shared import DatabaseWindows, InLine, OwnWindows, ValkeyWindows
@@ -69,12 +69,11 @@ from gateway.store.rates import RateTable
 from gateway.store.receipts import RECEIPT_TABLE, receipt_row
 from gateway.store.videos import VIDEO_TABLE
 from gateway.upstream import Upstream
-from gateway.vault import vault_of
 from gateway.videojobs import VideoJobs
 from gateway.ways import Ways
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from fastapi import FastAPI
     from starlette.requests import Request
@@ -82,7 +81,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from billing.ledger import Entry
-    from filters.inspector import Detection
+    from filters.policy import PolicyBook
     from filters.verdict import Verdict
     from gateway.config import Config
     from gateway.config_schema import CacheTable, RoutingTable, SideCallsTable
@@ -183,6 +182,7 @@ class Plant:
     config: Config
     database: Database
     directory: Snapshot[Directory]
+    exceptions: Snapshot[PolicyBook]
     prices: LivePrices
     journal: Journal
     upstream: Upstream
@@ -236,12 +236,13 @@ class Plant:
         dispatcher = Dispatcher(prices, desk, config.limits.default_max_output_tokens)
         finding_key = keyring.current(Purpose.FINDING_HASH)
         limiter = _limiter(config)
+        ways = Ways(config.catalogue, config.policies, finding_key.key, config.in_house_model)
         pipeline = Pipeline(
             Parts(
                 catalogue=config.catalogue,
                 directory=directory,
                 inspector=inspector,
-                ways=Ways(config.catalogue, config.policies, finding_key.key, config.in_house_model),
+                ways=ways,
                 team=Team(
                     fleet,
                     dispatcher,
@@ -252,7 +253,7 @@ class Plant:
                 ),
                 desk=desk,
                 receipt=_receipts(finding_key.key_id),
-                incident=_intake(config, keyring),
+                incident=wiring.intake(config.review, keyring),
                 finding_key=finding_key.key,
                 side_calls=_side_calls(config.side_calls),
                 patience=Patience(config.limits.stalled_reader_s, config.limits.keepalive_s),
@@ -266,6 +267,7 @@ class Plant:
             config=config,
             database=database,
             directory=directory,
+            exceptions=wiring.exceptions(database, config.policies, ways.use, finding_key.key_id),
             prices=prices,
             journal=journal,
             upstream=upstream,
@@ -289,6 +291,7 @@ class Plant:
         check_migrated(self.database)
         self.inspector.detect("첫 요청이 기다리지 않도록 규칙을 미리 엽니다: 010-1234-5678")
         self.directory.start()
+        self.exceptions.start()
         self.prices.start()
         self.journal.start()
         self.notices.start()
@@ -311,6 +314,7 @@ class Plant:
             await self.upstream.aclose()
             self.journal.stop()
             await asyncio.to_thread(self.notices.stop)
+            self.exceptions.stop()
             self.directory.stop()
             self.prices.stop()
             self.database.dispose()
@@ -419,11 +423,6 @@ def _cache(table: CacheTable) -> AnswerCache | None:
         return None
     rules = CacheRules(table.ttl_s, table.most_entries, table.most_mib * 1024**2)
     return AnswerCache(os.urandom(32), rules, time.monotonic)
-
-
-def _intake(config: Config, keyring: Keyring) -> Callable[[Call, Verdict, str, Detection], Sequence[Entry]]:
-    key = keyring.current(Purpose.FINDING_HASH)
-    return Intake(config.review, vault_of(keyring, config.review.cipher), key.key_id, key.key).rows
 
 
 def _receipts(finding_key_id: str) -> Callable[[Call, Verdict, str, int], Entry]:
