@@ -39,11 +39,13 @@ test-full: venv ## adds what needs Debian or npm packages (clients in JavaScript
 	@echo "== full tests passed"
 
 PROOFS := tests/faults/test_kill_loop.py tests/faults/test_power_cut.py tests/faults/test_database_outage.py \
-	tests/faults/test_overspend.py tests/faults/test_simulation.py tests/faults/test_kill_gateway.py
+	tests/faults/test_overspend.py tests/faults/test_simulation.py tests/faults/test_kill_gateway.py \
+	tests/faults/test_outage_gateway.py tests/limits/test_four_workers.py
 
 prove: venv ## the ledger's proofs at full size, hours, resumable (QUICK=1: CI's size): docs/reliability.md
 ifdef QUICK
 	@$(BIN)/python -m pytest -q -m "not slow and not full" $(PROOFS) tests/faults/test_clock.py tests/billing/store $(ARGS)
+	@HAECHI_KILL_ROUNDS=25 $(BIN)/python -m pytest -q -m slow tests/faults/test_kill_loop.py $(ARGS)
 else
 	@HAECHI_PROOFS=docs/proofs/ledger.jsonl $(BIN)/python -m pytest -q -s -m "slow or full" $(PROOFS) $(ARGS)
 	@$(BIN)/python -m pytest -q tests/faults/test_clock.py
