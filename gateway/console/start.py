@@ -22,6 +22,8 @@ from gateway.console.budget_lines import BudgetLine, budget_lines, lines_of, own
 from gateway.console.i18n import N_
 from gateway.console.pages import render
 from gateway.console.parts import ConsoleParts, Parts
+from gateway.console.review.oversight import OVERSIGHT
+from gateway.console.review.shared import QUEUE, desk_of
 from gateway.console.session import Needs, Visitor
 from gateway.console.spending import BATCHES_BEFORE_A_PAGE, Month, month_asked
 from gateway.console.staff import state_of
@@ -192,16 +194,71 @@ def _finance(parts: ConsoleParts, _visitor: Visitor) -> Duty:
     return Duty(Role.FINANCE, tuple(todos), _money(used), paths)
 
 
-def _reviewer(parts: ConsoleParts, _visitor: Visitor) -> Duty:
-    """A reviewer sees what was stopped, and no cost."""
-    counts = actions_since(parts.database, day_start(billing_day(parts.now())))
+def _reviewer(parts: ConsoleParts, visitor: Visitor) -> Duty:
+    """A reviewer sees what waits for a verdict or a second person, and no cost."""
+    desk, now, login = desk_of(parts), parts.now(), visitor.account.login
+    queue = desk.counts(login, now)
+    others_reveals = [one for one in desk.waiting_reveals() if one.asked_by != login]
+    proposed = [one for one in desk.exceptions(state="proposed") if one.proposed_by != login]
+    todos = (
+        Todo(
+            "bad",
+            N_("판정 기한이 지난 사건 %(count)s건"),
+            N_("늦은 것부터 판정하거나 담당을 정하세요."),
+            "/console/review?only=late&sort=due&order=asc",
+            N_("사건 보기"),
+            {"count": queue.overdue},
+        ),
+        Todo(
+            "warn",
+            N_("직원이 신고한 오탐 %(count)s건"),
+            N_("일이 막혀 기다리는 사람이 있습니다."),
+            "/console/review?only=reported",
+            N_("사건 보기"),
+            {"count": queue.reported},
+        ),
+        Todo(
+            "warn",
+            N_("원문을 보려는 요청 %(count)s건"),
+            N_("다른 심사자의 승인을 기다립니다."),
+            f"/console/review/incidents/{others_reveals[0].incident_id}" if others_reveals else QUEUE,
+            N_("요청 보기"),
+            {"count": len(others_reveals)},
+        ),
+        Todo(
+            "warn",
+            N_("승인을 기다리는 예외 %(count)s건"),
+            N_("제안한 사람이 아닌 심사자가 승인합니다."),
+            "/console/review/exceptions?state=proposed",
+            N_("예외 보기"),
+            {"count": len(proposed)},
+        ),
+        Todo(
+            "info",
+            N_("내가 맡은 사건 %(count)s건"),
+            N_("판정을 기다립니다."),
+            "/console/review?assignee=me",
+            N_("사건 보기"),
+            {"count": queue.mine},
+        ),
+        Todo(
+            "info",
+            N_("아무도 맡지 않은 사건 %(count)s건"),
+            N_("새로 들어왔습니다."),
+            "/console/review?assignee=-",
+            N_("사건 보기"),
+            {"count": queue.unassigned},
+        ),
+    )
+    counts = actions_since(parts.database, day_start(billing_day(now)))
     figures = (
         (N_("오늘 막은 요청"), counts.get("block", 0), "count"),
         (N_("오늘 가린 요청"), counts.get("mask", 0), "count"),
         (N_("기관 안으로 돌린 요청"), counts.get("route", 0), "count"),
         (N_("그대로 보낸 요청"), counts.get("allow", 0), "count"),
     )
-    return Duty(Role.REVIEWER, (), figures, ((N_("정책"), "/console/admin/policies"),))
+    paths = ((N_("검토 대기열"), QUEUE), (N_("감독"), OVERSIGHT), (N_("정책"), "/console/admin/policies"))
+    return Duty(Role.REVIEWER, tuple(todo for todo in todos if todo.facts["count"]), figures, paths)
 
 
 def _administrator(parts: ConsoleParts, _visitor: Visitor) -> Duty:

@@ -80,7 +80,9 @@ class Institution:
 def build(folder: Path, simulator_url: str) -> Any:
     """Make the institution in `folder` and return its settings; nothing serves yet."""
     text = CONFIG.format(
-        simulator=simulator_url, filter='in_house_model = "house-model"', faulty="http://127.0.0.1:9"
+        simulator=simulator_url,
+        filter='in_house_model = "house-model"\n[review]\nstore_text = true',
+        faulty="http://127.0.0.1:9",
     )
     settings = initialise(
         folder, config_text=text.replace('"sqlite:///haechi.db"', f'"sqlite:///{folder}/haechi.db"')
