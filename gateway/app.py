@@ -55,6 +55,7 @@ from gateway.limits.limiter import Limiter
 from gateway.limits.shared import DatabaseWindows, InLine, OwnWindows, ValkeyWindows
 from gateway.notices.board import NoticeBoard
 from gateway.pipeline import Parts, Pipeline
+from gateway.price_watch import PriceWatch
 from gateway.pricing import LivePrices
 from gateway.reader import Patience
 from gateway.retry import RetryRules
@@ -226,6 +227,7 @@ class Plant:
             drain_s=config.limits.drain_s,
             drain_tokens=config.limits.drain_tokens,
             unsettled=Unsettled(),
+            stated=PriceWatch(config.pricing.differs_percent, notices.price_differs).look,
         )
         fleet = Fleet(
             config.catalogue,

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from billing.journal import Journal
     from billing.ledger import Dispatch, Entry
+    from billing.quotes import Quote
     from gateway.access import Access
     from gateway.catalogue import Deployment
     from gateway.domain import ChatRequest, Completion, Delta, UpstreamRequest, UsageReport
@@ -93,6 +94,8 @@ class Desk:
     drain_tokens: int
     """How much it may still say meanwhile: events with content, of a token or more each."""
     unsettled: Unsettled
+    stated: Callable[[Charge, Quote], None] = lambda _charge, _quote: None
+    """Hears of charges whose cost the provider stated, with the quote they were admitted by."""
 
 
 class Attempt:
@@ -290,6 +293,8 @@ class Attempt:
         self._desk.unsettled.settled(charge.attempt_id)  # handed over: the journal writes it before it stops
         metrics.count(metrics.attempts, self.deployment.id, str(charge.outcome))
         metrics.count_usage(self.deployment.model_id, charge.usage)
+        if charge.stated_cost is not None:
+            self._desk.stated(charge, self.dispatch.quote)
         try:
             await asyncio.shield(written)
         except RowRefused as refused:  # the dispatch stays open: its adopter charges it

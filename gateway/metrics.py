@@ -42,6 +42,11 @@ turned_away = Counter("haechi_overload_refusals", "Requests refused for want of 
 retries = Counter("haechi_retries", "Attempts after a failed one, by model that answered next", ["model"])
 adopted = Counter("haechi_attempts_adopted", "Attempts of dead writers, charged once by estimate")
 notices = Counter("haechi_notices", "Notices of budgets: noted; deliveries sent, failed, dead", ["state"])
+price_differences = Counter(
+    "haechi_price_differences",
+    "Charges whose stated cost is not what our price makes of them",
+    ["deployment"],
+)
 cache_lookups = Counter("haechi_cache_lookups", "Look-ups in the response cache", ["result"])
 inspection = Histogram("haechi_filter_seconds", "Time to inspect one request", buckets=INSPECTION_SECONDS)
 journal_wait = Histogram(

@@ -13,9 +13,10 @@ import structlog
 
 from billing.periods import billing_day
 from billing.pricebook import FIRST, Draft, PriceRefused, PriceVersion, VersionState, changes
-from billing.prices import NoPrice
+from billing.store import DatabaseUnavailable
 from billing.store import pricebook as store
 from gateway import price_sources
+from gateway.store.database import NotMigrated, Unusable, check_usable, opened
 from gateway.store.price_trail import price_trail
 from gateway.store.snapshot import Snapshot
 
@@ -148,16 +149,14 @@ class PriceDesk:
         return sheet.draft(source, starts_on)
 
 
-def unpriced(config: Config, book: PriceBook, now: datetime) -> list[tuple[str, str]]:
-    """Return (deployment id, price key) of what has no price or rate in force."""
-    missing = []
-    for model in config.catalogue.models.values():
-        for deployment in model.deployments:
-            try:
-                book.quote(deployment.price_key, now)
-            except NoPrice:
-                missing.append((deployment.id, deployment.price_key))
-    return missing
+def book_of(config: Config) -> PriceBook:
+    """Return the book in force; where the database cannot be read, what haechi.toml says."""
+    try:
+        check_usable(config.database_url)
+    except (Unusable, NotMigrated, DatabaseUnavailable):
+        return config.price_book
+    with opened(config.database_url) as engine:
+        return store.book_in_force(engine, config.price_book)
 
 
 def in_force(book: PriceBook, day_start: datetime) -> list[Price]:
@@ -196,4 +195,4 @@ def _doing(deed: Deed) -> store.Doing:
     return store.Doing(deed.actor.name, deed.at, deed.reason, price_trail(deed))
 
 
-__all__ = ["CONFIGURED", "LivePrices", "PriceDesk", "in_force", "rates", "unpriced"]
+__all__ = ["CONFIGURED", "LivePrices", "PriceDesk", "book_of", "in_force", "rates"]

@@ -20,6 +20,7 @@ from billing.store import DatabaseUnavailable
 from gateway.config import Config, unpriced
 from gateway.config_mistakes import ConfigError
 from gateway.keyring import SecretError
+from gateway.pricing import book_of
 from gateway.settings import Settings
 from gateway.store.database import NotMigrated, Unusable, check_usable, file_of, shown
 
@@ -144,14 +145,14 @@ def _config(settings: Settings) -> tuple[Config | None, list[Finding]]:
 
 
 def _prices(config: Config) -> Iterator[Finding]:
-    for deployment, key in unpriced(config, datetime.now(UTC)):
+    for deployment, key in unpriced(config, datetime.now(UTC), book_of(config)):
         yield Finding(
             "fail",
             "prices",
             f"{deployment}: 오늘 적용되는 단가나 환율이 없습니다 ({key})",
             f"{deployment}: no price or rate in force today ({key})",
-            "[[prices]] 또는 [[fx]]를 더하세요",
-            "add to [[prices]] or [[fx]]",
+            "`haechi prices import`나 [[prices]], `haechi fx import`나 [[fx]]로 더하세요",
+            "add it with `haechi prices import` or `haechi fx import`, or to [[prices]] or [[fx]]",
         )
 
 

@@ -21,6 +21,7 @@ from gateway.cli.common import (
 )
 
 if TYPE_CHECKING:
+    from billing.prices import PriceBook
     from gateway.catalogue import Deployment, Model
     from gateway.config import Config
 
@@ -80,12 +81,14 @@ def show(model: ModelArgument, json: JsonOption = False, config: ConfigOption = 
 def price(model: ModelArgument, json: JsonOption = False, config: ConfigOption = None) -> None:
     """오늘 적용되는 단가와 환율입니다 / The price and rate in force today."""
     from billing.prices import NoPrice
+    from gateway.pricing import book_of
 
     read = config_of(settings_for(config))
+    book = book_of(read)
     rows = []
     for deployment in _model(read, model).deployments:
         try:
-            rows += _prices(read, deployment)
+            rows += _prices(book, deployment)
         except NoPrice:
             fail(
                 f"{deployment.id}에 오늘 적용되는 단가나 환율이 없습니다.",
@@ -139,11 +142,11 @@ def _abilities(model: Model) -> str:
     return " ".join(sorted(model.capabilities))
 
 
-def _prices(config: Config, deployment: Deployment) -> list[dict[str, object]]:
+def _prices(book: PriceBook, deployment: Deployment) -> list[dict[str, object]]:
     from billing.periods import billing_day
     from billing.quotes import PER
 
-    quote = config.price_book.quote(deployment.price_key, now())
+    quote = book.quote(deployment.price_key, now())
     price = quote.price
     tables = [("", price.prices)]
     tables += [(f">{tier.above_input_tokens:,} tokens", tier.prices) for tier in price.tiers]

@@ -27,7 +27,13 @@ from billing.thresholds import Rules, occasions
 from gateway import metrics
 from gateway.notices import mail, webhooks
 from gateway.notices.failures import DeliveryFailed
-from gateway.notices.messages import adopted_document, document_of, letter_of, webhook_body
+from gateway.notices.messages import (
+    adopted_document,
+    document_of,
+    letter_of,
+    price_document,
+    webhook_body,
+)
 from gateway.store.names import emails_of, name_of
 from gateway.working_days import is_working_day
 
@@ -38,6 +44,7 @@ if TYPE_CHECKING:
     from billing.store.outbox import Delivery
     from billing.thresholds import Occasion, Standing
     from gateway.config_notices import NoticeSettings
+    from gateway.price_watch import PriceDifference
     from gateway.store.database import Database
 
 log = structlog.get_logger("haechi")
@@ -48,7 +55,7 @@ _WORKED: Final = Watch()
 
 
 class NoticeBoard:
-    """`refused` and `adopted` may be called from any thread; they only remember."""
+    """`refused`, `adopted` and `price_differs` may be called from any thread; they only remember."""
 
     def __init__(
         self,
@@ -61,6 +68,7 @@ class NoticeBoard:
         self._now = now
         self._refused: set[tuple[AccountKey, Measure]] = set()
         self._adopted: deque[tuple[str, int]] = deque(maxlen=1_000)
+        self._differing: dict[tuple[str, str], PriceDifference] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="notices", daemon=True)
 
@@ -75,6 +83,10 @@ class NoticeBoard:
         """A writer died; attempts that it left open were charged by estimate."""
         metrics.count(metrics.adopted, amount=attempts)
         self._adopted.append((whose, attempts))
+
+    def price_differs(self, difference: PriceDifference) -> None:
+        """A provider states a cost that our price does not make of the usage: somebody should look."""
+        self._differing.setdefault((billing_month(difference.at), difference.price_key), difference)
 
     # --- its life --------------------------------------------------------------------------------
 
@@ -123,7 +135,7 @@ class NoticeBoard:
             for occasion in occasions(standing, self._rules(watch), before, now, is_working_day):
                 noted += self._note(standing, occasion, watch, now)
         self._refused -= refused
-        return noted + self._note_adopted(now)
+        return noted + self._note_adopted(now) + self._note_differing(now)
 
     def _rules(self, watch: Watch) -> Rules:
         rules = self._settings.rules
@@ -157,6 +169,16 @@ class NoticeBoard:
             notice = Notice(uuid4().hex, "", billing_month(now), f"adopted:{whose}", now, document)
             noted += store.note(self._database, notice, list(self._institution()))
             self._adopted.popleft()
+        return noted
+
+    def _note_differing(self, now: datetime) -> int:
+        """Note each price once a month."""
+        noted = 0
+        for (month, price_key), difference in list(self._differing.items()):
+            document = price_document(difference)
+            notice = Notice(uuid4().hex, "", month, f"price:{price_key}", now, document)
+            noted += store.note(self._database, notice, list(self._institution()))
+            del self._differing[month, price_key]
         return noted
 
     def _addresses(self, scope: Scope, watch: Watch) -> Iterator[Address]:

@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 
     from billing.store.notices import Notice
     from billing.thresholds import Occasion, Standing
+    from gateway.price_watch import PriceDifference
 
 BUDGET_EVENTS: Final = {FORECAST: "budget.forecast", str(USED_UP): "budget.used_up"}
 ADOPTED: Final = "ledger.adopted"
+PRICE_DIFFERS: Final = "price.differs"
 TEST: Final = "test"
 _EVERY: Final = {
     "month": ("월", "monthly"),
@@ -63,6 +65,20 @@ def adopted_document(writer: str, attempts: int) -> dict[str, Any]:
     return {"event": ADOPTED, "writer": writer, "attempts": attempts}
 
 
+def price_document(difference: PriceDifference) -> dict[str, Any]:
+    """Return what is said of a price that is not what the provider states. Won are exact, as text."""
+    percent = difference.percent
+    return {
+        "event": PRICE_DIFFERS,
+        "price_key": _line(difference.price_key),
+        "price_version": difference.price_version,
+        "provider": _line(difference.provider),
+        "stated_krw": f"{won(difference.stated_nano_krw):f}",
+        "computed_krw": f"{won(difference.computed_nano_krw):f}",
+        "percent": None if percent is None else f"{percent:+}",
+    }
+
+
 def webhook_body(notice: Notice) -> bytes:
     """JSON in the shape of the Standard Webhooks specification: type, timestamp, data."""
     document = {key: value for key, value in notice.document.items() if not key.startswith("shown")}
@@ -75,6 +91,8 @@ def letter_of(document: Mapping[str, Any]) -> Letter:
     match document["event"]:
         case "ledger.adopted":
             return _adopted(document)
+        case "price.differs":
+            return _price(document)
         case "test":
             return _test()
         case _:
@@ -160,6 +178,25 @@ def _adopted(document: Mapping[str, Any]) -> Letter:
         "--\n"
         f"Writer {writer} died and left {attempts} requests open; each was charged once, by estimate.\n"
         "When the provider's bill or usage export arrives, `haechi ledger reconcile FILE` applies it.\n",
+    )
+
+
+def _price(document: Mapping[str, Any]) -> Letter:
+    key, version = document["price_key"], document["price_version"]
+    stated, computed = document["stated_krw"], document["computed_krw"]
+    percent = "" if document["percent"] is None else f" ({document['percent']}%)"
+    return Letter(
+        f"[해치] {key} 단가 확인 필요",
+        f"{document['provider']}이(가) 한 요청의 금액을 {stated}원으로 알려 왔으나,"
+        f" 우리 단가({version})로는 {computed}원입니다{percent}.\n"
+        "청구는 제공자가 알려 준 금액으로 되었습니다. 단가가 바뀌었는지 확인하고"
+        " `haechi prices import`나 재무 › 단가표에서 새 단가를 올리세요.\n"
+        "이 단가에 대한 알림은 한 달에 한 번만 갑니다.\n\n"
+        "--\n"
+        f"{document['provider']} states KRW {stated} for a request that our price of {key} ({version}) makes"
+        f" KRW {computed}{percent}.\n"
+        "What the provider stated was charged. See whether the price has changed, and propose the new one"
+        " with `haechi prices import` or on the finance pages. This is said once a month for a price.\n",
     )
 
 

@@ -15,6 +15,7 @@ from billing.store.slots import Process
 from billing.usage import Usage
 from gateway.imports import read_people, read_units
 from gateway.notices.board import NoticeBoard, is_working_day
+from gateway.price_watch import PriceDifference
 from gateway.store.organisation import import_people, import_units
 
 if TYPE_CHECKING:
@@ -284,3 +285,18 @@ def test_offices_rest_on_weekends_and_holidays() -> None:
     assert is_working_day(date(2026, 11, 23))
     assert not is_working_day(date(2026, 11, 22))
     assert not is_working_day(date(2026, 9, 25)), "추석"
+
+
+def test_a_price_that_a_provider_contradicts_is_said_once_a_month(
+    office: Office, board: NoticeBoard, mailbox: Mailbox, receiver: Receiver
+) -> None:
+    found = PriceDifference("openai/gpt", "v1-20261101", "openai", 3 * 10**9, 2 * 10**9, office.make.now)
+    for _ in range(2):
+        board.price_differs(found)
+        board.round()
+    assert [notice.occasion for notice in read_notices(office.database)] == ["price:openai/gpt"]
+    ((to, subject),) = subjects(mailbox)
+    assert (to, subject) == ("finance@seoul.example", "[해치] openai/gpt 단가 확인 필요")
+    assert "haechi prices import" in mailbox.letters[0][1].get_content()
+    ((_, body),) = receiver.posted
+    assert json.loads(body)["data"]["percent"] == "+50.0"
