@@ -1,21 +1,18 @@
-"""The only module that opens a connection to a provider.
+"""The way to a provider: one question, one answer that comes in pieces, and what went wrong by name.
 
-aiohttp, asked directly: eleven times the requests per second of `httpx.AsyncClient` on the same core,
-and a fifth more than httpx's types on its aiohttp transport (docs/performance.md).
-Whether a request was certainly not sent is decided here, from the lowest error: only a connection
-that never came to be proves it. Nothing retries here; redirects are not followed; cookies are
-neither kept nor sent, since one person's would reach another's request.
+Connections of our own (gateway/connections.py), aiohttp where a proxy stands between (gateway/proxied.py).
+Whether a request was certainly not sent and what a failure is called is decided here, from the lowest
+error: only a connection that never came to be proves it. Nothing retries here; redirects are not
+followed; cookies are neither kept nor sent, since one person's would reach another's request.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ssl
-from functools import lru_cache
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
-import aiohttp
-
+from gateway.connections import BrokenOff, Connections, NeverConnected, NotHttp
 from gateway.errors import (
     UpstreamBroken,
     UpstreamError,
@@ -23,6 +20,7 @@ from gateway.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
+from gateway.proxied import Proxied
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -31,34 +29,57 @@ if TYPE_CHECKING:
     from gateway.domain import UpstreamRequest
 
 ATTEMPT_HEADER: Final = "x-haechi-attempt"
-USER_AGENT: Final = "haechi"
-KEEPALIVE_S: Final = 30.0
-NEVER_CONNECTED: Final = (
-    aiohttp.ClientConnectorError,
-    aiohttp.ConnectionTimeoutError,
-    aiohttp.ClientProxyConnectionError,
-)
-"""Refused, no such host, TLS failed, no answer to connect: not a byte of the request was sent."""
+ALWAYS: Final = {"accept-encoding": "identity", "user-agent": "haechi"}
 
 
 class UpstreamNotSent(UpstreamUnavailable):
     """The connection never came to be (refused, no such host, TLS failed): nothing was sent."""
 
 
+class Exchange(Protocol):
+    """What carries one answer. Failures are OSErrors of gateway.connections."""
+
+    status: int
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """By names in small letters."""
+
+    def pieces(self) -> AsyncIterator[bytes]:
+        """The body, decompressed, in the pieces that came."""
+
+    def end(self) -> None:
+        """Keep the connection if its answer was read to the end; close it otherwise."""
+
+
+class Pool(Protocol):
+    """Connections to whatever is reached in one way."""
+
+    async def ask(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes, connect_s: float
+    ) -> Exchange:
+        """Send a request, and return once status and headers are there."""
+
+    async def aclose(self) -> None:
+        """Close what is idle."""
+
+
 class UpstreamAnswer:
     """The status and headers of an answer, and its body as it comes."""
 
-    def __init__(self, response: aiohttp.ClientResponse, deployment: Deployment) -> None:
-        self.status = response.status
-        self.headers: Mapping[str, str] = response.headers
-        self._response = response
+    __slots__ = ("_deployment", "_exchange", "headers", "status")
+
+    def __init__(self, exchange: Exchange, deployment: Deployment) -> None:
+        self.status = exchange.status
+        self.headers = exchange.headers
+        self._exchange = exchange
         self._deployment = deployment
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body, decompressed, in the pieces that came. Raises UpstreamBroken if it breaks off."""
         with _named_errors(self._deployment):
-            async for chunk in self._response.content.iter_any():
-                yield chunk
+            async for piece in self._exchange.pieces():
+                yield piece
 
     async def read(self, limit: int) -> bytes:
         """Read at most `limit` bytes of the body."""
@@ -71,61 +92,42 @@ class UpstreamAnswer:
 
     async def aclose(self) -> None:
         """Give the connection back if the body was read to its end; close it otherwise."""
-        self._response.release()
-        await self._response.wait_for_close()
+        self._exchange.end()
 
 
 class Upstream:
-    """Connections to providers: one session for each CA bundle, with its pool for each address and proxy."""
+    """Connections to providers: a pool for each CA bundle and proxy."""
 
     def __init__(self) -> None:
-        self._sessions: dict[str | None, aiohttp.ClientSession] = {}
+        self._pools: dict[tuple[str | None, str | None], Pool] = {}
 
     async def open(self, request: UpstreamRequest, deployment: Deployment, attempt_id: str) -> UpstreamAnswer:
         """Send `request` and return once the status and headers are there.
 
         Raises UpstreamNotSent, UpstreamUnavailable or UpstreamTimeout. The caller bounds the time.
         """
-        session = self._sessions.get(deployment.ca_bundle) or self._session(deployment.ca_bundle)
+        pool = self._pools.get((deployment.ca_bundle, deployment.proxy_url)) or self._pool(deployment)
+        headers = {**ALWAYS, **request.headers, ATTEMPT_HEADER: attempt_id}
         with _named_errors(deployment):
-            response = await session.request(
-                request.method,
-                request.url,
-                headers={
-                    "accept-encoding": "identity",
-                    "user-agent": USER_AGENT,
-                    **request.headers,
-                    ATTEMPT_HEADER: attempt_id,
-                },
-                data=request.body or None,
-                allow_redirects=False,
-                proxy=deployment.proxy_url,
-                timeout=_connecting(deployment.timeouts.connect_s),
+            exchange = await pool.ask(
+                request.method, request.url, headers, request.body, deployment.timeouts.connect_s
             )
-        return UpstreamAnswer(response, deployment)
+        return UpstreamAnswer(exchange, deployment)
 
-    def _session(self, ca_bundle: str | None) -> aiohttp.ClientSession:
-        context = ssl.create_default_context(cafile=ca_bundle)
-        session = self._sessions[ca_bundle] = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ssl=context, keepalive_timeout=KEEPALIVE_S),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,
-        )
-        return session
+    def _pool(self, deployment: Deployment) -> Pool:
+        context = ssl.create_default_context(cafile=deployment.ca_bundle)
+        proxy_url = deployment.proxy_url
+        pool: Pool = Connections(context) if proxy_url is None else Proxied(context, proxy_url)
+        self._pools[deployment.ca_bundle, proxy_url] = pool
+        return pool
 
     async def aclose(self) -> None:
-        for session in self._sessions.values():
-            await session.close()
-
-
-@lru_cache(maxsize=256)
-def _connecting(connect_s: float) -> aiohttp.ClientTimeout:
-    """Bound the connecting alone; `Deadlines` watches over the rest."""
-    return aiohttp.ClientTimeout(total=None, sock_connect=connect_s)
+        for pool in self._pools.values():
+            await pool.aclose()
 
 
 class _named_errors:  # noqa: N801 - reads as a statement: `with _named_errors(deployment):`
-    """Turn aiohttp's errors into ours. A class, not a generator: it stands on the hot path."""
+    """Turn what a connection says into what a person is told. A class: it stands on the hot path."""
 
     __slots__ = ("_deployment",)
 
@@ -136,30 +138,30 @@ class _named_errors:  # noqa: N801 - reads as a statement: `with _named_errors(d
         return None
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, (aiohttp.ClientError, OSError)):
+        if isinstance(error, OSError):
             raise _named(error, self._deployment) from error
 
 
-def _named(error: aiohttp.ClientError | OSError, deployment: Deployment) -> UpstreamError:
+def _named(error: OSError, deployment: Deployment) -> UpstreamError:
     name = deployment.model_id
-    if isinstance(error, NEVER_CONNECTED):
-        return UpstreamNotSent(
-            f"'{name}' 모델의 제공자에 연결할 수 없습니다. 잠시 뒤 다시 시도하거나 다른 모델을 고르세요.",
-            f"The provider of '{name}' cannot be reached. Try again later or choose another model.",
-        )
-    if isinstance(error, aiohttp.ClientResponseError) and not isinstance(error, aiohttp.ClientHttpProxyError):
-        # headers without end, a status that is none
-        return UpstreamProtocolError(
-            f"'{name}' 모델의 제공자가 HTTP에 어긋나게 답했습니다. 다시 시도하거나 다른 모델을 고르세요.",
-            f"The provider of '{name}' did not answer in proper HTTP. Try again or choose another model.",
-        )
-    if isinstance(error, TimeoutError):
-        return timed_out(deployment)
-    if isinstance(error, aiohttp.ClientPayloadError):
-        return UpstreamBroken(
-            f"'{name}' 모델의 답변이 중간에 끊어졌습니다. 다시 시도하세요.",
-            f"The answer of '{name}' broke off. Try again.",
-        )
+    match error:
+        case NeverConnected():
+            return UpstreamNotSent(
+                f"'{name}' 모델의 제공자에 연결할 수 없습니다. 잠시 뒤 다시 시도하거나 다른 모델을 고르세요.",
+                f"The provider of '{name}' cannot be reached. Try again later or choose another model.",
+            )
+        case NotHttp():
+            return UpstreamProtocolError(
+                f"'{name}' 모델의 제공자가 HTTP에 어긋나게 답했습니다. 다시 시도하거나 다른 모델을 고르세요.",
+                f"The provider of '{name}' did not answer in proper HTTP. Try again or choose another model.",
+            )
+        case BrokenOff():
+            return UpstreamBroken(
+                f"'{name}' 모델의 답변이 중간에 끊어졌습니다. 다시 시도하세요.",
+                f"The answer of '{name}' broke off. Try again.",
+            )
+        case TimeoutError():
+            return timed_out(deployment)
     return UpstreamUnavailable(
         f"'{name}' 모델의 제공자가 연결을 끊었습니다. 잠시 뒤 다시 시도하세요.",
         f"The provider of '{name}' closed the connection. Try again later.",

@@ -60,6 +60,7 @@ async def server(answer: bytes = OK, **tls: Any) -> AsyncIterator[tuple[int, lis
         yield listening.sockets[0].getsockname()[1], heads
     finally:
         listening.close()
+        await asyncio.sleep(0.01)  # its ends of the connections close after ours
 
 
 async def ask(upstream: Upstream, url: str, **more: Any) -> tuple[int, bytes]:
@@ -163,6 +164,7 @@ def test_a_connection_is_used_again_once_its_answer_is_read() -> None:
             await ask(upstream, f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/v1")
         await upstream.aclose()
         listening.close()
+        await asyncio.sleep(0.01)
         return connections
 
     assert run(journey()) == 1
