@@ -34,8 +34,15 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="예산 / budgets")
 
+
+def _said(reason: str) -> str:
+    if not reason.strip():
+        fail("사유를 적으세요. 감사 기록에 남습니다.", "Say why; it is kept for auditors.", Exit.USAGE)
+    return reason.strip()
+
+
 ReasonOption = Annotated[
-    str, typer.Option("--reason", help="사유, 감사 기록에 남습니다 / why, kept for auditors")
+    str, typer.Option("--reason", callback=_said, help="사유, 감사 기록에 남습니다 / why, kept for auditors")
 ]
 _EVERY = {"month": "월", "quarter": "분기", "year": "연", "once": "소진 시까지"}
 

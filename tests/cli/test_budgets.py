@@ -51,3 +51,11 @@ def test_tokens_and_requests_are_budgets_beside_won(haechi, used):
 @pytest.mark.parametrize("limits", [(), ("--tokens", "1.5"), ("--requests", "-3")])
 def test_a_budget_without_a_whole_limit_is_refused(haechi, used, limits):
     assert haechi("budgets", "set", "unit", "IS", *limits, "--reason", "x").code == 2
+
+
+def test_no_budget_changes_without_a_reason(staffed, haechi):
+    for reason in ("", "  "):
+        refused = haechi("budgets", "set", "unit", "CM", "1000", "--reason", reason)
+        assert refused.code == 2
+        assert "사유" in refused.err
+    assert haechi("budgets", "list", "--json").json == []
