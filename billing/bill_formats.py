@@ -68,7 +68,8 @@ def read_month_bill(data: bytes, mapping: ColumnMap | None = None, timezone: str
         raise BillError(mistakes)
     if not rows:
         raise refusal("사용량도 금액도 없는 파일입니다.", "it states neither usage nor cost")
-    return Bill(layout.name, zone.key, tuple(rows), layout.exact, more_pages)
+    buckets = layout.states | {row.bucket for row in rows if row.bucket}
+    return Bill(layout.name, zone.key, tuple(rows), layout.exact, buckets, more_pages)
 
 
 def decoded(data: bytes, encoding: str | None = None) -> str:

@@ -19,6 +19,10 @@ Cells: TypeAlias = "Mapping[str, str]"
 """One row: columns by their compared name, texts stripped; nothing stands where a cell is empty."""
 
 
+TOKENS: Final = frozenset({"input", "cache_read", "cache_write", "output"})
+HEARD: Final = frozenset({"audio_input", "audio_output"})
+
+
 class Part(NamedTuple):
     """What a layout finds in a row: texts as they stand."""
 
@@ -42,6 +46,8 @@ class Layout:
     days: tuple[str, ...]
     needs: tuple[tuple[str, ...], ...]
     parts: Callable[[Cells, str], Iterable[Part]]
+    states: frozenset[str] = TOKENS
+    """Buckets that the export tells apart: one that is not there was not used."""
     day_format: str = ""
 
     def fits(self, names: Iterable[str]) -> bool:
@@ -235,6 +241,7 @@ LAYOUTS: Final[tuple[Layout, ...]] = (
         days=("starttime", "starttimeiso"),
         needs=(("inputtokens",), ("outputtokens",), ("nummodelrequests",)),
         parts=_openai_usage,
+        states=TOKENS | HEARD,
     ),
     Layout(
         "openai-costs",
@@ -255,6 +262,7 @@ LAYOUTS: Final[tuple[Layout, ...]] = (
             ("model", "modelversion"),
         ),
         parts=_anthropic_usage,
+        states=TOKENS | {"searches"},
     ),
     Layout(
         "anthropic-costs",

@@ -94,6 +94,7 @@ class ColumnMap:
             days=(name_of(self.day),),
             needs=tuple((name_of(column),) for column in named if column),
             parts=self._parts,
+            states=frozenset({*self.quantities.values(), *self.class_names.values()}),
             day_format=self.day_format,
         )
 
