@@ -65,6 +65,12 @@ def test_an_administrator_builds_a_team_fills_it_and_hands_out_a_key(
         heading(page, "키를 발급했습니다", "The key was issued", language)
         expect(page.locator("#secret")).to_contain_text("hk-")
         page.get_by_role("link", name=words(language, "키 보기", "See keys")).first.click()
+        page.fill("#requests_per_min", "20")
+        page.fill("#limit-reason", "시범 운영")
+        press(page, language, "한도 저장", "Save the limits")
+        expect(page.locator(".toast")).to_be_visible()
+        expect(page.locator("#requests_per_min")).to_have_value("20")
+        assert axe(page) == []
         page.fill("#reason", "시험 끝")
         press(page, language, "이 키 폐기", "Revoke this key")
         expect(page.locator(".toast")).to_be_visible()
