@@ -12,7 +12,7 @@
     [routing]     strategy, attempts, retry_for_s, retry_cost_krw, breaker_failures, …
     [side_calls]  header, model, tasks   [cache] enabled, ttl_s, most_entries, most_mib
     [notices]     thresholds, forecast, emails, smtp, webhooks (gateway/config_notices.py)
-    [review]      store_text, text_days, flag_types, sla_days, two_person_text, own_incident, …
+    [review]      store_text, text_days, flag_types, sla_days, …   [review.export] syslog, webhooks, …
     [filter]      in_house_model; [[filter.policies]] as filters.policy reads them, [[filter.rules]]
     [[providers]] name, base_url, wire, profile, zone, api_key_env | api_key_file, proxy_url, ca_bundle, …
     [[models]]    id, name, capabilities, …  [[models.deployments]] provider, upstream_model, price_key, …
@@ -173,6 +173,7 @@ class _Builder:
         document = self.document
         price_book = self._price_book()
         models = self._models(price_book)
+        sources = Sources(self._secret, self._file, self.mistakes)
         return Config(
             path=self.path,
             server=document.server,
@@ -195,14 +196,13 @@ class _Builder:
             policies=self._policies(),
             in_house_model=self._in_house_model(models),
             custom_rules=self._custom_rules(),
-            notices=settings_of(document.notices, Sources(self._secret, self._file, self.mistakes)),
-            review=review_rules(document.review),
+            notices=settings_of(document.notices, sources),
+            review=review_rules(document.review, sources, self._data_folder()),
             jwt_secrets=self._jwt_secrets(document.identity),
             warnings=tuple(self.warnings),
         )
 
     # --- models and deployments
-
     def _models(self, book: PriceBook) -> dict[str, Model]:
         self._refuse_doubles("providers", [provider.name for provider in self.document.providers])
         self._refuse_doubles("models", [model.id for model in self.document.models])

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gateway.config_review_export import export_settings
 from gateway.incidents.states import SEVERITIES, ReviewRules
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gateway.config_notices import Sources
     from gateway.config_schema import ReviewTable
 
 
-def review_rules(table: ReviewTable) -> ReviewRules:
+def review_rules(table: ReviewTable, sources: Sources, folder: Path) -> ReviewRules:
+    """Return the rules; `folder` is what relative paths of data count from."""
     shipped = ReviewRules()
     flagged = shipped.flag_types if table.flag_types is None else frozenset(table.flag_types)
     days = table.sla_days.model_dump()
@@ -27,4 +32,5 @@ def review_rules(table: ReviewTable) -> ReviewRules:
         own_department=table.own_department,
         exception_days_most=table.exception_days_most,
         cipher=table.cipher,
+        export=export_settings(table.export, sources, folder),
     )

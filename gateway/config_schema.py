@@ -231,6 +231,43 @@ class ReviewSlaTable(TomlTable):
     low: WorkingDays = 10
 
 
+class ReviewSyslogTable(TomlTable):
+    """A SIEM that takes incidents by syslog over TLS (RFC 5425)."""
+
+    name: Identifier
+    host: Annotated[str, Field(min_length=1, max_length=253)]
+    port: int = Field(default=6514, ge=1, le=65535)
+    format: Literal["cef", "ocsf", "json"] = "cef"
+    severity: Literal["low", "medium", "high", "critical"] = "low"
+    ca_bundle: str | None = None
+    certificate_file: str | None = None
+    key_file: str | None = None
+    timeout_s: float = Field(default=10.0, gt=0, le=60)
+
+
+class ReviewWebhookTable(TomlTable):
+    name: Identifier
+    url: HttpUrl
+    format: Literal["json", "ocsf", "cef"] = "json"
+    severity: Literal["low", "medium", "high", "critical"] = "low"
+    secret_env: str | None = None
+    secret_file: str | None = None
+    ca_bundle: str | None = None
+    timeout_s: float = Field(default=10.0, gt=0, le=60)
+
+
+class ReviewExportTable(TomlTable):
+    """Where incidents are sent; docs/security-exports.md explains it."""
+
+    check_s: float = Field(default=15.0, ge=0.1, le=3600)
+    tries: int = Field(default=12, ge=1, le=100)
+    first_pause_s: float = Field(default=30.0, ge=0.1, le=3600)
+    dead_letters: str = "incident-dead-letters.jsonl"
+    weekly_to: list[EmailAddress] = []
+    syslog: list[ReviewSyslogTable] = []
+    webhooks: list[ReviewWebhookTable] = []
+
+
 class ReviewTable(TomlTable):
     """Review of what the filter stopped; docs/security-review.ko.md explains it."""
 
@@ -246,6 +283,7 @@ class ReviewTable(TomlTable):
     own_department: Literal["refuse", "flag"] = "flag"
     exception_days_most: int = Field(default=180, ge=1, le=1825)
     cipher: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")] | None = None
+    export: ReviewExportTable = ReviewExportTable()
 
 
 class RuleTable(TomlTable):

@@ -47,6 +47,7 @@ price_differences = Counter(
     "Charges whose stated cost is not what our price makes of them",
     ["deployment"],
 )
+incident_exports = Counter("haechi_incident_exports", "Incidents to SIEM: sent, failed, dead", ["state"])
 cache_lookups = Counter("haechi_cache_lookups", "Look-ups in the response cache", ["result"])
 inspection = Histogram("haechi_filter_seconds", "Time to inspect one request", buckets=INSPECTION_SECONDS)
 journal_wait = Histogram(
