@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Final, Protocol
 
 from filters.conversation import TailMemory
@@ -18,6 +18,7 @@ from filters.detector import DetectorError
 from filters.errors import DetectorFailed, Unscannable
 from filters.jsontext import unescape
 from filters.neighbours import Piece, newest_said, pieces_of, without_chance_hits
+from filters.records import record
 from filters.seen import SeenTexts
 from filters.walker import Kind, Limits, walk, written_path
 
@@ -49,7 +50,7 @@ class Detector(Protocol):
     def detect_joined(self, texts: Sequence[str]) -> list[tuple[int, Span]]: ...
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Detection:
     """Everything found in one request, before any policy. Lives as long as the request."""
 

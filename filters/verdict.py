@@ -11,6 +11,8 @@ from enum import IntEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from filters.records import record
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -77,7 +79,7 @@ class Finding:
     """The id of the exception by which it passes, empty for all others."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Receipt:
     """What was looked at and what was decided; safe to store: it holds no text.
 
@@ -144,7 +146,7 @@ class Receipt:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Verdict:
     """The decision for one request towards one zone.
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
+from filters.records import record
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
@@ -45,7 +47,7 @@ class Zone(StrEnum):
 # --- what a message is made of -------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Text:
     text: str
     extra: Mapping[str, JSON] = NOTHING
@@ -111,7 +113,7 @@ Part: TypeAlias = "Text | Image | Audio | File | Reasoning | ToolCall | ToolResu
 Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Message:
     role: Role
     parts: tuple[Part, ...]
@@ -149,7 +151,7 @@ class ResponseFormat:
     description: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ChatRequest:
     """One chat request in no particular dialect. `None` means the client did not say."""
 
@@ -217,7 +219,7 @@ class Delta(NamedTuple):
         return bool(self.text or self.reasoning or self.refusal or self.tool_calls)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class UsageReport:
     """The usage a provider stated for one exchange, and the statement itself.
 
@@ -232,7 +234,7 @@ class UsageReport:
     partial: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Choice:
     index: int
     parts: tuple[Part, ...]
@@ -243,7 +245,7 @@ class Choice:
     extra: Mapping[str, JSON] = NOTHING
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Completion:
     """A whole answer. `complete` is False when the stream ended without its proper end."""
 
@@ -259,7 +261,7 @@ class Completion:
     """Of the answer as the client gets it whole; sound has its own."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class UpstreamRequest:
     """What to send. `dropped` names parameters that this provider lacks."""
 
@@ -273,7 +275,7 @@ class UpstreamRequest:
 # --- who asks ------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Caller:
     """A verified person, by the key that was used, with the units that pay.
 
@@ -294,7 +296,7 @@ class Caller:
     tokens_per_min: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Call:
     """One request at the door: what every step needs to know and nothing of HTTP beyond it."""
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from billing.budgets import BudgetExceeded
 from billing.journal import JournalUnavailable, RowRefused
+from filters.records import record
 from gateway import metrics, routing, unavailable
 from gateway.admission import NoRoom
 from gateway.catalogue import Strategy
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from gateway.ways import Way
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Leg:
     """A way, and the request as it goes there: masked for its zone, bounded for its model."""
 
@@ -46,7 +47,7 @@ class Leg:
     request: ChatRequest
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Opened:
     """An attempt that answers: what it said first, and the rest of it."""
 

@@ -10,12 +10,13 @@ with an error, and settles it.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
 from billing.money import won
+from filters.records import record
 from gateway import metrics, unavailable
 from gateway.answer import Channels
 from gateway.cache import as_deltas
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from gateway.ways import Way
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reply:
     """How one client is answered, whoever answers."""
 

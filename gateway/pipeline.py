@@ -18,6 +18,7 @@ from billing.ledger import Charge, Kind, Outcome
 from billing.periods import billing_month
 from billing.usage import Usage, UsageSource
 from filters.errors import DetectorFailed, Unscannable
+from filters.records import changed, record
 from filters.verdict import Action
 from gateway import metrics, refusals, unavailable
 from gateway.dispatch import attribution, most_tokens
@@ -54,7 +55,7 @@ INLINE_CHARACTERS: Final = 8 * 1024
 """Bodies larger than this, in bytes, are inspected off the event loop (invariant 10)."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Door:
     """What a request brings in beside its body and its caller."""
 
@@ -378,9 +379,7 @@ def _masked(door: Door, request: ChatRequest, way: Way, detection: Detection) ->
 
 def _bounded(request: ChatRequest, model: Model, default: int) -> ChatRequest:
     """Give every request an output limit, so that its cost has a bound."""
-    return dataclasses.replace(
-        request, model=model.id, max_output_tokens=_most_output(request, model, default)
-    )
+    return changed(request, model=model.id, max_output_tokens=_most_output(request, model, default))
 
 
 def _most_output(request: ChatRequest, model: Model, default: int) -> int:

@@ -7,11 +7,11 @@ another zone than the one that was judged gets a verdict of its own there, or is
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from filters.decision import decide
 from filters.errors import FilterRefusal
+from filters.records import record
 from filters.verdict import Action
 from gateway import metrics, refusals, routing
 from gateway.domain import Zone
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from gateway.errors import GatewayError
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Way:
     """One model that may answer, by which verdict, in which zones."""
 
@@ -73,10 +73,10 @@ class Ways:
             inside = self._inside(model, call.caller)
             if inside is None:
                 listed = self._in_house_models(call.caller, model.kind)
-                raise Refused(way, refusals.in_house_only(way.verdict, listed))
+                raise Refused(way, refusals.in_house_only(way.verdict, listed, call.request_id))
             way = _kept_inside(self.judge(call, inside, detection, Zone.IN_HOUSE), model)
         if way.verdict.action is Action.BLOCK:
-            raise Refused(way, refusals.blocked(way.verdict))
+            raise Refused(way, refusals.blocked(way.verdict, call.request_id))
         return way
 
     def fallbacks(self, call: Call, way: Way, detection: Detection) -> Iterator[Way]:

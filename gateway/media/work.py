@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from filters.records import record
 from gateway.domain import NOTHING, ChatRequest, Choice, Completion, Message, Text
 from gateway.providers import failures
 from gateway.providers.base import MAX_BODY_BYTES
@@ -104,7 +105,7 @@ class Whole:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MediaRequest(ChatRequest):
     """Work asked for; `messages` hold its texts, for the estimate where no usage is reported.
 
