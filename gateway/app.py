@@ -34,7 +34,7 @@ from gateway.attempt import Desk, Unsettled
 from gateway.breaker import BreakerRules
 from gateway.cache import AnswerCache, CacheRules
 from gateway.catalogue import Strategy
-from gateway.console import failures
+from gateway.console import failures, incidents_api
 from gateway.console.guard import Guard
 from gateway.console.parts import ConsoleParts
 from gateway.console.routes import router as console_router
@@ -45,11 +45,12 @@ from gateway.estimates import Estimator
 from gateway.failover import Team
 from gateway.health import Fleet, QueueRules
 from gateway.housekeeping import Housekeeping
-from gateway.http import chat, errors, filter_preview, me, media, models, operations
+from gateway.http import chat, errors, filter_preview, incidents, me, media, models, operations
 from gateway.http import videos as videos_http
 from gateway.http.direct import DirectEndpoints, chats_of
 from gateway.http.middleware import RequestIdentity
 from gateway.incidents import wiring
+from gateway.incidents.desk import desk_of
 from gateway.keyring import Purpose
 from gateway.limits.limiter import Limiter
 from gateway.limits.shared import DatabaseWindows, InLine, OwnWindows, ValkeyWindows
@@ -74,7 +75,7 @@ from gateway.videojobs import VideoJobs
 from gateway.ways import Ways
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from fastapi import FastAPI
     from starlette.requests import Request
@@ -84,6 +85,7 @@ if TYPE_CHECKING:
     from billing.ledger import Entry
     from filters.policy import PolicyBook
     from filters.verdict import Verdict
+    from gateway.audit import Actor
     from gateway.config import Config
     from gateway.config_schema import CacheTable, RoutingTable, SideCallsTable
     from gateway.domain import Call
@@ -146,6 +148,7 @@ def _mount(app: FastAPI, plant: Plant) -> None:
     app.include_router(videos_http.router(pipeline, plant.videos, server.body_limit_mib * 1024**2))
     app.include_router(filter_preview.router(pipeline, server.body_limit_mib * 1024**2))
     app.include_router(me.router(pipeline, plant.database, plant.config.contacts))
+    app.include_router(incidents.router(pipeline, desk_of(plant.console), _session_of(plant)))
     app.include_router(models.router(pipeline, created=int(time.time())))
     app.include_router(operations.router(plant.checks(), plant.fleet.report))
     if plant.config.console.enabled:
@@ -160,6 +163,11 @@ def _mount(app: FastAPI, plant: Plant) -> None:
         "key": {"type": "http", "scheme": "bearer"}
     }
     app.middleware_stack = _door(app.build_middleware_stack(), chats_of(chats), plant)
+
+
+def _session_of(plant: Plant) -> Callable[[Request], Awaitable[tuple[str, Actor]]] | None:
+    """What tells who is signed in, where there is a console to sign in to."""
+    return incidents_api.session_of if plant.config.console.enabled else None
 
 
 def _door(inside: ASGIApp, chats: Mapping[str, Endpoint], plant: Plant) -> ASGIApp:

@@ -57,6 +57,8 @@ class Permission(StrEnum):
     INVOICES_VIEW = "invoices.view"
     MONTHS_VIEW = "months.view"
     MONTHS_CHANGE = "months.change"
+    REPORTS_VIEW = "reports.view"
+    """Seats beside metered use, forecasts, anomalies."""
     PRICES_VIEW = "prices.view"
     PRICES_CHANGE = "prices.change"
     ORGANISATION_VIEW = "organisation.view"
@@ -107,6 +109,7 @@ TABLE: Final[Mapping[Permission, Mapping[Role, Reach]]] = {
     _P.INVOICES_VIEW: _BUDGETED,
     _P.MONTHS_VIEW: _only(_R.FINANCE),
     _P.MONTHS_CHANGE: _only(_R.FINANCE),
+    _P.REPORTS_VIEW: _BUDGETED,
     _P.PRICES_VIEW: _only(_R.FINANCE),
     _P.PRICES_CHANGE: _only(_R.FINANCE),
     _P.ORGANISATION_VIEW: _only(_R.ADMINISTRATOR),
@@ -211,6 +214,9 @@ ADDRESSES: Final[Mapping[str, Door]] = {
     "POST /v1/videos/{video_id}/remix": Door.KEY,
     "POST /v1/filter/preview": Door.KEY,
     "GET /api/me/usage": Door.KEY,
+    "POST /api/incidents/report": Door.KEY,
+    "GET /api/incidents/own": Door.KEY,
+    "GET /api/incidents/own/{incident_id:uuid}": Door.KEY,
     "GET /v1/models": Door.KEY,
     "GET /v1/models/{model_id:path}": Door.KEY,
     "GET /": Door.ANYBODY,

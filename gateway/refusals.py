@@ -22,16 +22,19 @@ if TYPE_CHECKING:
 MOST_LISTED = 50
 
 
-def blocked(verdict: Verdict) -> SensitiveDataBlocked:
-    """Nothing was sent: say which kinds stand where, and what to do about each."""
+def blocked(verdict: Verdict, request_id: str = "") -> SensitiveDataBlocked:
+    """Nothing was sent: say which kinds stand where, what to do about each, and how to object."""
     words = refusal(verdict)
     findings = found(verdict)
     return SensitiveDataBlocked(
-        words.ko, words.en, param=findings[0]["path"] if findings else None, details={"findings": findings}
+        f"{words.ko} {_OBJECT_KOREAN}",
+        f"{words.en} {_OBJECT_ENGLISH}",
+        param=findings[0]["path"] if findings else None,
+        details={"findings": findings, **_what_now(request_id)},
     )
 
 
-def in_house_only(verdict: Verdict, models: Iterable[Model]) -> InHouseOnly:
+def in_house_only(verdict: Verdict, models: Iterable[Model], request_id: str = "") -> InHouseOnly:
     """The model asked for is outside and no in-house model takes over: list those that may answer."""
     words = refusal(verdict)
     ids = [model.id for model in models]
@@ -40,8 +43,27 @@ def in_house_only(verdict: Verdict, models: Iterable[Model]) -> InHouseOnly:
         f"{words.ko} 답할 수 있는 모델: {listed or '없음'}",
         f"{words.en} Models that may answer: {listed or 'none'}",
         param="model",
-        details={"findings": found(verdict), "models": ids},
+        details={"findings": found(verdict), "models": ids, **_what_now(request_id)},
     )
+
+
+_OBJECT_KOREAN = (
+    "가린 글은 POST /v1/filter/preview로 받아 대신 보낼 수 있습니다."
+    " 잘못 막혔다면 콘솔의 '내 차단 기록'이나 POST /api/incidents/report로 오탐 신고를 하세요."
+)
+_OBJECT_ENGLISH = (
+    "POST /v1/filter/preview gives the masked version to send instead."
+    " If this was a false alarm, report it in the console ('My blocked requests')"
+    " or with POST /api/incidents/report."
+)
+
+
+def _what_now(request_id: str) -> dict[str, Any]:
+    """What a program can offer the member of staff next."""
+    return {
+        "preview": {"method": "POST", "path": "/v1/filter/preview"},
+        "report": {"method": "POST", "path": "/api/incidents/report", "body": {"request_id": request_id}},
+    }
 
 
 def unfinished(failure: FilterRefusal) -> GatewayError:

@@ -14,6 +14,7 @@ from gateway.console import (
     department,
     design,
     finance,
+    incidents_api,
     models,
     preferences,
     review,
@@ -60,4 +61,5 @@ def router() -> APIRouter:
     whole.include_router(department.router())
     whole.include_router(finance.router())
     whole.include_router(review.router())
+    whole.include_router(incidents_api.router())
     return whole

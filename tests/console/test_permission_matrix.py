@@ -80,6 +80,7 @@ SAMPLES = {
     "session_id": "sess_none",
     "key_id": "key_none",
     "month": "2026-11",
+    "incident_id": "01a1f6e5-8780-700a-8e64-feebaf442ea9",
 }
 """What stands for the parameters of a path; things that are not there answer 404 to whoever may look."""
 
