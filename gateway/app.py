@@ -489,9 +489,8 @@ def _defect(request: Request, _error: Exception) -> Response:
     return errors.response(errors.INTERNAL, request.headers, request.url.path)
 
 
-def _invalid_parameters(request: Request, _error: Exception) -> Response:
+def _invalid_parameters(request: Request, error: Exception) -> Response:
     if failures.is_page(request):
         return failures.page_of_http(request, HTTPException(400))
-    return errors.response(
-        InvalidRequest("주소의 값이 잘못되었습니다.", "A value in the address is wrong."), request.headers
-    )
+    assert isinstance(error, RequestValidationError), "registered for this class"
+    return errors.response(errors.invalid(error.errors()), request.headers)

@@ -19,7 +19,7 @@ from gateway.languages import prefers_english
 from gateway.surfaces import chat, messages
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 Wrap: TypeAlias = "Callable[[int, Mapping[str, Any]], dict[str, Any]]"
 
@@ -72,6 +72,27 @@ INTERNAL: Final = e.GatewayError(
     "해치 안에서 오류가 났습니다. 다시 시도하고, 계속되면 x-request-id와 함께 관리자에게 알려 주세요.",
     "Something failed inside Haechi. Try again; if it stays, give the administrator the x-request-id.",
 )
+
+
+def invalid(mistakes: Sequence[Mapping[str, Any]]) -> e.InvalidRequest:
+    """Say which value of an address or a JSON body is wrong, never what it was."""
+    where, *rest = mistakes[0]["loc"] if mistakes else ("query",)
+    name = ".".join(str(step) for step in rest if isinstance(step, str | int))
+    if where == "body":
+        return e.InvalidRequest(
+            f"JSON 본문의 값이 잘못되었습니다: {name or '본문'}."
+            " content-type: application/json으로 보내고 /docs를 보세요.",
+            f"A value of the JSON body is wrong: {name or 'the body'}."
+            " Send it as content-type: application/json; see /docs.",
+            param=name or None,
+        )
+    return e.InvalidRequest(
+        f"주소의 값이 잘못되었습니다: {name}. /docs를 보세요." if name else "주소의 값이 잘못되었습니다.",
+        f"A value in the address is wrong: {name}. See /docs."
+        if name
+        else "A value in the address is wrong.",
+        param=name or None,
+    )
 
 
 def answer_for(error: e.GatewayError) -> Answer:
