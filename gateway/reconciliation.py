@@ -21,6 +21,7 @@ from billing.store.bill_matches import (
     used_days,
 )
 from billing.store.bills import Incoming, bills_of, import_bill, withdraw_bill
+from billing.store.rollups import bring_up_to_date
 from billing.store.three_way import BookSides, book_sides, providers_billed
 from gateway.errors import InvalidRequest
 from gateway.store.bill_trail import bill_deed
@@ -135,6 +136,7 @@ class Reconciler:
         for bill in self.bills(month)[::-1]:
             if not bill.withdrawn:
                 kept.setdefault(bill.provider, []).append(bill)
+        bring_up_to_date(self.database)
         amounts = providers_billed(self.database, month)
         names = {name for name, nano in amounts.items() if nano and name in self.terms.external} | kept.keys()
         return [

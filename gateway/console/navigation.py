@@ -69,7 +69,9 @@ MAP: Final[tuple[Heading, ...]] = (
     Heading(
         N_("재무"),
         (
+            Way("/console/finance/budgets", N_("예산 집행 현황"), Permission.BUDGETS_VIEW),
             Way("/console/finance/months", N_("월 마감"), Permission.MONTHS_VIEW),
+            Way("/console/finance/bills", N_("청구서 대조"), Permission.MONTHS_VIEW),
             Way("/console/finance/invoices", N_("청구서"), Permission.INVOICES_VIEW),
         ),
     ),
