@@ -6,11 +6,12 @@ and the calendar come together. Everything is asked for once and kept: a page sh
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter, OrderedDict, defaultdict
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from functools import cached_property
+from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from billing.forecast import month_of
@@ -27,9 +28,9 @@ from billing.plans import (
     merged,
     offers,
 )
-from billing.store.report_queries import months_summed, person_uses
+from billing.store.report_queries import months_summed, person_uses, sums_position
 from gateway.organisation import places, valid_on
-from gateway.store.organisation import load_organisation
+from gateway.store.organisation import load_organisation, read_revision
 from gateway.working_days import is_working_day
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 
 LEAST_WORKING_DAYS: Final = 5
 """Of the running month that must be over before advice counts it."""
+MOST_KEPT: Final = 4
+"""Reports that a worker keeps; each holds some megabytes at ten thousand people."""
 MOST_MONTHS: Final = 12
 """That advice and comparisons go back unless told otherwise."""
 
@@ -167,6 +170,45 @@ class SeatReport:
             cost_nano=costs,
             cheapest=self.offers[costs.index(least)] if least < metered else None,
         )
+
+
+class SeatReports:
+    """Reports kept for as long as the sums and the register behind them stay as they are: one per worker."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[object, ...], SeatReport] = OrderedDict()
+        self._lock = Lock()
+
+    def report(
+        self,
+        database: Database,
+        plans: Sequence[Plan],
+        now: datetime,
+        *,
+        months: int | None = None,
+        term: Term = Term.MONTHLY,
+        department_id: str | None = None,
+    ) -> SeatReport:
+        """Return the report of the last `months` months, the running one included; of all if None."""
+        state = (sums_position(database), read_revision(database), billing_day(now))
+        question = (id(database), *state, tuple(plans), months, term, department_id)
+        with self._lock:
+            kept = self._kept.get(question)
+            if kept is None:
+                chosen = None if months is None else last_months(billing_month(now), months)
+                kept = SeatReport(database, plans, now, months=chosen, term=term, department_id=department_id)
+                self._kept[question] = kept
+                while len(self._kept) > MOST_KEPT:
+                    self._kept.popitem(last=False)
+            self._kept.move_to_end(question)
+        return kept
+
+
+def last_months(month: str, count: int) -> tuple[str, ...]:
+    """Return `count` months, `month` the last."""
+    year, number = map(int, month.split("-"))
+    total = year * 12 + number - count
+    return months_between(f"{total // 12:04d}-{total % 12 + 1:02d}", month)
 
 
 def staff_of(database: Database, day: date) -> dict[str, int]:

@@ -15,7 +15,13 @@ from sqlalchemy.exc import DBAPIError
 from billing.money import NANO
 from billing.plans import Use
 from billing.store.rollups import bring_up_to_date
-from billing.tables import usage_days, usage_person_days, usage_person_months, usage_unit_days
+from billing.tables import (
+    usage_days,
+    usage_person_days,
+    usage_person_months,
+    usage_positions,
+    usage_unit_days,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -36,6 +42,12 @@ def count_first(engine: Engine) -> bool:
         return bring_up_to_date(engine) == 0
     except DBAPIError:
         return False
+
+
+def sums_position(engine: Engine) -> int:
+    """Return how many rows of the ledger the daily sums count: while it stays, so does what is read here."""
+    with engine.connect() as connection:
+        return int(connection.execute(select(func.coalesce(func.sum(usage_positions.c.seq), 0))).scalar_one())
 
 
 def months_summed(engine: Engine) -> tuple[str, ...]:

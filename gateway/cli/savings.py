@@ -151,15 +151,14 @@ def _report(
     seat_price: int | None,
     department: str | None = None,
 ) -> SeatReport:
-    from billing.periods import billing_month, months_between
+    from billing.periods import billing_month
     from billing.plans import Term
     from billing.store.report_queries import count_first
-    from gateway.seats import SeatReport
+    from gateway.seats import SeatReport, last_months
 
     count_first(engine)
     at = now()
-    this_month = billing_month(at)
-    chosen = months_between(_months_before(this_month, months - 1), this_month) if months else None
+    chosen = last_months(billing_month(at), months) if months else None
     plans = _priced(config_of(settings).plans, seat_price)
     return SeatReport(engine, plans, at, months=chosen, term=Term(term.value), department_id=department)
 
@@ -198,12 +197,6 @@ def _stated_savings(seat_price: int, people: int | None, months: int | None, met
             Exit.USAGE,
         )
     return Savings(months, people, people * months, seat_price, nano(metered))
-
-
-def _months_before(month: str, count: int) -> str:
-    year, number = map(int, month.split("-"))
-    total = year * 12 + number - 1 - count
-    return f"{total // 12:04d}-{total % 12 + 1:02d}"
 
 
 def _lines(

@@ -70,9 +70,14 @@ MAP: Final[tuple[Heading, ...]] = (
         N_("재무"),
         (
             Way("/console/finance/budgets", N_("예산 집행 현황"), Permission.BUDGETS_VIEW),
+            Way("/console/finance/budget-settings", N_("예산 정하기"), Permission.BUDGETS_CHANGE),
             Way("/console/finance/months", N_("월 마감"), Permission.MONTHS_VIEW),
             Way("/console/finance/bills", N_("청구서 대조"), Permission.MONTHS_VIEW),
             Way("/console/finance/invoices", N_("청구서"), Permission.INVOICES_VIEW),
+            Way("/console/finance/prices", N_("단가표"), Permission.PRICES_VIEW),
+            Way("/console/finance/savings", N_("구독과 비교"), Permission.REPORTS_VIEW),
+            Way("/console/finance/plans", N_("좌석 추천"), Permission.REPORTS_VIEW),
+            Way("/console/finance/forecast", N_("예측·이상"), Permission.REPORTS_VIEW),
         ),
     ),
     Heading(
