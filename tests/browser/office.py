@@ -81,7 +81,7 @@ def build(folder: Path, simulator_url: str) -> Any:
     """Make the institution in `folder` and return its settings; nothing serves yet."""
     text = CONFIG.format(
         simulator=simulator_url,
-        filter='in_house_model = "house-model"\n[review]\nstore_text = true',
+        filter='in_house_model = "house-model"\n[review]\nstore_text = true\ntwo_person_text = true',
         faulty="http://127.0.0.1:9",
     )
     settings = initialise(

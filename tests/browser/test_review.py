@@ -35,8 +35,9 @@ pytestmark = [pytest.mark.full, pytest.mark.timeout(180)]
 
 SECOND = "reviewer2"
 NUMBER = "900101-1234568"
-"""A resident registration number that nobody has: its check digit is right, and 서식 예시 use it."""
-PROMPT = f"서식의 작성 예시입니다. 주민등록번호 칸에는 {NUMBER} 처럼 적습니다. 안내문을 다듬어 주세요."
+EXAMPLE = "850505-2234565"
+"""Invented resident registration numbers whose check digits are right; the second becomes an exception."""
+PROMPT = f"서식의 작성 예시입니다. 주민등록번호 칸에는 {EXAMPLE} 처럼 적습니다. 안내문을 다듬어 주세요."
 HOSTILE = (
     f"<script>document.title='owned'</script><img src=x onerror=alert(1)> \u202e거꾸로\u202c \x00 {{{{7*7}}}} {NUMBER}"
 )
@@ -102,7 +103,7 @@ def _staff_reports(desk: Desk, incident_id: str) -> None:
         page.goto("/console/incidents")
         page.get_by_role("link", name=incident_id[-8:]).click()
         expect(page.locator("main")).to_contain_text("주민등록번호")
-        expect(page.locator("body")).not_to_contain_text(NUMBER)
+        expect(page.locator("body")).not_to_contain_text(EXAMPLE)
         page.fill("#note", "서식 예시라서 실제 사람의 번호가 아닙니다.")
         page.get_by_role("button", name="오탐으로 신고").click()
         expect(page.locator(".toast")).to_contain_text("신고했습니다")
@@ -115,7 +116,7 @@ def _reviewer_judges(desk: Desk, incident_id: str) -> None:
         page.get_by_role("link", name="검토 대기열", exact=True).first.click()
         page.get_by_role("link", name=incident_id[-8:]).click()
         expect(page.locator(".stored").first).to_contain_text("서식의 작성 예시입니다")
-        assert NUMBER not in page.content()
+        assert EXAMPLE not in page.content()
         expect(page.locator("main")).to_contain_text("실제 사람의 번호가 아닙니다")
         page.get_by_role("button", name="내가 맡기").click()
         _reveals(page)
@@ -136,7 +137,7 @@ def _reveals(page: Page) -> None:
     expect(page.locator("#reveal-reason")).to_be_focused()
     page.fill("#reveal-reason", "신고 내용이 맞는지 확인")
     page.keyboard.press("Enter")
-    expect(page.locator(".opened").first).to_have_text(NUMBER)
+    expect(page.locator(".opened").first).to_have_text(EXAMPLE)
     expect(page.locator("main")).to_contain_text("까지 열려 있습니다")
 
 
@@ -173,7 +174,7 @@ def _trail_shows(desk: Desk, incident_id: str) -> None:
         page.goto("/console/audit?size=200")
         trail = page.inner_text("main")
         assert [step for step in steps if step not in trail] == []
-        assert NUMBER not in page.content()
+        assert EXAMPLE not in page.content()
         page.goto(f"/console/audit?subject={incident_id}")
         expect(page.locator("main")).to_contain_text("신고 내용이 맞는지 확인")
         page.get_by_role("button", name="사슬 확인").click()
@@ -181,7 +182,7 @@ def _trail_shows(desk: Desk, incident_id: str) -> None:
         assert watcher.troubles == []
     settings = desk.institution.settings
     engine = open_engine(settings.load_config().database_url)
-    assert verify_audit(engine, settings.keyring).ok
+    assert verify_audit(engine, settings.keyring()).problems == ()
     engine.dispose()
 
 
@@ -293,7 +294,7 @@ def test_the_whole_text_needs_a_second_reviewer(desk: Desk, key: str) -> None:
         open_incident(first, incident_id)
         first.select_option("#what", "all")
         first.fill("#reveal-reason", "전체 문맥을 보아야 함")
-        first.get_by_role("button", name="보기").last.click()
+        first.locator("form:has(#reveal-reason) button").click()
         expect(first.locator(".toast")).to_contain_text("다른 심사자가 승인하면")
         assert NUMBER not in first.content()
         open_incident(second, incident_id)
@@ -321,7 +322,7 @@ def test_hostile_text_is_shown_harmless(desk: Desk, key: str) -> None:
 def test_a_member_of_staff_gets_the_masked_version_to_send_instead(desk: Desk, key: str) -> None:
     with desk.page("staff") as (page, watcher):
         page.goto("/console/check")
-        page.fill("#text", PROMPT)
+        page.fill("#text", f"민원인 번호 {NUMBER} 를 확인해 주세요.")
         page.get_by_role("button", name="확인하기").click()
         expect(page.locator(".message.bad")).to_contain_text("막힙니다")
         masked = page.locator("#masked-text").inner_text()

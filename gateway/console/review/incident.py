@@ -78,6 +78,11 @@ class Shown:
     role: str
     runs: list[Run]
 
+    @property
+    def found(self) -> bool:
+        """Whether anything was found in it: a part without findings is folded away."""
+        return any(run.span >= 0 for run in self.runs)
+
 
 @dataclass(frozen=True, slots=True)
 class Alike:
@@ -136,6 +141,7 @@ def _page(
     detail = desk.detail(incident_id, reviewer_of(visitor), now)
     incident = detail.incident
     words = words_for(request, visitor, parts)
+    shown = [Shown(part.path, part.role, runs(part.pieces)) for part in detail.text.parts]
     mine = [one for one in detail.reveals if one.asked_by == visitor.account.login and one.is_open(now)]
     return render(
         request,
@@ -145,7 +151,8 @@ def _page(
         words=words,
         detail=detail,
         incident=incident,
-        shown=[Shown(part.path, part.role, runs(part.pieces)) for part in detail.text.parts],
+        shown=shown,
+        plain=[part for part in shown if not part.found],
         why_not=WHY_NO_TEXT.get(detail.text.state, ""),
         opened=max((one.until for one in mine if one.until), default=None),
         waiting=[one for one in detail.reveals if one.state == "asked"],

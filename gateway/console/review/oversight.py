@@ -23,7 +23,7 @@ from gateway.console.session import Needs, Visitor
 from gateway.incidents.oversight import Period
 from gateway.permissions import Permission
 from gateway.spreadsheets import csv_chunks
-from gateway.store.incident_statistics import overview
+from gateway.store.incident_statistics import freshen, overview
 from gateway.store.organisation import unit_names
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ def router() -> APIRouter:
 
 def _page(request: Request, visitor: Visitor, parts: ConsoleParts) -> Response:
     period = period_asked(request.query_params, billing_day(parts.now()))
+    freshen(parts.database, parts.now())
     found = overview(parts.database, period, parts.now())
     if request.query_params.get("format") == "csv":
         return _export(found)

@@ -179,6 +179,7 @@ def _page(request: Request, visitor: Visitor, parts: ConsoleParts) -> Response:
         asked=urlsplit(view.address(page="")).query,
         choices=_choices(parts, visitor, language),
         names=unit_names(parts.database),
+        more=any(query.filters[name] for name in ("department", "assignee", "action", "only", "from", "to")),
         key_rows=KEYS,
         today=billing_day(parts.now()).isoformat(),
     )

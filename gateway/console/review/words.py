@@ -96,6 +96,11 @@ class Words:
         return STATES[State(incident.state)]
 
     @staticmethod
+    def verdict(resolution: str) -> str:
+        """Return what a verdict is called, also one that is known no more."""
+        return RESOLUTIONS[Resolution(resolution)][0] if resolution in set(Resolution) else resolution
+
+    @staticmethod
     def short(incident_id: str) -> str:
         """Return the end of an id, enough to tell the rows of a page apart."""
         return incident_id[-8:]

@@ -93,7 +93,7 @@ const KEYS = {
   e: () => verdict("escalated"),
   r: () => press("#reveal-reason"),
   u: () => press("[data-key=up]"),
-  "/": () => press("[data-key=find]"),
+  "/": () => press("#q"),
   "?": () => keyList?.showModal(),
 };
 
