@@ -49,6 +49,7 @@ class Purpose(StrEnum):
     CONTENT_WRAP = "haechi/content-wrap"
     ACCOUNT_SECRET = "haechi/account-secret"  # noqa: S105 - a label
     ACCESS_AUDIT = "haechi/access-audit"
+    EVIDENCE = "haechi/evidence"
 
 
 class SecretError(ValueError):
