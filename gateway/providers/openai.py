@@ -49,7 +49,11 @@ def request(chat: ChatRequest, deployment: Deployment) -> UpstreamRequest:
         **_passed_on(chat, profile),
         **profile.body,  # the administrator's word goes before the client's
         "model": deployment.upstream_model,
-        "messages": [m for message in chat.messages for m in _messages(message, profile)],
+        "messages": [
+            written
+            for message in chat.messages
+            for written in (_plain(message, profile) or _messages(message, profile))
+        ],
         **{profile.renames.get(name, name): value for name, value in asked.items() if name not in dropped},
         **_stream(chat, profile),
     }
@@ -187,6 +191,20 @@ def _response_format(wanted: ResponseFormat | None) -> JSON:
 # --- messages ------------------------------------------------------------------------------------
 
 
+def _plain(message: Message, profile: Profile) -> tuple[dict[str, JSON], ...]:
+    """Write a message of one text and nothing else, as nearly all are; empty for any other."""
+    if len(message.parts) != 1 or message.extra or message.name:
+        return ()
+    (part,) = message.parts
+    if type(part) is not Text or part.extra:
+        return ()
+    return ({"role": _role(message, profile), "content": part.text},)
+
+
+def _role(message: Message, profile: Profile) -> str:
+    return "system" if message.role == "developer" and not profile.developer_role else message.role
+
+
 def _messages(message: Message, profile: Profile) -> Iterator[dict[str, JSON]]:
     """Write one message; tool results are messages of their own and stand before what is said with them."""
     results = [part for part in message.parts if isinstance(part, ToolResult)]
@@ -207,8 +225,7 @@ def _tool_message(result: ToolResult, profile: Profile) -> dict[str, JSON]:
 
 
 def _message(message: Message, said: Sequence[Part], profile: Profile) -> dict[str, JSON]:
-    role = "system" if message.role == "developer" and not profile.developer_role else message.role
-    written: dict[str, JSON] = {**known(message.extra, profile.marks), "role": role}
+    written: dict[str, JSON] = {**known(message.extra, profile.marks), "role": _role(message, profile)}
     if message.name:
         written["name"] = message.name
     calls = [_tool_call(part, profile) for part in said if isinstance(part, ToolCall)]

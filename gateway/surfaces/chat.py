@@ -60,7 +60,9 @@ def parse(body: JSON) -> ChatRequest:
     """Read a request body. Raises InvalidRequest or UnsupportedFeature, naming the field at fault."""
     object_of(body)
     _refuse_what_we_do_not_take(body)
-    known = {field: read(body, field) for field, read in _FIELDS.items() if field in body or field in _ALWAYS}
+    known = {field: _FIELDS[field](body, field) for field in body if field in _FIELDS}
+    for field in _ALWAYS:
+        known[field] = _FIELDS[field](body, field)
     stream_options = optional(body, "stream_options", dict) or {}
     return ChatRequest(
         messages=_messages(body),
@@ -182,7 +184,7 @@ _FIELDS: Final[dict[str, Callable[[Mapping[str, JSON], str], Any]]] = {
     "stream": of_kind(bool),
 }
 
-_ALWAYS: Final = frozenset({"model", "max_completion_tokens"})
+_ALWAYS: Final = ("model", "max_completion_tokens")
 """Read also where they are absent: the first is needed, the second has an older name."""
 
 _TAKEN: Final = frozenset({*_FIELDS, "messages", "max_tokens", "stream_options"})
