@@ -11,6 +11,7 @@ import orjson
 from billing.budgets import Measure, amount_text, amount_text_en
 from billing.money import won
 from billing.thresholds import FORECAST, USED_UP
+from gateway.incidents import weekly
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -95,6 +96,8 @@ def letter_of(document: Mapping[str, Any]) -> Letter:
             return _price(document)
         case "test":
             return _test()
+        case weekly.WEEKLY:
+            return Letter(weekly.subject_of(document), weekly.text_of(document))
         case _:
             return _budget(document)
 

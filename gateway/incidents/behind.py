@@ -1,0 +1,121 @@
+"""What the review does off the path of requests: counts, sends incidents on, writes the weekly report.
+
+Every process runs one of these. The sums and the outbox let them take turns; the report of a week is noted
+once, because a notice of the same occasion is refused by the database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time, timedelta
+from typing import TYPE_CHECKING, Final
+from uuid import uuid4
+
+import structlog
+
+from billing.periods import KST, billing_day
+from billing.store import notices
+from billing.store.notices import Address, Notice
+from gateway.config_review_export import ExportSettings
+from gateway.incidents.exporting import Exporter
+from gateway.incidents.oversight import Period
+from gateway.incidents.weekly import WEEKLY, last_week, week_name, weekly_document
+from gateway.store.incident_statistics import count_everything, freshen, overview
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gateway.incidents.states import ReviewRules
+    from gateway.keyring import Keyring
+    from gateway.store.database import Database
+
+log = structlog.get_logger("haechi.incidents")
+
+COUNT_S: Final = 10.0
+WHOLE: Final = timedelta(hours=1)
+"""How often everything is compared, however old: what came late is counted then."""
+MORNING: Final = time(8, 0)
+"""When the report of the week before is written, on Monday, in Korea."""
+
+
+@dataclass(slots=True)
+class ReviewWork:
+    """`rules.export` says where incidents go. `run` lasts until it is cancelled."""
+
+    database: Database
+    keyring: Keyring
+    rules: ReviewRules
+    _compared_at: datetime | None = None
+    _reported: Period | None = None
+    _failing: set[str] = field(default_factory=set)
+
+    async def run(self) -> None:
+        """Count and send until cancelled; a database that is away is tried again."""
+        settings = self.rules.export or ExportSettings()
+        pause_s = min(COUNT_S, settings.check_s) if settings.targets else COUNT_S
+        while True:
+            await asyncio.sleep(pause_s)
+            await asyncio.to_thread(self.round, datetime.now(UTC))
+
+    def round(self, now: datetime) -> None:
+        """Do everything that is due once. What fails is logged by its kind, once, and comes again."""
+        self._do("count", lambda: self._count(now))
+        settings = self.rules.export
+        if settings is not None and settings.targets:
+            exporter = Exporter(self.database, self.keyring, settings, lambda: datetime.now(UTC))
+            self._do("export", exporter.round)
+        if settings is not None and settings.weekly_to:
+            self._do("weekly", lambda: self._report(settings, now))
+
+    def _do(self, what: str, work: Callable[[], object]) -> None:
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - it outlives every fault of the database
+            if what not in self._failing:
+                log.warning("review_work_failed", what=what, error=type(error).__name__)
+            self._failing.add(what)
+        else:
+            self._failing.discard(what)
+
+    def _report(self, settings: ExportSettings, now: datetime) -> None:
+        week = due_week(now)
+        if week is not None and week != self._reported:
+            report_week(self.database, settings, week, now)
+            self._reported = week
+
+    def _count(self, now: datetime) -> None:
+        if self._compared_at is None or now - self._compared_at >= WHOLE:
+            count_everything(self.database, now)
+            self._compared_at = now
+        else:
+            freshen(self.database, now)
+
+
+def due_week(now: datetime) -> Period | None:
+    """Return the week whose report is due: the one before, from Monday morning on."""
+    today = billing_day(now)
+    if today.weekday() == 0 and now.astimezone(KST).time() < MORNING:
+        return None
+    return last_week(today)
+
+
+def report_week(database: Database, settings: ExportSettings, week: Period, now: datetime) -> bool:
+    """Note the report of a week; False if any process has noted it already."""
+    if _is_noted(database, week_name(week)):
+        return False
+    document = weekly_of(database, week, now)
+    notice = Notice(uuid4().hex, "", week_name(week), WEEKLY, now, document)
+    return notices.note(database, notice, [Address("email", to) for to in settings.weekly_to])
+
+
+def weekly_of(database: Database, period: Period, now: datetime) -> dict[str, object]:
+    """Return the document of a week: its figures beside those of the week before."""
+    count_everything(database, now)
+    week = timedelta(days=7)
+    before = Period(period.first - week, period.last - week)
+    return weekly_document(overview(database, period, now), overview(database, before, now))
+
+
+def _is_noted(database: Database, week: str) -> bool:
+    return any(one.occasion == WEEKLY and one.period == week for one in notices.read_notices(database))
