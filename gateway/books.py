@@ -20,9 +20,11 @@ from billing.store.invoices import (
     stored_invoice,
     stored_invoices,
 )
+from billing.store.raw_rows import RAW_COLUMNS, raw_rows
 from gateway.errors import InvalidRequest
 from gateway.invoices.focus import focus_csv
 from gateway.invoices.pdf import NoKoreanFont, pdf_of
+from gateway.invoices.raw import raw_csv, raw_json_lines
 from gateway.invoices.tables import as_json, csv_of
 from gateway.invoices.workbook import workbook_of
 from gateway.keyring import Purpose
@@ -49,10 +51,14 @@ MEDIA: Final = {
     "csv": "text/csv; charset=utf-8",
     "json": "application/json",
     "focus": "text/csv; charset=utf-8",
+    "raw": "text/csv; charset=utf-8",
+    "raw-jsonl": "application/jsonl",
 }
 """What an invoice, or a month of them, can be had as."""
 OF_ONE: Final = ("pdf", "xlsx", "csv", "json")
 OF_A_MONTH: Final = ("csv", "json", "focus")
+RAW: Final = ("raw", "raw-jsonl")
+"""The ledger's own rows of a month, as CSV or JSON Lines."""
 
 
 class File(NamedTuple):
@@ -141,9 +147,11 @@ class Books:
         return File(f"{invoice.number}.{kind}", MEDIA[kind], content)
 
     def file_of_month(self, month: str, kind: str, language: Language, now: datetime) -> File:
-        """Return a month's invoices as one of OF_A_MONTH. Raises InvalidRequest, MonthRefused."""
+        """Return a month's invoices as one of OF_A_MONTH, or RAW. Raises InvalidRequest, MonthRefused."""
+        if kind in RAW:
+            return self.raw_file(month, kind)
         if kind not in OF_A_MONTH:
-            raise _no_format(kind, OF_A_MONTH)
+            raise _no_format(kind, (*OF_A_MONTH, *RAW))
         found = self.invoices(month, now)
         content: Iterator[bytes]
         match kind:
@@ -156,6 +164,16 @@ class Books:
                 content = (chunk.encode() for chunk in focus_csv(month, rows, found))
         name = f"focus-{month}.csv" if kind == "focus" else f"invoices-{month}.{kind}"
         return File(name, MEDIA[kind], content)
+
+    def raw_file(self, month: str, kind: str) -> File:
+        """Return the ledger's rows of a month. Raises InvalidRequest."""
+        rows = raw_rows(self.database, _checked(month))
+        chunks = raw_csv(RAW_COLUMNS, rows) if kind == "raw" else raw_json_lines(RAW_COLUMNS, rows)
+        return File(_raw_name(month, kind), MEDIA[kind], (chunk.encode() for chunk in chunks))
+
+
+def _raw_name(month: str, kind: str) -> str:
+    return f"ledger-{month}.{'csv' if kind == 'raw' else 'jsonl'}"
 
 
 def totals(invoices: Sequence[Invoice]) -> int:
@@ -186,4 +204,4 @@ def _no_format(kind: str, offered: Sequence[str]) -> InvalidRequest:
     )
 
 
-__all__ = ["MEDIA", "OF_A_MONTH", "OF_ONE", "Books", "File", "NoKoreanFont", "totals"]
+__all__ = ["MEDIA", "OF_A_MONTH", "OF_ONE", "RAW", "Books", "File", "NoKoreanFont", "totals"]

@@ -33,7 +33,7 @@ from billing.store.engine import writing
 from billing.store.locked_months import locked_months
 from billing.store.rollups import bring_up_to_date
 from billing.store.sealing import last_seal, make_seal
-from billing.tables import charges, dispatches, month_steps, usage_unit_days, writers
+from billing.tables import charges, dispatches, month_steps, usage_days, writers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -82,14 +82,17 @@ class SealKey(NamedTuple):
 
 
 def months(engine: Engine) -> list[Standing]:
-    """Return every month with charges or steps, the latest first."""
+    """Return every month with charges or steps, the latest first.
+
+    A locked month is not counted again: its lock says how many rows it has, and none comes to it.
+    """
     bring_up_to_date(engine)
     with engine.connect() as connection:
-        period = charges.c.billing_period
-        counted = connection.execute(select(period, func.count()).group_by(period))
-        counts = {str(month): int(rows) for month, rows in counted}
         last = _last_steps(connection)
         sums = _sums(connection)
+        locked = {name: step for name, step in last.items() if step.state is MonthState.LOCKED}
+        counts = {name: int(step.document["rows"]) for name, step in locked.items()}
+        counts |= {name: row_count(connection, name) for name in sums if name not in locked}
     return [
         Standing(month, _state(last.get(month)), last.get(month), MonthFigures(rows, sums.get(month, 0)))
         for month, rows in sorted({**dict.fromkeys(last, 0), **counts}.items(), reverse=True)
@@ -160,7 +163,7 @@ def _last_steps(connection: Connection) -> dict[str, MonthStep]:
 
 
 def _sums(connection: Connection) -> dict[str, int]:
-    table = usage_unit_days
+    table = usage_days
     statement = select(table.c.billing_period, func.sum(table.c.won), func.sum(table.c.nano_rest)).group_by(
         table.c.billing_period
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -65,6 +66,7 @@ SHOWN = 30
 
 def register(app: typer.Typer) -> None:
     app.command()(reconcile)
+    app.command()(raw)
 
 
 def reconcile(
@@ -87,7 +89,7 @@ def reconcile(
     csv: CsvOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """제공사 청구서를 장부와 대조합니다. 차이가 남으면 1로 끝납니다 / Match provider bills with the ledger."""
+    """제공사 청구서를 장부와 대조합니다. 차이가 남으면 1로 끝납니다 / Match provider bills."""
     from billing.periods import billing_month
     from gateway.audit import Actor, Deed
     from gateway.reconciliation import Upload
@@ -119,6 +121,23 @@ def reconcile(
         _show(found)
     if not found["agrees"]:
         raise typer.Exit(Exit.FOUND)
+
+
+class RawFormat(StrEnum):
+    CSV = "csv"
+    JSONL = "jsonl"
+
+
+def raw(
+    month: Annotated[str, typer.Option(help="청구 월, 예: 2026-11 / billing month")],
+    form: Annotated[RawFormat, typer.Option("--format", help="형식 / format")] = RawFormat.CSV,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="파일 / file (- : stdout)")] = None,
+    config: ConfigOption = None,
+) -> None:
+    """한 달의 장부 행을 그대로 내보냅니다. 질문과 답변은 없습니다 / A month's ledger rows, no text."""
+    from gateway.cli.months import write_raw
+
+    write_raw(month, "raw" if form is RawFormat.CSV else "raw-jsonl", output, config)
 
 
 @contextmanager
@@ -184,7 +203,7 @@ def _found(books: Reconciler, month: str, compared: list[Compared]) -> dict[str,
         providers.append(row | said)
     return {
         "month": month,
-        "agrees": sides.agree and all(row["state"] not in {"differs"} for row in providers),
+        "agrees": sides.agree and all(row["state"] != "differs" for row in providers),
         "books": _books_row(sides),
         "providers": providers,
     }

@@ -235,12 +235,18 @@ def export(
         Path | None,
         typer.Option("--template", exists=True, dir_okay=False, help="회계 업로드 열 양식(TOML) / columns"),
     ] = None,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="달의 장부 행 그대로(CSV) / the month's ledger rows")
+    ] = False,
     language: LanguageOption = "ko",
     config: ConfigOption = None,
 ) -> None:
     """청구서를 파일로 내보냅니다 / Write invoices to a file."""
     from gateway.books import NoKoreanFont
 
+    if raw:
+        write_raw(what, "raw", output, config)
+        return
     chosen = _language(language)
     columns = None if template is None else _template(template)
     with _books(config) as books:
@@ -258,6 +264,17 @@ def export(
                 fail(missing.korean, missing.english, Exit.UNAVAILABLE)
             name, content = file.name, file.content
         _written(content, output or Path(name))
+
+
+def write_raw(month: str, kind: str, output: Path | None, config: Path | None) -> None:
+    """Write the ledger's rows of a month; who took them out is in the access audit."""
+    from gateway.audit import Actor, AuditEvent
+    from gateway.store.audit import Trail
+
+    with _books(config) as books:
+        file = books.raw_file(month, kind)
+        Trail(books.database).record(AuditEvent(now(), Actor(actor()), "month.raw", month))
+        _written(file.content, output or Path(file.name))
 
 
 def _filled(template: Template, invoices: Any, language: Any) -> bytes:  # noqa: ANN401 - as given

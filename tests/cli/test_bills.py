@@ -155,3 +155,15 @@ def test_a_gate_that_only_warns_lets_it_pass_and_the_lock_knows(haechi, used):
     config = Path("haechi.toml")
     config.write_text(config.read_text() + '\n[reconciliation]\ngate = "warn"\n')
     assert close(haechi).ok().json["reconciliation"]["providers"] == {"openai": "no_bill"}
+
+
+def test_the_ledgers_rows_of_a_month_come_out_as_they_stand(haechi, used):
+    haechi("report", "raw", "--month", "2026-10", "-o", "raw.csv").ok()
+    haechi("invoice", "export", "2026-10", "--raw", "-o", "same.csv").ok()
+    text = Path("raw.csv").read_text("utf-8-sig")
+    assert text == Path("same.csv").read_text("utf-8-sig")
+    assert len(text.splitlines()) == 2
+    assert ",3514," in text
+    lines = haechi("report", "raw", "--month", "2026-10", "--format", "jsonl", "-o", "-").ok().out
+    assert '"amount_krw":"3514"' in lines
+    assert haechi("report", "raw", "--month", "2026-13").code == 4

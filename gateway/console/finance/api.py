@@ -13,7 +13,14 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
 from billing.store.invoice_lines import charges_behind, count_behind
-from gateway.console.finance.shared import books_of, download, invoice_of, of_visitor, people_of
+from gateway.console.finance.shared import (
+    books_of,
+    download,
+    file_of_month,
+    invoice_of,
+    of_visitor,
+    people_of,
+)
 from gateway.console.parts import Parts
 from gateway.console.session import Needs, Visitor, gone
 from gateway.invoices.words import exact_krw
@@ -172,12 +179,14 @@ def router() -> APIRouter:
     @routes.get("/months/{month}/file", responses=_ERRORS, response_model=None)
     def month_file(
         month: str,
-        _visitor: Months,
+        visitor: Months,
         parts: Parts,
-        form: Annotated[str, Query(alias="format", description="csv, json or focus")] = "focus",
+        form: Annotated[
+            str, Query(alias="format", description="csv, json, focus, or the ledger's rows: raw, raw-jsonl")
+        ] = "focus",
     ) -> Response:
-        """Download a month's invoices, or the month as FOCUS 1.2."""
-        return download(books_of(parts).file_of_month(month, form, "ko", parts.now()))
+        """Download a month's invoices, the month as FOCUS 1.2, or its ledger rows as they stand."""
+        return file_of_month(parts, visitor, month, form, "ko")
 
     return routes
 

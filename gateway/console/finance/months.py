@@ -12,7 +12,7 @@ from billing.periods import month_bounds
 from gateway.books import totals
 from gateway.console.admin.forms import Posted, deed, reason_of
 from gateway.console.charts import Series, bars
-from gateway.console.finance.shared import MONTHS, books_of, download
+from gateway.console.finance.shared import MONTHS, books_of, file_of_month
 from gateway.console.formats import short_won
 from gateway.console.i18n import N_, translations
 from gateway.console.notices import done
@@ -61,8 +61,7 @@ def router() -> APIRouter:
     @routes.get(MONTHS + "/{month}/file")
     def file(request: Request, month: str, visitor: Reader, parts: Parts) -> Response:
         kind = request.query_params.get("format", "csv")
-        language = language_for(request, visitor)
-        return download(books_of(parts).file_of_month(month, kind, language, parts.now()))
+        return file_of_month(parts, visitor, month, kind, language_for(request, visitor))
 
     @routes.post(MONTHS + "/{month}/step")
     def step(request: Request, month: str, visitor: Changer, parts: Parts, posted: Posted) -> Response:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hmac
-from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from starlette.responses import StreamingResponse
 
+from gateway import pseudonyms
 from gateway.audit import AuditEvent
-from gateway.books import Books
+from gateway.books import RAW, Books
 from gateway.console.session import gone
-from gateway.keyring import Purpose
 from gateway.permissions import Permission, Reach
 from gateway.reconciliation import Reconciler
 from gateway.store.organisation import person_names
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
     from gateway.books import File
     from gateway.console.parts import ConsoleParts
     from gateway.console.session import Visitor
+    from gateway.invoices.words import Language
 
 MONTHS: Final = "/console/finance/months"
 INVOICES: Final = "/console/finance/invoices"
@@ -65,6 +64,18 @@ def download(file: File) -> StreamingResponse:
     )
 
 
+def file_of_month(
+    parts: ConsoleParts, visitor: Visitor, month: str, kind: str, language: Language
+) -> StreamingResponse:
+    """Return a month as a file; whoever takes its ledger rows out is in the access audit."""
+    file = books_of(parts).file_of_month(month, kind, language, parts.now())
+    if kind in RAW:
+        if visitor.reach(Permission.DEPARTMENT_PEOPLE) is not Reach.EVERYWHERE:
+            raise gone("파일", "file")
+        parts.audit.record(AuditEvent(parts.now(), visitor.actor, "month.raw", month))
+    return download(file)
+
+
 def people_of(
     parts: ConsoleParts, visitor: Visitor, invoice: Invoice, charges: Sequence[ChargeBehind]
 ) -> dict[str, str]:
@@ -86,5 +97,4 @@ def people_of(
 
 def pseudonym(parts: ConsoleParts, person_id: str) -> str:
     """Return the same short name for the same person, which nobody without the key can turn back."""
-    key = parts.keyring.current(Purpose.SESSION).key
-    return "p-" + hmac.new(key, b"person:" + person_id.encode(), sha256).hexdigest()[:10]
+    return pseudonyms.pseudonym(parts.keyring, person_id)
