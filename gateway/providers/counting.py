@@ -7,7 +7,7 @@ never thrown away: it is flagged, and what is missing is booked where it costs m
 from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from billing.usage import INPUT_TOKEN_CLASSES, OUTPUT_TOKEN_CLASSES, TOKEN_CLASSES, Usage
 from gateway.domain import JSON, NOTHING, UsageReport
@@ -30,6 +30,8 @@ def count(raw: Mapping[str, JSON], *names: str) -> int | None:
     """Return the first of `names` that holds a number; negative numbers are kept for `settled` to flag."""
     for name in names:
         value = raw.get(name)
+        if value is None:
+            continue
         if type(value) is float and value.is_integer():
             value = int(value)
         if type(value) is int and abs(value) < MAX_COUNT:
@@ -45,7 +47,12 @@ def summed(*counts: int | None) -> int | None:
 
 def rest(whole: int | None, *inside: int | None) -> int | None:
     """Take the stated parts out of a whole; None if the whole is not stated. May be negative."""
-    return None if whole is None else whole - sum(c or 0 for c in inside)
+    if whole is None:
+        return None
+    for stated in inside:
+        if stated:
+            whole -= stated
+    return whole
 
 
 def within(quantity: int | None, room: int | None) -> int | None:
@@ -80,26 +87,35 @@ def settled(
     explains are booked as output, the dearest class. `beside_total` are tokens that the provider bills
     and leaves out of its total.
     """
-    mended = dict(classes)
-    negative = _mend(mended, INPUT_TOKEN_CLASSES) | _mend(mended, OUTPUT_TOKEN_CLASSES)
-    for name, quantity in mended.items():
-        if quantity is not None and quantity < 0:
-            mended[name], negative = None, True
-    counted = sum([mended.get(name) or 0 for name in TOKEN_CLASSES])
+    stated = {name: quantity for name, quantity in classes.items() if quantity is not None}
+    negative = min(stated.values(), default=0) < 0
+    if negative:
+        stated = _mended(stated)
+    counted = sum([quantity for name, quantity in stated.items() if name in _TOKENS])
     unexplained = 0 if provider_total is None else provider_total + beside_total - counted
     if unexplained > 0:
-        mended["output"] = (mended.get("output") or 0) + unexplained
-    usage = Usage(**mended, quarantined=negative or unexplained != 0 or contradiction)
+        stated["output"] = stated.get("output", 0) + unexplained
+    usage = Usage(**stated, quarantined=negative or unexplained != 0 or contradiction)
     return UsageReport(usage, raw, provider_total, stated_cost_usd)
 
 
-def _mend(classes: dict[str, int | None], side: tuple[str, ...]) -> bool:
-    """Move a negative remainder of one side into its largest class; return whether there was one."""
+_TOKENS: Final = frozenset(TOKEN_CLASSES)
+
+
+def _mended(classes: dict[str, int]) -> dict[str, int]:
+    """What is left without negative quantities; a side keeps its sum where it can."""
+    mended: dict[str, int | None] = dict(classes)
+    _mend(mended, INPUT_TOKEN_CLASSES)
+    _mend(mended, OUTPUT_TOKEN_CLASSES)
+    return {name: quantity for name, quantity in mended.items() if quantity is not None and quantity >= 0}
+
+
+def _mend(classes: dict[str, int | None], side: tuple[str, ...]) -> None:
+    """Move a negative remainder of one side into its largest class."""
     remainder = side[0]  # `input` and `output` are what is left after their parts
     missing = classes.get(remainder)
     if missing is None or missing >= 0:
-        return False
+        return
     classes[remainder] = 0
     largest = max(side[1:], key=lambda name: classes.get(name) or 0)
     classes[largest] = max(0, (classes.get(largest) or 0) + missing)
-    return True
