@@ -2,8 +2,9 @@
 
 At the start events that a tool without the key has left are chained, and a configuration that differs from
 the last one is noted: policies and prices are changed in haechi.toml, and the trail must say when they came
-into force. Once a day what is older than it must be kept is deleted behind a signed checkpoint. Every
-worker does it; the trail's lock makes them take turns.
+into force. Once a day what is older than it must be kept is deleted behind a signed checkpoint, and the keys
+of stored prompts that are past their day are destroyed. Every worker does it; the trail's lock makes them
+take turns.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import structlog
 from gateway.audit import Actor, AuditEvent
 from gateway.keyring import Purpose
 from gateway.store.audit import absorb, append_if_changed, prune_audit
+from gateway.store.incident_content import destroy_content
 from gateway.store.sessions import forget_old
 
 if TYPE_CHECKING:
@@ -58,6 +60,9 @@ class Housekeeping:
         event = AuditEvent(now, Actor("system"), "config.change", details=fingerprints(self.config))
         append_if_changed(self.database, event)
         forget_old(self.database, now)
+        destroyed = destroy_content(self.database, now, Actor("system"))
+        if destroyed:
+            log.info("texts_destroyed", texts=destroyed)
         key = self.keyring.current(Purpose.ACCESS_AUDIT)
         gone = prune_audit(self.database, key, older_than=now - timedelta(days=self.audit_days), at=now)
         if gone:

@@ -13,6 +13,7 @@ from gateway.cli import (
     audit,
     budgets,
     filtering,
+    incidents,
     key_limits,
     keys,
     ledger,
@@ -57,6 +58,7 @@ app.add_typer(notices.app, name="notices")
 app.add_typer(prices.prices_app, name="prices")
 app.add_typer(prices.fx_app, name="fx")
 app.add_typer(months.month_app, name="month")
+app.add_typer(incidents.app, name="incidents")
 app.add_typer(months.invoice_app, name="invoice")
 
 

@@ -54,32 +54,40 @@ def prompt(*texts: str) -> dict[str, Any]:
 
 
 def asked(
-    body: Any, *, person: str = "S1", department: str = "CM", zone: str = "external", at: datetime = NOW
+    body: Any,
+    *,
+    person: str = "S1",
+    department: str = "CM",
+    zone: str = "external",
+    at: datetime = NOW,
+    keys: Keyring = KEYS,
 ) -> tuple[Call, Verdict, Any]:
     """Return a request with its verdict, as the pipeline has them."""
     detection = inspector().detect(body)
-    key = KEYS.current(Purpose.FINDING_HASH).key
+    key = keys.current(Purpose.FINDING_HASH).key
     verdict = decide(detection, default_book().for_(department, zone, at), key)
     caller = Caller(person, "k1", department, ("SEOUL", "HJ", department))
     return Call(_IDS.next(at), caller, at, "chat"), verdict, detection
 
 
-def intake(rules: ReviewRules = KEPT) -> Intake:
-    key = KEYS.current(Purpose.FINDING_HASH)
-    return Intake(rules, Vault(KEYS), key.key_id, key.key)
+def intake(rules: ReviewRules = KEPT, keys: Keyring = KEYS) -> Intake:
+    key = keys.current(Purpose.FINDING_HASH)
+    return Intake(rules, Vault(keys), key.key_id, key.key)
 
 
-def happen(database: Database, body: Any, *, rules: ReviewRules = KEPT, **more: Any) -> str:
+def happen(
+    database: Database, body: Any, *, rules: ReviewRules = KEPT, keys: Keyring = KEYS, **more: Any
+) -> str:
     """Write a request's receipt and what incident it is; return the request's id."""
-    call, verdict, detection = asked(body, **more)
-    rows = intake(rules).rows(call, verdict, "sim-large", detection)
+    call, verdict, detection = asked(body, keys=keys, **more)
+    rows = intake(rules, keys).rows(call, verdict, "sim-large", detection)
     receipt = receipt_row(
         call,
         verdict.receipt,
         model_id="sim-large",
         billing_period="2026-11",
         findings=verdict.receipt.as_record()["findings"],
-        finding_key_id=KEYS.current(Purpose.FINDING_HASH).key_id,
+        finding_key_id=keys.current(Purpose.FINDING_HASH).key_id,
         attempts=0,
     )
     write(database, rows, receipt)
