@@ -7,10 +7,8 @@ pseudonym. Sources: ArcSight Common Event Format, revision 25; OCSF 1.8.0, class
 
 from __future__ import annotations
 
-import hmac
 import re
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -19,7 +17,7 @@ from filters import spans
 from gateway.incidents.states import Resolution, Severity, State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from gateway.incidents.records import FoundValue, Incident
@@ -48,15 +46,6 @@ class Exported:
         if self.incident.state is State.RESOLVED:
             return "close"
         return "create" if self.incident.version == 1 else "update"
-
-
-def pseudonyms(key: bytes) -> Callable[[str], str]:
-    """Return what gives the same short name to the same person, which nobody without the key turns back."""
-
-    def pseudonym(person_id: str) -> str:
-        return "p-" + hmac.new(key, b"person:" + person_id.encode(), sha256).hexdigest()[:16]
-
-    return pseudonym
 
 
 # --- JSON and CSV ----------------------------------------------------------------------------------

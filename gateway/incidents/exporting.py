@@ -22,18 +22,20 @@ import structlog
 from gateway import metrics
 from gateway.config_review_export import SyslogTarget
 from gateway.incidents import syslog
-from gateway.incidents.export_formats import Exported, as_line, as_record, pseudonyms
-from gateway.keyring import Purpose
+from gateway.incidents.export_formats import Exported, as_line, as_record
+from gateway.incidents.records import IncidentFilter
 from gateway.notices import webhooks
 from gateway.notices.failures import DeliveryFailed
+from gateway.pseudonyms import pseudonym
 from gateway.store import incident_exports as outbox
-from gateway.store.incidents import find_incident, findings_of
+from gateway.store.incidents import each_incident, find_incident, findings_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
     from gateway.config_review_export import ExportSettings, Target, WebhookTarget
+    from gateway.incidents.oversight import Period
     from gateway.incidents.records import Incident
     from gateway.keyring import Keyring
     from gateway.store.database import Database
@@ -76,14 +78,9 @@ class Exporter:
             return self._send_together(target, there)
         return sum(self._post(target, export, exported) for export, exported in there)
 
-    def exported(self, one: Incident) -> Exported:
-        """Return an incident as it may leave."""
-        pseudonym = pseudonyms(self.keyring.current(Purpose.SESSION).key)
-        return Exported(one, findings_of(self.database, one.id), pseudonym(one.person_id))
-
     def _exported(self, export: Export) -> Exported | None:
         one = find_incident(self.database, export.incident_id)
-        return None if one is None else self.exported(one)
+        return None if one is None else exported(self.database, self.keyring, one)
 
     # --- ways ------------------------------------------------------------------------------------
 
@@ -171,6 +168,17 @@ class Exporter:
         """Return the pause after so many tries: doubling, up to an hour, a quarter of it by chance."""
         plain = timedelta(seconds=self.settings.first_pause_s * 2 ** min(tries - 1, 20))
         return min(plain, LONGEST_PAUSE) * random.uniform(0.75, 1.0)  # noqa: S311 - spreads tries
+
+
+def exported(database: Database, keyring: Keyring, one: Incident) -> Exported:
+    """Return an incident as it may leave: with a pseudonym in the place of the person."""
+    return Exported(one, findings_of(database, one.id), pseudonym(keyring, one.person_id))
+
+
+def exported_in(database: Database, keyring: Keyring, period: Period) -> Iterator[Exported]:
+    """Yield every incident of a period as it may leave, the oldest first."""
+    for one in each_incident(database, IncidentFilter(since=period.start, until=period.end)):
+        yield exported(database, keyring, one)
 
 
 def webhook_body(one: Exported, form: str) -> bytes:
