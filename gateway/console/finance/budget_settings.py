@@ -132,7 +132,9 @@ def _list_page(request: Request, visitor: Visitor, parts: ConsoleParts) -> Respo
         today = billing_day(parts.now())
         return lists.export(SPEC, query, source, language_for(request, visitor), today)
     shown = lists.view(SPEC, query, PATH, source)
-    return render(request, visitor, "finance/budget_settings.html", list=shown, kinds=KINDS)
+    return render(
+        request, visitor, "finance/budget_settings.html", list=shown, kinds=KINDS, measures=MEASURES
+    )
 
 
 def _settings(parts: ConsoleParts, statuses: Sequence[BudgetStatus]) -> list[Setting]:
