@@ -76,6 +76,7 @@ class Permission(StrEnum):
     INCIDENTS_REVIEW = "incidents.review"
     INCIDENTS_REVEAL = "incidents.reveal"
     EXCEPTIONS_CHANGE = "exceptions.change"
+    EVIDENCE_MAKE = "evidence.make"
     AUDIT_VIEW = "audit.view"
     AUDIT_EXPORT = "audit.export"
 
@@ -127,6 +128,7 @@ TABLE: Final[Mapping[Permission, Mapping[Role, Reach]]] = {
     _P.INCIDENTS_REVIEW: _only(_R.REVIEWER),
     _P.INCIDENTS_REVEAL: _only(_R.REVIEWER),
     _P.EXCEPTIONS_CHANGE: _only(_R.REVIEWER),
+    _P.EVIDENCE_MAKE: dict.fromkeys((_R.REVIEWER, _R.AUDITOR), Reach.EVERYWHERE),
     _P.AUDIT_VIEW: _only(_R.AUDITOR),
     _P.AUDIT_EXPORT: _only(_R.AUDITOR),
 }

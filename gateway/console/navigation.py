@@ -60,6 +60,7 @@ MAP: Final[tuple[Heading, ...]] = (
             Way("/console/review", N_("검토 대기열"), Permission.INCIDENTS_VIEW),
             Way("/console/review/exceptions", N_("예외"), Permission.INCIDENTS_VIEW),
             Way("/console/review/oversight", N_("감독"), Permission.INCIDENTS_VIEW),
+            Way("/console/review/replay", N_("정책 돌려 보기"), Permission.INCIDENTS_VIEW),
         ),
     ),
     Heading(
@@ -93,7 +94,13 @@ MAP: Final[tuple[Heading, ...]] = (
             Way("/console/admin/settings", N_("설정"), Permission.SETTINGS_VIEW),
         ),
     ),
-    Heading(N_("감사"), (Way("/console/audit", N_("접속 기록"), Permission.AUDIT_VIEW),)),
+    Heading(
+        N_("감사"),
+        (
+            Way("/console/audit", N_("접속 기록"), Permission.AUDIT_VIEW),
+            Way("/console/review/evidence", N_("감사 자료"), Permission.EVIDENCE_MAKE),
+        ),
+    ),
 )
 
 

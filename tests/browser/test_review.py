@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+import zipfile
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from playwright.sync_api import expect
 from billing.store import open_engine
 from gateway import passwords
 from gateway.audit import Actor, Deed
+from gateway.console.review.evidence import FILES
 from gateway.keyring import Purpose
 from gateway.organisation import Grant
 from gateway.permissions import Role
@@ -25,6 +27,7 @@ from tests.browser.office import PASSWORD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from playwright.sync_api import Page
 
@@ -38,9 +41,7 @@ NUMBER = "900101-1234568"
 EXAMPLE = "850505-2234565"
 """Invented resident registration numbers whose check digits are right; the second becomes an exception."""
 PROMPT = f"서식의 작성 예시입니다. 주민등록번호 칸에는 {EXAMPLE} 처럼 적습니다. 안내문을 다듬어 주세요."
-HOSTILE = (
-    f"<script>document.title='owned'</script><img src=x onerror=alert(1)> \u202e거꾸로\u202c \x00 {{{{7*7}}}} {NUMBER}"
-)
+HOSTILE = f"<script>document.title='owned'</script><img src=x onerror=alert(1)> \u202e거꾸로\u202c \x00 {{{{7*7}}}} {NUMBER}"
 
 
 @pytest.fixture(scope="module")
@@ -351,6 +352,8 @@ def test_no_page_of_the_review_has_an_accessibility_violation(
         ("reviewer", "/console/review/exceptions"),
         ("reviewer", f"/console/review/exceptions/new?incident={incident_id}"),
         ("reviewer", "/console/review/oversight"),
+        ("reviewer", "/console/review/replay"),
+        ("auditor", "/console/review/evidence"),
         ("staff", "/console/incidents"),
         ("staff", f"/console/incidents/{incident_id}"),
         ("staff", "/console/check"),
@@ -368,3 +371,45 @@ def test_no_page_of_the_review_has_an_accessibility_violation(
             assert not re.search(r"₩|\d원", page.inner_text("main")), "a reviewer sees no cost"
     assert violations == []
     assert too_wide == []
+
+
+# --- oversight, replay, evidence ------------------------------------------------------------------------------
+
+
+def test_a_change_of_policy_is_tried_on_the_past_before_it_is_switched_on(desk: Desk, key: str) -> None:
+    assert ask(desk, key, "담당자 연락처는 010-1234-5678 입니다. 문장을 고쳐 주세요.").status_code == 200
+    with desk.page("reviewer") as (page, watcher):
+        page.goto("/console/review/replay")
+        page.get_by_role("button", name="돌려 보기").click()
+        expect(page.locator(".message.info")).to_contain_text("달라집니다")
+        moved = page.get_by_role("region", name="무엇이 무엇으로").get_by_role("row", name="가림 차단")
+        expect(moved).to_be_visible()
+        page.fill("#candidate", "[[filter.policies]\nversion = 1")
+        page.get_by_role("button", name="돌려 보기").click()
+        expect(page.locator(".message.bad")).to_contain_text("TOML")
+        expect(page.locator("#candidate")).to_have_value("[[filter.policies]\nversion = 1")
+        assert [trouble for trouble in watcher.troubles if "400" not in trouble] == []
+
+
+def test_an_auditor_makes_an_evidence_pack_and_anybody_notices_a_changed_one(
+    desk: Desk, key: str, tmp_path: Path
+) -> None:
+    blocked(desk, key, f"감사 자료에 없어야 하는 번호 {NUMBER}")
+    with desk.page("auditor") as (page, watcher):
+        page.goto("/console/review/evidence")
+        with page.expect_download() as downloading:
+            page.get_by_role("button", name="ZIP 만들기").click()
+        pack = tmp_path / downloading.value.suggested_filename
+        downloading.value.save_as(pack)
+        assert set(zipfile.ZipFile(pack).namelist()) >= {name for name, _ in FILES}
+        page.set_input_files("#pack", pack)
+        page.get_by_role("button", name="서명과 파일 확인").click()
+        expect(page.locator(".message.good")).to_contain_text("바뀌지 않은")
+        changed = tmp_path / "changed.zip"
+        with zipfile.ZipFile(pack) as whole, zipfile.ZipFile(changed, "w") as other:
+            for name in whole.namelist():
+                other.writestr(name, whole.read(name).replace(b'"requests"', b'"Requests"'))
+        page.set_input_files("#pack", changed)
+        page.get_by_role("button", name="서명과 파일 확인").click()
+        expect(page.locator(".message.bad")).to_contain_text("counts.json was changed")
+        assert watcher.troubles == []

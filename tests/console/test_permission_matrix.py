@@ -180,6 +180,7 @@ COST = {
                 Permission.DESIGN_VIEW,
                 Permission.AUDIT_VIEW,
                 Permission.AUDIT_EXPORT,
+                Permission.EVIDENCE_MAKE,
             },
         ),
         (Role.STAFF, COST | {Permission.ACCOUNTS_VIEW, Permission.AUDIT_VIEW, Permission.KEYS_VIEW}),

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from gateway.console.review import check, exceptions, incident, oversight, own, queue
+from gateway.console.review import check, evidence, exceptions, incident, oversight, own, queue, replay
 
 
 def router() -> APIRouter:
     whole = APIRouter()
-    for area in (queue, incident, exceptions, oversight, own, check):
+    for area in (queue, incident, exceptions, oversight, replay, evidence, own, check):
         whole.include_router(area.router())
     return whole
