@@ -50,6 +50,7 @@ from gateway.http import videos as videos_http
 from gateway.http.direct import DirectEndpoints, chats_of
 from gateway.http.middleware import RequestIdentity
 from gateway.incidents import wiring
+from gateway.incidents.behind import ReviewWork
 from gateway.incidents.desk import desk_of
 from gateway.keyring import Purpose
 from gateway.limits.limiter import Limiter
@@ -308,7 +309,8 @@ class Plant:
         log.info("started", models=len(self.config.catalogue.models))
         config, console = self.config, self.console
         house = Housekeeping(console.database, console.keyring, config.path, config.console.audit_days)
-        tasks = (self.videos.run(), self.rollups.run(), self.limiter.run(), house.run())
+        review = ReviewWork(self.database, console.keyring, config.review)
+        tasks = (self.videos.run(), self.rollups.run(), self.limiter.run(), house.run(), review.run())
         behind = [asyncio.create_task(task) for task in tasks]
         try:
             with heap.settled():
