@@ -75,7 +75,9 @@ def target_of(url: str) -> Target:
     named = f"[{host}]" if ":" in host else host
     path = quote(parts.path or "/", safe=SENT_AS_WRITTEN)
     query = "?" + quote(parts.query, safe=SENT_AS_WRITTEN) if parts.query else ""
-    line = f" {path}{query} HTTP/1.1\r\nhost: {named}{f':{parts.port}' if parts.port else ''}\r\n"
+    if port != (443 if parts.scheme == "https" else 80):
+        named = f"{named}:{port}"
+    line = f" {path}{query} HTTP/1.1\r\nhost: {named}\r\n"
     return Target(Origin(parts.scheme, host, port), line)
 
 

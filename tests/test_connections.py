@@ -305,6 +305,7 @@ def test_no_answer_to_connect_is_never_connected() -> None:
     ("url", "head"),
     [
         ("https://api.example.com/v1/chat", "POST /v1/chat HTTP/1.1\r\nhost: api.example.com\r\n"),
+        ("https://api.example.com:443/", "POST / HTTP/1.1\r\nhost: api.example.com\r\n"),
         ("http://10.0.0.1:8080", "POST / HTTP/1.1\r\nhost: 10.0.0.1:8080\r\n"),
         ("http://[::1]:8080/a?b=c%20d", "POST /a?b=c%20d HTTP/1.1\r\nhost: [::1]:8080\r\n"),
         (
