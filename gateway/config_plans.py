@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def plans_of(tables: Sequence[PlanTable], seat_krw: int) -> tuple[Plan, ...]:
-    """Return the plans in the order of the file; without any, the seat that invoices compare with."""
+    """Return the plans in the order of the file; without any, the seat of the invoices, unnamed."""
     if not tables:
-        return (Plan("seat", "구독 / seat", seat_krw),)
+        return (Plan("seat", "", seat_krw),)
     return tuple(
         Plan(
             id=table.id,

@@ -101,7 +101,7 @@ def plan_row(one: Comparison) -> dict[str, Any]:
     plan = one.offer.plan
     return {
         "id": plan.id,
-        "name": plan.name,
+        "name": plan.name or plan.id,
         "term": one.offer.term.value,
         "seat_krw": krw(one.offer.seat_nano),
         "includes": plan.includes,
@@ -234,7 +234,7 @@ def show_plans(comparisons: Sequence[Comparison], mix: Mix) -> None:
         ),
         [
             (
-                one.offer.plan.name,
+                one.offer.plan.name or one.offer.plan.id,
                 _won(one.offer.seat_nano),
                 one.active,
                 one.everybody,
@@ -290,7 +290,7 @@ def show_advice(wanted: Sequence[Advice], names: Mapping[str, str]) -> None:
                 f"{names.get(one.person_id, one.person_id)} ({one.person_id})",
                 one.department_id,
                 VERDICTS[VerdictWord(one.verdict.value)],
-                one.offer.plan.name,
+                one.offer.plan.name or one.offer.plan.id,
                 one.months,
                 _won(one.mean_nano),
                 _won(one.forecast.expected),

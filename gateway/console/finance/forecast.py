@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
@@ -76,16 +77,22 @@ SPEC: Final[ListSpec[Line]] = ListSpec(
         Column(
             "month", N_("월말 예상(원)"), lambda row: won(_expected(row.line.month)), sorts=True, number=True
         ),
-        Column("month_range", N_("월말 구간(원)"), lambda row: _range(row.line.month), number=True),
         Column(
             "year", N_("연말 예상(원)"), lambda row: won(_expected(row.line.year)), sorts=True, number=True
         ),
-        Column("year_range", N_("연말 구간(원)"), lambda row: _range(row.line.year), number=True),
         Column("runs_out", N_("예산 소진"), lambda row: _end_of_budget(row.line), sorts=True),
     ),
     sort="month",
     descending=True,
     size=25,
+)
+EXPORTED: Final = replace(
+    SPEC,
+    columns=(
+        *SPEC.columns,
+        Column("month_range", N_("월말 구간(원)"), lambda row: _range(row.line.month)),
+        Column("year_range", N_("연말 구간(원)"), lambda row: _range(row.line.year)),
+    ),
 )
 _KEYS: Final = {
     "department": lambda row: row.name,
@@ -119,7 +126,7 @@ def _page(request: Request, visitor: Visitor, parts: ConsoleParts) -> Response:
         return lists.cut(rows, asked, _KEYS)
 
     if lists.wants_csv(request.query_params):
-        return lists.export(SPEC, query, source, language, billing_day(parts.now()))
+        return lists.export(EXPORTED, query, source, language, billing_day(parts.now()))
     points = _points(report)
     whole = report.institution()
     odd = _odd(report, names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 from fastapi import APIRouter, Depends, Request
@@ -12,7 +13,7 @@ from billing.periods import billing_day
 from billing.plans import LEAST_MONTHS, Verdict
 from gateway.console import lists
 from gateway.console.finance.named import called, sees_names
-from gateway.console.finance.savings import SPANS, TERMS, report_asked
+from gateway.console.finance.savings import SPANS, TERMS, plan_names, report_asked
 from gateway.console.i18n import N_
 from gateway.console.lists import Column, ListSpec
 from gateway.console.pages import language_for, render
@@ -62,13 +63,10 @@ SPEC: Final[ListSpec[Advised]] = ListSpec(
         Column("department", N_("부서"), lambda row: row.department, sorts=True),
         Column("verdict", N_("권고"), lambda row: row.advice.verdict.value, sorts=True),
         Column("plan", N_("요금제"), lambda row: row.advice.offer.plan.name),
-        Column("months", N_("근거(달)"), lambda row: row.advice.months, sorts=True, number=True),
         Column("mean", N_("월평균(원)"), lambda row: won(row.advice.mean_nano), sorts=True, number=True),
         Column(
             "forecast", N_("다음 달 예상(원)"), lambda row: won(row.advice.forecast.expected), number=True
         ),
-        Column("low", N_("아래 끝(원)"), lambda row: _end(row.advice.forecast.low), number=True),
-        Column("high", N_("위 끝(원)"), lambda row: _end(row.advice.forecast.high), number=True),
         Column(
             "gain", N_("좌석의 이득(원/월)"), lambda row: won(row.advice.gain_nano), sorts=True, number=True
         ),
@@ -78,10 +76,18 @@ SPEC: Final[ListSpec[Advised]] = ListSpec(
     filters={"months": "", "term": "monthly", "verdict": ""},
     size=25,
 )
+EXPORTED: Final = replace(
+    SPEC,
+    columns=(
+        *SPEC.columns,
+        Column("months", N_("근거(달)"), lambda row: row.advice.months),
+        Column("low", N_("아래 끝(원)"), lambda row: _end(row.advice.forecast.low)),
+        Column("high", N_("위 끝(원)"), lambda row: _end(row.advice.forecast.high)),
+    ),
+)
 _KEYS: Final = {
     "department": lambda one: (one.department_id, one.person_id),
     "verdict": lambda one: (list(Verdict).index(one.verdict), -one.gain_nano),
-    "months": lambda one: (one.months, one.gain_nano),
     "mean": lambda one: (one.mean_nano, one.person_id),
     "gain": lambda one: (one.gain_nano, one.person_id),
 }
@@ -116,12 +122,13 @@ def _page(request: Request, visitor: Visitor, parts: ConsoleParts, reports: Seat
         return shown, count
 
     if exported:
-        return lists.export(SPEC, query, source, language_for(request, visitor), billing_day(parts.now()))
+        return lists.export(EXPORTED, query, source, language_for(request, visitor), billing_day(parts.now()))
     return render(
         request,
         visitor,
         "finance/plans.html",
         report=report,
+        plan_names=plan_names(parts.config.plans, language_for(request, visitor)),
         plans=report.comparisons,
         counts={one: counts[one] for one in VERDICTS},
         verdicts=VERDICTS,

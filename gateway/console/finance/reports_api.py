@@ -303,7 +303,7 @@ def _plan(one: Comparison) -> PlanBeside:
     plan = one.offer.plan
     return PlanBeside(
         id=plan.id,
-        name=plan.name,
+        name=plan.name or plan.id,
         includes=plan.includes,
         term=one.offer.term.value,
         seat_krw=exact_krw(one.offer.seat_nano),

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
     from starlette.responses import Response
 
-    from billing.plans import Comparison
+    from billing.plans import Comparison, Plan
     from gateway.console.i18n import Language
     from gateway.console.lists import ListQuery
     from gateway.seats import DepartmentLine, SeatReport, SeatReports
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 Reader = Annotated[Visitor, Depends(Needs(Permission.REPORTS_VIEW))]
 
 SAVINGS: Final = "/console/finance/savings"
+MARKS: Final = "①②③④⑤⑥⑦⑧"
+"""Stand for the plans below a chart, whose columns are narrower than their names."""
 SPANS: Final = {
     "": N_("기록된 모든 달(1년까지)"),
     "1": N_("이번 달"),
@@ -46,10 +48,11 @@ TERMS: Final = {"monthly": N_("월 계약"), "yearly": N_("연 계약")}
 
 
 class Line(NamedTuple):
-    """One department as the list shows it."""
+    """One department as the list shows it. `cheapest`: a plan's name, None for metered use."""
 
     name: str
     line: DepartmentLine
+    cheapest: str | None
 
     @property
     def first(self) -> Comparison:
@@ -59,10 +62,6 @@ class Line(NamedTuple):
     @property
     def saved_nano(self) -> int:
         return self.first.everybody_nano - self.first.metered_nano
-
-    @property
-    def cheapest(self) -> str | None:
-        return None if self.line.cheapest is None else self.line.cheapest.offer.plan.name
 
 
 SPEC: Final[ListSpec[Line]] = ListSpec(
@@ -119,23 +118,32 @@ def report_asked(
     )
 
 
+def plan_names(plans: Sequence[Plan], language: Language) -> dict[str, str]:
+    """Return what each plan is called; one that nobody named is a seat."""
+    seat = translations(language).gettext(N_("좌석"))
+    return {plan.id: plan.name or seat for plan in plans}
+
+
 def _page(request: Request, visitor: Visitor, parts: ConsoleParts, reports: SeatReports) -> Response:
     language = language_for(request, visitor)
     query = SPEC.read(request.query_params)
     report = report_asked(parts, visitor, reports, query.filters)
-    names = unit_names(parts.database)
+    names, called = unit_names(parts.database), plan_names(parts.config.plans, language)
 
     def source(asked: ListQuery) -> tuple[Sequence[Line], int]:
-        rows = [Line(names.get(one.department_id, one.department_id), one) for one in report.departments()]
+        rows = [
+            Line(
+                names.get(one.department_id, one.department_id),
+                one,
+                called[one.cheapest.offer.plan.id] if one.cheapest else None,
+            )
+            for one in report.departments()
+        ]
         return lists.cut(rows, asked, KEYS)
 
     if lists.wants_csv(request.query_params):
         return lists.export(SPEC, query, source, language, billing_day(parts.now()))
-    bought = [
-        (offer.plan.name, report.mix.bought[offer.plan.id])
-        for offer in report.offers
-        if offer.plan.id in report.mix.bought
-    ]
+    bought = [(called[id_], seats) for id_, seats in report.mix.bought.items()]
     return render(
         request,
         visitor,
@@ -143,6 +151,8 @@ def _page(request: Request, visitor: Visitor, parts: ConsoleParts, reports: Seat
         report=report,
         first=report.comparisons[0],
         bought=bought,
+        plan_names=called,
+        marks=MARKS,
         chart=_chart(report, language),
         list=lists.view(SPEC, query, SAVINGS, source),
         spans=SPANS,
@@ -156,7 +166,7 @@ def _chart(report: SeatReport, language: Language) -> Markup:
     """Metered use, the best mix, and each plan for those who used anything."""
     say = translations(language).gettext
     found = report.comparisons
-    labels = [say(N_("쓴 만큼")), say(N_("가장 싼 조합")), *(one.offer.plan.name for one in found)]
+    labels = [say(N_("쓴 만큼")), say(N_("조합")), *MARKS[: len(found)]]
     values = (found[0].metered_nano, report.mix.nano_krw, *(one.active_nano for one in found))
     title = say(N_("방식별 비용"))
     return bars(title, labels, [Series(title, values)], lambda nano: short_won(nano, language), unit=NANO)
