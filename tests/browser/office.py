@@ -13,6 +13,8 @@ import httpx
 
 from billing.budgets import Budget, Every, Scope
 from billing.money import NANO
+from billing.periods import billing_day
+from billing.pricebook import Draft
 from billing.store import open_engine, set_budget
 from gateway import passwords
 from gateway.audit import Actor, Deed
@@ -21,6 +23,7 @@ from gateway.installation import initialise
 from gateway.keyring import Purpose
 from gateway.organisation import Grant
 from gateway.permissions import Role
+from gateway.pricing import PriceDesk
 from gateway.store.accounts import NewAccount, create_account
 from gateway.store.audit import audited
 from gateway.store.organisation import create_key, import_people, import_units
@@ -102,6 +105,7 @@ def build(folder: Path, simulator_url: str) -> Any:
         new = NewAccount(login, name, frozenset(roles), person, digest, must_change=False)
         create_account(engine, new, deed=deed)
     _budgets(engine, now)
+    _prices(engine, settings, deed)
     engine.dispose()
     return settings
 
@@ -123,6 +127,23 @@ def _budgets(engine: Any, now: datetime) -> None:
     ):
         budget = Budget(f"b{number}", Scope(kind, of), Every.MONTH, won * NANO, hard)
         set_budget(engine, budget, now=now, by="test", reason="시험")
+
+
+def _prices(engine: Any, settings: Any, deed: Deed) -> None:
+    """A version that is approved for a later day, and one that waits, with a rate."""
+    desk = PriceDesk(engine, settings.load_config())
+    keys = sorted(desk.base.prices)[:3]
+    soon, later = (billing_day(deed.at + timedelta(days=days)).isoformat() for days in (20, 50))
+    terms = {"currency": "USD", "source": "https://example.com/pricing", "input": "3.2", "output": "12.5"}
+    tier = {"above_input_tokens": 200_000, "input": "6.4", "output": "18"}
+    cheaper = [{"key": key, "from": later, "input": "1.1", "output": "4"} for key in keys]
+    rate = {"base": "USD", "date": soon, "rate": "1402.5", "source": "하나은행 매매기준율", "kind": "manual"}
+    for prices, fx in (
+        ([{"key": key, "from": soon, **terms, "tiers": [tier]} for key in keys], []),
+        ([terms | {"service_tiers": {"flex": "0.5"}} | one for one in cheaper], [rate]),
+    ):
+        desk.propose(Draft.of(prices, fx, "단가-변경.csv"), deed, large_changes=True)
+    desk.approve(1, deed)
 
 
 def issue_keys(settings: Any) -> dict[str, str]:

@@ -39,7 +39,7 @@ def test_prices_are_proposed_from_a_file_looked_at_and_approved(site):
     for text in (
         "&lt;b&gt;city&lt;/b&gt;",
         "1200",
-        "&gt; 200000",
+        "&gt; 200,000",
         "서비스 등급 배수",
         "새로 생김",
         "승인 대기",

@@ -188,6 +188,7 @@ def _prices_page(request: Request, visitor: Visitor, parts: ConsoleParts) -> Res
         list=lists.view(PRICES, query, PATH, source),
         day=day,
         words=words,
+        tokens=TOKENS,
         figures=figures,
         starts=billing_day,
         waiting=[one for one in desk.versions() if one.state is VersionState.PROPOSED],
@@ -222,6 +223,8 @@ def words(name: str) -> tuple[str, str, str]:
     if name.startswith("× "):
         return N_("서비스 등급 배수"), name.removeprefix("× "), ""
     usage_class, _, where = name.partition(" ")
+    if where.startswith("> "):
+        where = f"> {int(where.removeprefix('> ')):,}"
     return CLASSES.get(usage_class, usage_class), where, UNITS.get(usage_class, TOKENS)
 
 
