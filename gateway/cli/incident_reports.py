@@ -6,6 +6,7 @@ import sys
 from contextlib import contextmanager
 from datetime import date, timedelta
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -81,14 +82,16 @@ def oversight(
 
     검사하지 않고 기관 밖으로 나간 요청이 있으면 1로 끝납니다. Ends with 1 if anything left unread.
     """
+    from gateway.pseudonyms import pseudonym
     from gateway.store.incident_statistics import count_everything, overview
 
     period = _period(first, last)
-    with database(settings_for(config)) as engine:
+    settings = settings_for(config)
+    with database(settings) as engine:
         count_everything(engine, now())
         seen = overview(engine, period, now(), department or None)
     if json:
-        print_json(seen.as_record())
+        print_json(seen.as_record(partial(pseudonym, settings.keyring())))
     else:
         _show(seen)
     if not seen.coverage.ok:

@@ -14,6 +14,7 @@ from gateway.console import (
     department,
     design,
     finance,
+    incident_reports_api,
     incidents_api,
     models,
     preferences,
@@ -61,5 +62,6 @@ def router() -> APIRouter:
     whole.include_router(department.router())
     whole.include_router(finance.router())
     whole.include_router(review.router())
+    whole.include_router(incident_reports_api.router())
     whole.include_router(incidents_api.router())
     return whole

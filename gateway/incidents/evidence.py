@@ -178,7 +178,7 @@ class Evidence:
 
 def counts_of(seen: Oversight) -> dict[str, Any]:
     """Return the oversight of a period without people and values: of repeats only how many there are."""
-    record: dict[str, Any] = seen.as_record()
+    record = seen.as_record(lambda _person: "")
     record["repeats"] = {kind: sum(one.kind == kind for one in seen.repeats) for kind in ("person", "value")}
     return record
 

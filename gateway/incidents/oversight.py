@@ -10,12 +10,12 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from billing.periods import day_start
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from gateway.incidents.precision import RulePrecision
@@ -168,8 +168,8 @@ class Oversight:
     repeats: tuple[Repeat, ...]
     precision: tuple[RulePrecision, ...]
 
-    def as_record(self) -> dict[str, object]:
-        """Return it as plain JSON values; days and instants are ISO 8601."""
+    def as_record(self, pseudonym: Callable[[str], str]) -> dict[str, Any]:
+        """Return it as plain JSON values; days and instants are ISO 8601, people under a pseudonym."""
         resolving = asdict(self.resolving)
         return {
             "from": self.period.first.isoformat(),
@@ -181,7 +181,12 @@ class Oversight:
             "heat": [asdict(cell) for cell in self.heat],
             "rules": [asdict(rule) for rule in self.rules],
             "repeats": [
-                {**asdict(one), "first": one.first.isoformat(), "last": one.last.isoformat()}
+                {
+                    **asdict(one),
+                    "id": pseudonym(one.id) if one.kind == "person" else one.id,
+                    "first": one.first.isoformat(),
+                    "last": one.last.isoformat(),
+                }
                 for one in self.repeats
             ],
             "precision": [one.as_record() for one in self.precision],
