@@ -18,10 +18,11 @@ from billing.periods import billing_day
 from billing.store.notices import standings
 from billing.store.report_queries import department_days, key_days, keys_of_department
 from billing.thresholds import forecast, used_up
+from gateway.store.organisation import list_keys
 from gateway.working_days import is_working_day
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import date, datetime
 
     from billing.thresholds import Standing
@@ -114,6 +115,12 @@ class OutlookReport:
                 end = BudgetEnd(standing, forecast(standing, self._now, is_working_day))
                 found[standing.scope.id] += (end,)
         return dict(found)
+
+    def key_names(self, found: Iterable[Unusual]) -> dict[str, str]:
+        """Map the keys that were found to their labels."""
+        wanted = {one.subject for one in found}
+        keys = list_keys(self._database) if wanted else []
+        return {key.id: key.grant.label for key in keys if key.id in wanted}
 
     def unusual_departments(self) -> list[Unusual]:
         return unusual(self.daily, self.today, is_working_day)

@@ -54,7 +54,9 @@ def forecast(
         names = unit_names(engine)
         whole, lines = report.institution(), report.departments()
         odd = [("department", one) for one in report.unusual_departments()]
-        odd += [("key", one) for one in report.unusual_keys()]
+        keys = report.unusual_keys()
+        odd += [("key", one) for one in keys]
+        names |= report.key_names(keys)
     rows = [line_row(line, names) for line in lines]
     if json:
         print_numbers(

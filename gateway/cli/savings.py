@@ -173,9 +173,21 @@ def _priced(plans: Sequence[Plan], seat_price: int | None) -> Sequence[Plan]:
 
 
 def _ledger_savings(engine: Database, report: SeatReport, people: int | None) -> Savings:
+    """Return the comparison; from the charges themselves where sums may lag (no writes are taken)."""
+    from billing.store.report_queries import count_first
+    from billing.store.reports import Savings
     from billing.store.reports import savings as compare
 
-    return compare(engine, report.offers[0].plan.monthly_krw, report.months, people)
+    if not count_first(engine):
+        return compare(engine, report.offers[0].plan.monthly_krw, report.months, people)
+    uses = report.uses
+    return Savings(
+        months=len(report.months),
+        people=len({use.person_id for use in uses}) if people is None else people,
+        person_months=len({(use.person_id, use.month) for use in uses}),
+        seat_price_krw=report.offers[0].plan.monthly_krw,
+        metered_nano_krw=sum(use.nano_krw for use in uses),
+    )
 
 
 def _stated_savings(seat_price: int, people: int | None, months: int | None, metered_krw: str) -> Savings:

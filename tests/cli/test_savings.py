@@ -151,9 +151,9 @@ def test_an_empty_ledger_is_told_and_breaks_nothing(staffed, haechi):
 @pytest.mark.slow
 def test_a_large_ledger_adds_up_to_the_won(haechi):
     """On a folder that `haechi demo --months 3` or `python -m benchmarks.seed` filled."""
-    folder = Path(os.environ.get("HAECHI_SEEDED_FOLDER", "/tmp/haechi-seeded"))
+    folder = Path(os.environ.get("SEEDED_FOLDER", "/tmp/haechi-seeded"))
     if not (folder / "haechi.db").exists():
-        pytest.skip("set HAECHI_SEEDED_FOLDER to a folder that benchmarks.seed has filled")
+        pytest.skip("set SEEDED_FOLDER to a folder that benchmarks.seed has filled")
     again = readded(str(folder / "haechi.db"))
     found = orjson.loads(haechi("report", "savings", "--json", "--config", folder / "haechi.toml").ok().out)
     assert found["metered_nano_krw"] == again["metered_nano_krw"]

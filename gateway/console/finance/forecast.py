@@ -149,10 +149,12 @@ def _page(request: Request, visitor: Visitor, parts: ConsoleParts) -> Response:
 
 
 def _odd(report: OutlookReport, names: Mapping[str, str]) -> list[Odd]:
-    found = [
-        Odd("department", names.get(one.subject, one.subject), one) for one in report.unusual_departments()
+    departments, keys = report.unusual_departments(), report.unusual_keys()
+    labels = report.key_names(keys)
+    return [
+        *(Odd("department", names.get(one.subject, one.subject), one) for one in departments),
+        *(Odd("key", labels.get(one.subject, ""), one) for one in keys),
     ]
-    return found + [Odd("key", one.subject, one) for one in report.unusual_keys()]
 
 
 def _points(report: OutlookReport) -> list[Point]:
