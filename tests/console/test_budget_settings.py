@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from billing.store import budget_status
+from gateway.console.session import csrf_token
 from gateway.store.account_tables import access_audit
 
 PATH = "/console/finance/budget-settings"
@@ -118,3 +119,26 @@ def test_a_budget_that_would_count_nobody_or_says_nothing_is_not_set(shared_site
 def test_nobody_but_finance_sets_budgets(shared_site, who):
     browser = shared_site.visit(who)
     assert {browser.get(path).status_code for path in (PATH, NEW)} == {403}
+
+
+def test_the_same_is_done_as_json(site):
+    finance = site.visit("finance")
+    headers = {"x-csrf-token": csrf_token(site.parts, finance.token())}
+    asked = {"scope": "person", "scope_id": "S1", "limit": "50000.5", "reason": "11월 배정"}
+    assert finance.client.post("/api/billing/budgets", json=asked).status_code == 403, "without the token"
+    made = finance.client.post("/api/billing/budgets", json=asked, headers=headers)
+    assert made.status_code == 201, made.text
+    row = made.json()
+    assert (row["limit"], row["measure"], row["every"], row["hard"]) == ("50000.5", "won", "month", True)
+    assert (row["spent"], row["held"], row["left"]) == ("0", "0", "50000.5")
+    assert finance.get("/api/billing/budgets?scope=person").json() == {"data": [row], "has_more": False}
+    assert finance.get("/api/billing/budgets?scope=unit").json()["data"] == []
+    for wrong in ({"scope_id": "S404"}, {"limit": "-1"}, {"reason": " "}):
+        refused = finance.client.post("/api/billing/budgets", json=asked | wrong, headers=headers)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (400, "invalid_budget")
+    path = f"/api/billing/budgets/{row['id']}"
+    assert finance.client.delete(f"{path}?reason=", headers=headers).status_code == 400
+    assert finance.client.delete(f"{path}?reason=over", headers=headers).status_code == 204
+    assert finance.client.delete(f"{path}?reason=over", headers=headers).status_code == 404
+    assert in_force(site) == []
+    assert site.visit("manager").get("/api/billing/budgets").status_code == 403

@@ -10,6 +10,7 @@ from gateway.console.finance import (
     bills_api,
     budget_settings,
     budgets,
+    budgets_api,
     forecast,
     invoices,
     months,
@@ -30,6 +31,7 @@ def router() -> APIRouter:
     whole.include_router(bills_api.router())
     whole.include_router(budgets.router())
     whole.include_router(budget_settings.router())
+    whole.include_router(budgets_api.router())
     reports = SeatReports()
     whole.include_router(savings.router(reports))
     whole.include_router(plans.router(reports))

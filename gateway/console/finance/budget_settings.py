@@ -106,7 +106,7 @@ def router() -> APIRouter:
         return _setting_page(request, visitor, parts, _found(parts, budget_id), Outcome({}))
 
     @routes.post(PATH + "/{budget_id}/end")
-    def end(request: Request, budget_id: str, visitor: Changer, parts: Parts, posted: Posted) -> Response:
+    def end_it(request: Request, budget_id: str, visitor: Changer, parts: Parts, posted: Posted) -> Response:
         return _end(request, visitor, parts, budget_id, reason_of(posted.get("reason", "")))
 
     return routes
@@ -182,9 +182,13 @@ def _end(request: Request, visitor: Visitor, parts: ConsoleParts, budget_id: str
     if not reason:
         found = _found(parts, budget_id)
         return _setting_page(request, visitor, parts, found, Outcome({}, [NO_REASON]))
+    return done(PATH, "budget-ended" if end(parts, visitor, budget_id, reason) else "already-so")
+
+
+def end(parts: ConsoleParts, visitor: Visitor, budget_id: str, reason: str) -> bool:
+    """Take a budget out of force; False if there is none of that id."""
     by, trail = visitor.actor.name, trail_of(visitor.actor)
-    ended = end_budget(parts.database, budget_id, now=parts.now(), by=by, reason=reason, trail=trail)
-    return done(PATH, "budget-ended" if ended else "already-so")
+    return end_budget(parts.database, budget_id, now=parts.now(), by=by, reason=reason, trail=trail)
 
 
 # --- a new one -------------------------------------------------------------------------------------------
@@ -214,15 +218,21 @@ def _make(request: Request, visitor: Visitor, parts: ConsoleParts, posted: Mappi
         "hard": "soft" if posted.get("hard") == "soft" else "hard",
         "reason": reason_of(posted.get("reason", "")),
     }
-    limit = _limit(values["amount"], values["measure"])
-    mistakes = list(_mistakes(parts, values, limit))
-    if mistakes or limit is None:
+    mistakes = list(mistakes_of(parts, values))
+    if mistakes:
         return _form_page(request, visitor, Outcome(values, mistakes))
+    return done(f"{PATH}/{setting_of(parts, visitor, values)}", "budget-set")
+
+
+def setting_of(parts: ConsoleParts, visitor: Visitor, values: Mapping[str, str]) -> str:
+    """Put a budget in force whose values have no mistakes; return its id."""
+    measure, limit = Measure(values["measure"]), _limit(values["amount"], values["measure"])
+    assert limit is not None, "it was looked at"
     scope, hard = Scope(values["kind"], values["id"]), values["hard"] == "hard"
-    budget = Budget(uuid4().hex, scope, Every(values["every"]), limit, hard, Measure(values["measure"]))
+    budget = Budget(uuid4().hex, scope, Every(values["every"]), limit, hard, measure)
     by, trail, reason = visitor.actor.name, trail_of(visitor.actor), values["reason"]
     set_budget(parts.database, budget, now=parts.now(), by=by, reason=reason, trail=trail)
-    return done(f"{PATH}/{budget.id}", "budget-set")
+    return budget.id
 
 
 def _limit(text: str, measure: str) -> int | None:
@@ -237,7 +247,7 @@ def _limit(text: str, measure: str) -> int | None:
     return nano(amount) if amount.is_finite() and 0 <= amount < MOST_WON else None
 
 
-def _mistakes(parts: ConsoleParts, values: Mapping[str, str], limit: int | None) -> Iterator[Mistake]:
+def mistakes_of(parts: ConsoleParts, values: Mapping[str, str]) -> Iterator[Mistake]:
     if values["kind"] not in KINDS or not _is_known(parts, values["kind"], values["id"]):
         yield Mistake(
             0,
@@ -246,7 +256,7 @@ def _mistakes(parts: ConsoleParts, values: Mapping[str, str], limit: int | None)
         )
     if values["every"] not in set(Every) or values["measure"] not in set(Measure):
         yield Mistake(0, "목록에 있는 기간과 단위를 고르세요.", "Choose one of the periods and units.")
-    elif limit is None:
+    elif _limit(values["amount"], values["measure"]) is None:
         most = f"{MOST_WON:,}"
         yield Mistake(
             0,
