@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from gateway.console.i18n import Language
-    from gateway.incidents.oversight import Cell, Oversight
+    from gateway.incidents.oversight import Cell, Day, Oversight
 
 Viewer = Annotated[Visitor, Depends(Needs(Permission.INCIDENTS_VIEW))]
 
@@ -42,6 +42,9 @@ USUAL_DAYS: Final = 30
 MOST_DAYS: Final = 370
 MOST_ROWS: Final = 12
 MOST_TYPES: Final = 8
+MOST_COLUMNS: Final = 62
+"""Of the chart; a longer period is drawn by weeks."""
+WEEK: Final = 7
 STEPS: Final = 4
 """Shades of the heat map."""
 
@@ -101,17 +104,32 @@ def period_asked(address: Mapping[str, str], today: date) -> Period:
 # --- trend --------------------------------------------------------------------------------------------------
 
 
+def _bars(days: Sequence[Day]) -> list[Sequence[Day]]:
+    """Return the days of each column: one, or a week where the period is long."""
+    wide = 1 if len(days) <= MOST_COLUMNS else WEEK
+    return [days[at : at + wide] for at in range(0, len(days), wide)]
+
+
 def _series(found: Oversight, language: Language) -> list[Series]:
     say = translations(language).gettext
     return [
-        Series(say(label), tuple(getattr(one.totals, name) for one in found.days)) for name, label in SHOWN
+        Series(
+            say(label),
+            tuple(sum(getattr(one.totals, name) for one in days) for days in _bars(found.days)),
+        )
+        for name, label in SHOWN
     ]
 
 
 def _chart(found: Oversight, series: Sequence[Series], language: Language) -> object:
-    title = translations(language).gettext(N_("날마다 막고, 안으로 돌리고, 가린 요청"))
-    days = [one.day.strftime("%m-%d") for one in found.days]
-    return bars(title, days, series, lambda number: short_count(number, language))
+    columns = _bars(found.days)
+    title = translations(language).gettext(
+        N_("날마다 막고, 안으로 돌리고, 가린 요청")
+        if len(columns) == len(found.days)
+        else N_("주마다 막고, 안으로 돌리고, 가린 요청")
+    )
+    labels = [days[0].day.strftime("%m-%d") for days in columns]
+    return bars(title, labels, series, lambda number: short_count(number, language))
 
 
 def _export(found: Oversight) -> Response:

@@ -271,7 +271,7 @@ def _choices(parts: ConsoleParts, visitor: Visitor, language: Language) -> dict[
 def _bulk(
     request: Request, visitor: Visitor, parts: ConsoleParts, posted: Mapping[str, str], chosen: list[str]
 ) -> Response:
-    back = local_path(posted.get("back"))
+    back = local_path(posted.get("back") or QUEUE)
     seen = [one for one in map(seen_of, chosen[:MOST_AT_ONCE]) if one is not None]
     if not seen:
         return _back(back, "nothing-chosen")
