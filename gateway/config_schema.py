@@ -273,7 +273,7 @@ class ReviewTable(TomlTable):
 
     store_text: bool = False
     text_days: int = Field(default=30, ge=1, le=1825)
-    text_most_characters: int = Field(default=1_000_000, ge=1_000, le=2_000_000)
+    text_most_characters: int = Field(default=2_000_000, ge=1_000, le=2_000_000)
     flag_types: list[EntityType] | None = None
     flag_findings: int = Field(default=10, ge=0, le=10_000)
     sla_days: ReviewSlaTable = ReviewSlaTable()

@@ -165,7 +165,7 @@ class ReviewRules:
     store_text: bool = False
     """Whether the text of a request that became an incident is kept, sealed."""
     text_days: int = 30
-    text_most_characters: int = 1_000_000
+    text_most_characters: int = 2_000_000
     """Beyond them parts are left out: first those without findings, the oldest first."""
     flag_types: frozenset[str] = field(
         default=frozenset({spans.KR_RRN, spans.KR_FRN, spans.KR_PASSPORT, spans.SECRET})

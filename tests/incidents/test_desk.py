@@ -13,15 +13,15 @@ from gateway.errors import Forbidden, InvalidRequest, NotFound
 from gateway.incidents.records import NOBODY, IncidentFilter, Seen
 from gateway.incidents.states import Resolution, ReviewRules, Severity, State
 from gateway.store.audit import AuditFilter, read_audit, verify_audit
+from tests.incidents.databases import both, engine, migrated
 from tests.incidents.office import BLOCKED, CHOI, KEPT, KEYS, NOW, PARK, desk, happen, prompt
-from tests.store.conftest import engine, url
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from gateway.incidents.desk import ReviewDesk
 
-__all__ = ["engine", "url"]
+__all__ = ["engine", "migrated"]
 LATER = NOW + timedelta(hours=1)
 
 
@@ -90,6 +90,7 @@ def test_a_second_reviewer_learns_that_somebody_was_faster(queue: ReviewDesk) ->
     assert (stands.resolution, stands.resolved_by) == (Resolution.TRUE_POSITIVE, "park")
 
 
+@both
 def test_a_bulk_step_changes_what_it_can_and_names_the_rest(queue: ReviewDesk) -> None:
     good, own, gone = (
         happen(queue.database, prompt(BLOCKED)),
@@ -139,6 +140,7 @@ def test_a_look_at_the_own_department_is_flagged_or_refused_as_policy_says(engin
     assert refusing.detail(one, CHOI, NOW).near is None
 
 
+@both
 def test_the_queue_is_narrowed_and_ordered(queue: ReviewDesk) -> None:
     database = queue.database
     first = happen(database, prompt(BLOCKED), at=NOW - timedelta(days=20))
@@ -170,6 +172,7 @@ def test_the_queue_is_narrowed_and_ordered(queue: ReviewDesk) -> None:
     assert [one.id for one in queue.each(IncidentFilter())] == [first, second, third]
 
 
+@both
 def test_similar_incidents_share_the_value_the_person_or_the_rule(queue: ReviewDesk) -> None:
     one = happen(queue.database, prompt(BLOCKED))
     same_value = happen(queue.database, prompt(BLOCKED + " 다시."), person="S2")
@@ -200,6 +203,7 @@ def test_staff_see_their_own_incidents_and_nobody_elses(queue: ReviewDesk) -> No
         queue.report(others, "S1", Actor("S1"), NOW)
 
 
+@both
 def test_a_report_lands_in_the_queue_with_a_sealed_note(queue: ReviewDesk) -> None:
     blocked = happen(queue.database, prompt(BLOCKED))
     passed = happen(queue.database, prompt("연락처는 010-1234-5678 입니다."))  # masked, and no incident
@@ -218,6 +222,7 @@ def test_a_report_lands_in_the_queue_with_a_sealed_note(queue: ReviewDesk) -> No
     assert (again.version, queue.detail(blocked, PARK, LATER).note) == (3, "다시 씁니다")
 
 
+@both
 def test_saved_filters_are_their_owners(queue: ReviewDesk) -> None:
     one = queue.save_view("park", " 급한 것 ", "severity=critical&order=due", NOW)
     queue.save_view("park", "급한 것", "severity=high", LATER)
