@@ -25,7 +25,9 @@ from billing.ledger import IdSource, Row
 from billing.money import NANO
 from billing.periods import billing_month
 from billing.segments import Segments
-from billing.store import LedgerSink, open_engine
+from billing.store import open_engine
+from billing.store.billed_budgets import BilledSink, surcharged
+from billing.surcharges import Surcharges
 from filters.engine import Engine
 from filters.inspector import Inspector
 from gateway import heap, logs, metrics
@@ -209,14 +211,14 @@ class Plant:
 
     @classmethod
     def build(cls, config: Config, keyring: Keyring) -> Plant:
-        database = open_engine(config.database_url)
+        database = surcharged(open_engine(config.database_url), Surcharges.of(config.invoices))
         directory = directory_snapshot(
             database, keyring, jwt_secrets=config.jwt_secrets, max_stale_s=config.max_stale_s
         )
         chain_key = keyring.current(Purpose.LEDGER_CHAIN).key
         tables = (RECEIPT_TABLE, VIDEO_TABLE, *INCIDENT_TABLES)
         notices = NoticeBoard(database, config.notices)
-        sink = LedgerSink(database, chain_key, key_version=len(keyring.masters), tables=tables)
+        sink = BilledSink(database, chain_key, key_version=len(keyring.masters), tables=tables)
         sink.on_adopted = notices.adopted
         journal = Journal(sink, Segments(config.journal_dir), committed=metrics.journal_committed)
         inspector = Inspector(Engine(config.custom_rules))

@@ -12,6 +12,7 @@ from billing.budgets import Budget, Every, Measure, Scope
 from billing.money import won
 from billing.periods import billing_month, to_us
 from billing.store.accounts import account_of, computed, read_budgets, stored_account
+from billing.store.billed_budgets import as_billed
 from billing.store.engine import writing
 from billing.tables import budget_accounts, budget_revision, budgets
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class BudgetStatus:
-    """A budget in its current period; amounts in the unit of its measure."""
+    """A budget in its current period; amounts in the unit of its measure, won as they are billed."""
 
     budget: Budget
     period: str
@@ -148,7 +149,7 @@ def budgets_over(engine: Engine, scopes: Collection[Scope], now: datetime) -> li
 def _statuses(connection: Connection, found: Iterable[Budget], month: str) -> list[BudgetStatus]:
     statuses = []
     for budget in sorted(found, key=lambda b: (b.scope, b.every, b.measure, b.id)):
-        account = stored_account(connection, budget.account_key(month))
+        account = as_billed(connection, stored_account(connection, budget.account_key(month)))
         spent, held = account.spent.of(budget.measure), account.held.of(budget.measure)
         statuses.append(BudgetStatus(budget, account.key.period, spent, held))
     return statuses

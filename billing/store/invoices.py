@@ -43,6 +43,7 @@ from billing.statements import (
 from billing.store.accounts import read_budgets
 from billing.store.months import Deed, SealKey, lock, month_figures, standing
 from billing.store.usage_queries import day_number
+from billing.surcharges import Surcharges
 from billing.tables import (
     charges,
     invoices,
@@ -281,7 +282,7 @@ def _department(
         people=people,
         requests=material.requests.get(path, 0),
         lines=lines,
-        budgets=_budget_lines(path[-1], material, month),
+        budgets=_budget_lines(path[-1], material, month, terms),
         seats=Seats(people, terms.seat_krw, metered),
         adjustments=tuple(adjustments[:MOST_ADJUSTMENTS]),
         adjustments_left_out=max(0, len(adjustments) - MOST_ADJUSTMENTS),
@@ -313,7 +314,7 @@ def _summaries(
             people=len(everybody),
             requests=sum(one.requests for one in (*own, *theirs)),
             children=tuple(Child(one.unit_path, one.unit, one.total_krw) for one in (*own, *theirs)),
-            budgets=_budget_lines(path[-1], material, month),
+            budgets=_budget_lines(path[-1], material, month, terms),
             seats=Seats(len(everybody), terms.seat_krw, sum(one.metered_nano_krw for one in (*own, *theirs))),
         )
 
@@ -331,7 +332,7 @@ def _around(path: Path, month: str, terms: Terms, names: Mapping[str, str], now:
     }
 
 
-def _budget_lines(unit: str, material: _Material, month: str) -> tuple[BudgetLine, ...]:
+def _budget_lines(unit: str, material: _Material, month: str, terms: Terms) -> tuple[BudgetLine, ...]:
     found = []
     for budget in material.budgets:
         if budget.scope.id != unit:
@@ -342,7 +343,8 @@ def _budget_lines(unit: str, material: _Material, month: str) -> tuple[BudgetLin
             for spent_in, nano in material.spent.get(unit, {}).items()
             if period_of(budget.every, spent_in) == period
         )
-        found.append(BudgetLine(str(budget.every), period, budget.limit_in(period), spent))
+        billed = Surcharges.of(terms).billed(spent)
+        found.append(BudgetLine(str(budget.every), period, budget.limit_in(period), billed))
     return tuple(sorted(found, key=lambda line: (line.every, line.period)))
 
 

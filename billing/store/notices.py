@@ -17,6 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from billing.budgets import Scope
 from billing.periods import billing_month, from_us, to_us
 from billing.store.accounts import account_of, read_budgets
+from billing.store.billed_budgets import as_billed
 from billing.store.budget_admin import BudgetChange
 from billing.store.engine import writing
 from billing.tables import budget_accounts, budget_notices, budget_watches, notice_deliveries
@@ -68,7 +69,8 @@ def standings(
     with engine.connect() as connection:
         in_force = read_budgets(connection)
         rows = connection.execute(select(budget_accounts)).mappings()
-        accounts = {account.key: account for account in (account_of(dict(row)) for row in rows)}
+        stored = (as_billed(connection, account_of(dict(row))) for row in rows)
+        accounts = {account.key: account for account in stored}
     found = []
     for budget in in_force:
         key = budget.account_key(month)

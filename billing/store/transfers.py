@@ -16,6 +16,7 @@ from billing.budgets import Budget, Every, Measure, Scope, period_of
 from billing.money import format_won_exact, won
 from billing.periods import billing_month, from_us, to_us
 from billing.store.accounts import read_budgets, stored_account
+from billing.store.billed_budgets import as_billed
 from billing.store.budget_admin import BudgetChange, raise_revision
 from billing.store.engine import writing
 from billing.tables import budget_transfers, budgets
@@ -155,7 +156,7 @@ def _moved(giver: Budget, taker: Budget, amount: int, month: str) -> Transfer:
 
 def _refuse_too_much(connection: Connection, made: Transfer, month: str) -> None:
     """Refuse to give what is spent or held: the giver must stay within what is left of its limit."""
-    account = stored_account(connection, made.giver.account_key(month))
+    account = as_billed(connection, stored_account(connection, made.giver.account_key(month)))
     left = made.giver_limits[1] - account.spent.nano_krw - account.held.nano_krw
     if left < 0:
         room = format_won_exact(max(0, left + made.amount_nano_krw))

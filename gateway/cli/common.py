@@ -94,11 +94,14 @@ def database(settings: Settings) -> Iterator[Database]:
 
     What is changed through it is written to the access audit, whose key is read at the first change.
     """
+    from billing.store.billed_budgets import surcharged
+    from billing.surcharges import Surcharges
     from gateway.store.audit import audited
     from gateway.store.database import opened
 
-    with opened(config_of(settings).database_url) as engine:
-        yield audited(engine, settings.keyring)
+    config = config_of(settings)
+    with opened(config.database_url) as engine:
+        yield audited(surcharged(engine, Surcharges.of(config.invoices)), settings.keyring)
 
 
 def now() -> datetime:
