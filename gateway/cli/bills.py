@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -254,16 +255,15 @@ def _show(found: dict[str, Any]) -> None:
     books = found["books"]
     say(
         f"{found['month']} 장부: 저널 {books['journal_dispatched']:,}건 = 청구 {books['ledger_charged']:,}건"
-        f" + 미정산 {books['open_attempts']:,}건, 원장 {books['ledger_krw']}원, 일계 {books['sums_krw']}원"
+        f" + 미정산 {books['open_attempts']:,}건,"
+        f" 원장 {_grouped(books['ledger_krw'])}원, 일계 {_grouped(books['sums_krw'])}원"
         f" → {'맞음' if books['agree'] else '다름'}"
     )
     rows = [
         (
             one["provider"],
             STATES[one["state"]],
-            one.get("ledger_krw", ""),
-            one.get("billed_krw") or "",
-            one.get("outside_krw", ""),
+            *(_grouped(one.get(name)) for name in ("ledger_krw", "billed_krw", "outside_krw")),
             ", ".join(f"{CLASSES[k]} {v['count']}" for k, v in one.get("classes", {}).items()),
         )
         for one in found["providers"]
@@ -284,7 +284,7 @@ def _show_differences(one: dict[str, Any]) -> None:
             CLASSES[row["class"]],
             _pair(row["ledger_quantity"], row["billed_quantity"]),
             _pair(row["ledger_cost"], row["billed_cost"], row["currency"]),
-            row["difference_krw"] or "?",
+            _grouped(row["difference_krw"]) or "?",
         )
         for row in one["differences"][:SHOWN]
     ]
@@ -293,6 +293,10 @@ def _show_differences(one: dict[str, Any]) -> None:
     left = len(one["differences"]) - len(rows) + one["left_out"]
     if left:
         say(f"{left:,}건 더 있습니다. --csv로 모두 볼 수 있습니다.", f"{left:,} more; --csv has them all.")
+
+
+def _grouped(krw: str | None) -> str:
+    return "" if krw is None else f"{Decimal(krw):,f}"
 
 
 def _pair(here: object, there: object, unit: str = "") -> str:

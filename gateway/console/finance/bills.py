@@ -25,6 +25,7 @@ from gateway.console.parts import ConsoleParts, Parts
 from gateway.console.session import Needs, Visitor, gone
 from gateway.console.spending import month_asked, months_offered
 from gateway.errors import GatewayError
+from gateway.invoices.words import class_word
 from gateway.permissions import Permission
 from gateway.reconciliation import Upload
 
@@ -153,7 +154,7 @@ def _overview(
         status=400 if problem else 200,
         month=month,
         months=sorted({*months_offered(parts.now()), month}, reverse=True),
-        standings=books.standings(month),
+        standings=sorted(books.standings(month), key=lambda one: (not one.bills, -one.nano_krw)),
         states=STATES,
         tones=TONES,
         classes=CLASSES,
@@ -228,6 +229,10 @@ def _one(
         tones=TONES,
         classes=CLASSES,
         sides=SIDES,
+        items={
+            row["item"]: class_word(row["item"], language_for(request, visitor))
+            for row in document.get("differences", ())
+        },
         withdrawable=[(str(one.number), f"{one.number} {one.file_name}") for one in standing.bills],
         nano_of=_nano,
         problem=problem,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 from fastapi import APIRouter, Depends, Request
 
 from billing.budgets import Measure, ScopeKind
-from billing.money import NANO, whole_won
+from billing.money import whole_won
 from billing.periods import billing_day
 from billing.store import budget_status
 from gateway.console import lists
@@ -79,15 +79,13 @@ def _page(request: Request, visitor: Visitor, parts: ConsoleParts) -> Response:
 
     if lists.wants_csv(request.query_params):
         return lists.export(SPEC, query, source, language_for(request, visitor), billing_day(now))
-    limit, used = sum(row.limit for row in found), sum(row.used for row in found)
     return render(
         request,
         visitor,
         "finance/budgets.html",
         list=lists.view(SPEC, query, BUDGETS, source),
-        limit=limit,
-        used=used,
-        left=(whole_won(limit) - whole_won(used)) * NANO,
+        near=sum(row.state == "near" for row in found),
+        full=sum(row.state == "full" for row in found),
         periods=PERIODS,
         every=every,
         q=query.filters["q"],
