@@ -78,6 +78,7 @@ class Spreads:
 
     def __init__(self, series: Iterable[Sequence[int]]) -> None:
         self._classes: dict[int, tuple[float, int]] = {}
+        self._about: dict[int, float | None] = {}
         for values in series:
             mean = fmean(values) if len(values) > 1 else 0.0
             if mean > 0:
@@ -89,8 +90,14 @@ class Spreads:
         """Return the spread of series with about this mean; None where nothing is known of any."""
         if mean <= 0:
             return None
+        size = _size(mean)
+        if size not in self._about:
+            self._about[size] = self._pooled(size)
+        return self._about[size]
+
+    def _pooled(self, wanted: int) -> float | None:
         squares, degrees = 0.0, 0
-        nearest = sorted(self._classes, key=lambda size: (size > _size(mean), abs(size - _size(mean))))
+        nearest = sorted(self._classes, key=lambda size: (size > wanted, abs(size - wanted)))
         for size in nearest:
             more_squares, more_degrees = self._classes[size]
             squares, degrees = squares + more_squares, degrees + more_degrees

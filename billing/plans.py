@@ -339,15 +339,14 @@ class Window:
     running: str | None = None
     elapsed: Decimal | None = None
     factors: Mapping[str, Decimal] = field(default_factory=dict, init=False)
+    counted: tuple[str, ...] = field(default=(), init=False)
+    """The months that count: whole ones, and the running one if enough of it is over."""
 
     def __post_init__(self) -> None:
         if self.running is not None and self.elapsed:
             object.__setattr__(self, "factors", {self.running: 1 / self.elapsed})
-
-    @property
-    def counted(self) -> tuple[str, ...]:
-        """The months that count: whole ones, and the running one if enough of it is over."""
-        return tuple(m for m in self.months if m != self.running or m in self.factors)
+        counted = (month for month in self.months if month != self.running or month in self.factors)
+        object.__setattr__(self, "counted", tuple(counted))
 
     def whole(self, month: str, nano_krw: int) -> int:
         """Return what a month comes to when it is over, at the pace so far."""

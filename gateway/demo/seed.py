@@ -54,7 +54,9 @@ OWN_KEYS: Final = 0.08
 GROWTH: Final = 1.18
 """Each month by so much more than the one before."""
 
-WEEKDAYS: Final = (1.0, 1.05, 1.0, 0.97, 0.88, 0.05, 0.03)
+WEEKDAYS: Final = (1.0, 1.05, 1.0, 0.97, 0.88)
+DAY_OFF: Final = 0.04
+"""Of a Monday: weekends and public holidays."""
 HOURS: Final = (1, 1, 1, 1, 1, 1, 3, 12, 55, 100, 105, 90, 35, 85, 100, 98, 92, 75, 30, 15, 9, 6, 3, 2)
 SOURCES: Final = (
     (0.962, "answered"),
@@ -212,7 +214,7 @@ def _moments(random: Random, days: Sequence[date], charges: int, now: datetime) 
 
 def _weight(day: date, first: date) -> float:
     months = (day.year - first.year) * 12 + day.month - first.month
-    return WEEKDAYS[day.weekday()] * GROWTH**months
+    return (WEEKDAYS[day.weekday()] if is_working_day(day) else DAY_OFF) * GROWTH**months
 
 
 # --- what --------------------------------------------------------------------------------------------------
