@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from billing.months import MonthState
+from billing.store.bill_matches import ledger_days
+from billing.store.three_way import book_sides, providers_billed
 from gateway.audit import Actor, Deed
 from gateway.books import Books
 from gateway.settings import Settings
@@ -61,8 +63,22 @@ def _measured(books: Books) -> dict[str, Any]:
     )
     found["focus_rows"] = sum(chunks) - 1
     found["focus_rows_per_s"] = round(found["focus_rows"] / found["focus_s"])
+    timed("months_after", books.months)
+    for kind in ("raw", "raw-jsonl"):
+        timed(kind, lambda kind=kind: sum(len(c) for c in books.raw_file(month, kind).content))
+        found[f"{kind}_rows_per_s"] = round(first.figures.rows / found[f"{kind}_s"])
+    timed("three_ways", lambda: book_sides(books.database, month))
+    timed("ledger_side_of_a_bill", lambda: _ledger_side(books, month))
     found["peak_rss_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     return found
+
+
+def _ledger_side(books: Books, month: str) -> int:
+    """What a comparison with the bill of the largest provider reads."""
+    amounts = providers_billed(books.database, month)
+    largest = max(amounts, key=lambda name: amounts[name])
+    with books.database.connect() as connection:
+        return len(ledger_days(connection, {largest}, month, "UTC"))
 
 
 if __name__ == "__main__":
