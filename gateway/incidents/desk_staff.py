@@ -61,12 +61,10 @@ class StaffDesk(Desk):
         if seen is None:
             gone("요청", "request")
         severity = incident_reports.severity_of_receipt(seen)
-        values = incident_reports.facts_of(seen) | opening(
-            now, severity, states.due_at(now, severity, self.rules.sla_days)
-        )
-        found = finding_rows(
-            request_id, incident_reports.moment_of(seen), seen["findings"], seen["finding_key_id"]
-        )
+        asked_at = incident_reports.moment_of(seen)
+        due = states.due_at(now, severity, self.rules.sla_days)
+        values = incident_reports.facts_of(seen) | opening(asked_at, severity, due)
+        found = finding_rows(request_id, asked_at, seen["findings"], seen["finding_key_id"])
         kept = None
         if note.strip():
             until = now + timedelta(days=self.rules.text_days)

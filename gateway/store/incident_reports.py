@@ -78,7 +78,8 @@ def write_report(
     here = incident.c.id == facts["id"]
     with writing(engine).begin() as connection:
         if not connection.execute(update(incident).where(here).values(**marks)).rowcount:
-            connection.execute(insert(incident).values(**facts, reported_at_us=to_us(event.at)))
+            opened = {"changed_at_us": to_us(event.at), "reported_at_us": to_us(event.at)}
+            connection.execute(insert(incident).values(**{**facts, **opened}))
             if findings:
                 connection.execute(insert(incident_finding), list(findings))
         if note is not None:
