@@ -131,6 +131,7 @@ def test_no_english_page_shows_korean_but_in_names(desk: Desk, maps: dict[str, l
                     continue
                 done.add(kind(link))
                 page.goto(link)
+                page.eval_on_selector_all(".stored", "all => all.forEach(one => one.remove())")  # prompts
                 text = page.inner_text("body")
                 for known in sorted(data, key=len, reverse=True):
                     text = text.replace(known, "")

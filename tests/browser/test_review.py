@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 import zipfile
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -46,7 +47,13 @@ HOSTILE = f"<script>document.title='owned'</script><img src=x onerror=alert(1)> 
 
 @pytest.fixture(scope="module")
 def key(institution: Institution) -> Iterator[str]:
-    """An API key of 김하늘 (p1, the account `staff`), and a second reviewer."""
+    with second_reviewer(institution) as secret:
+        yield secret
+
+
+@contextmanager
+def second_reviewer(institution: Institution) -> Iterator[str]:
+    """Make a second reviewer, and an API key of 김하늘 (p1, the account `staff`), which is handed out."""
     settings = institution.settings
     engine = audited(open_engine(settings.load_config().database_url), settings.keyring)
     now = datetime.now(UTC)

@@ -343,6 +343,12 @@ def serving(settings: Any, **options: Any) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def simulator() -> Iterator[Simulator]:
+    with simulating() as running:
+        yield running
+
+
+@contextmanager
+def simulating() -> Iterator[Simulator]:
     process = subprocess.Popen([sys.executable, "-m", "simulator"], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:

@@ -19,9 +19,11 @@ from gateway.console.pages import render
 from gateway.console.parts import ConsoleParts, Parts
 from gateway.console.review.shared import words_for
 from gateway.console.session import Needs, Visitor
+from gateway.incidents.exceptions import in_policy
 from gateway.keyring import Purpose
 from gateway.permissions import Permission
 from gateway.refusals import unfinished
+from gateway.store.incident_exceptions import approved
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -61,9 +63,10 @@ def _check(request: Request, visitor: Visitor, parts: ConsoleParts, text: str) -
 
 def verdict_on(parts: ConsoleParts, text: str, unit_path: tuple[str, ...]) -> Verdict:
     """Judge a text as if these units sent it to a model outside. Raises FilterRefusal."""
-    now = parts.now()
-    policy = parts.config.policies.for_(unit_path, EXTERNAL, now)
-    return decide(parts.inspector.detect(text), policy, parts.keyring.current(Purpose.FINDING_HASH).key)
+    key = parts.keyring.current(Purpose.FINDING_HASH)
+    excepted = in_policy(approved(parts.database), key.key_id)
+    policy = parts.config.policies.with_exceptions(excepted).for_(unit_path, EXTERNAL, parts.now())
+    return decide(parts.inspector.detect(text), policy, key.key)
 
 
 def _page(

@@ -37,9 +37,15 @@ RESOLUTIONS: Final[Mapping[Resolution, tuple[str, str]]] = {
 VERDICTS: Final = (
     (Resolution.TRUE_POSITIVE, "t", N_("정탐"), N_("막을 것을 막았습니다.")),
     (Resolution.FALSE_POSITIVE, "f", N_("오탐"), N_("민감정보가 아닙니다. 예외를 제안할 수 있습니다.")),
-    (Resolution.ESCALATED, "e", N_("상급 보고"), N_("유출 사고로 보고 담당자에게 넘깁니다.")),
+    (
+        Resolution.EXCEPTION,
+        "e",
+        N_("예외로 인정"),
+        N_("민감정보지만 이 일에는 필요합니다. 예외를 제안하세요."),
+    ),
+    (Resolution.ESCALATED, "s", N_("상급 보고"), N_("유출 사고로 보고 담당자에게 넘깁니다.")),
 )
-"""Verdicts with the key that chooses each. The fourth, 예외, follows from proposing an exception."""
+"""Verdicts with the key that chooses each."""
 
 ACTIONS: Final[Mapping[str, tuple[str, str]]] = {
     "block": (N_("차단"), "bad"),
