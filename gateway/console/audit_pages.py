@@ -96,6 +96,8 @@ ACTIONS: Final[Mapping[str, str]] = {
     "department.close": N_("부서 닫기"),
     "department.export": N_("부서 목록 내보내기"),
     "department.people": N_("부서 사용자 보기"),
+    "seats.people": N_("좌석 추천의 이름 보기"),
+    "seats.people.export": N_("좌석 추천의 이름 내려받기"),
     "key.export": N_("키 목록 내보내기"),
     "key.create_many": N_("키 여러 개 발급"),
 }
