@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from gateway.audit import Actor
@@ -97,17 +97,8 @@ class View(_Body):
     query: str = Field(max_length=2000, description="the query string of the queue")
 
 
-def _no_store(response: Response) -> None:
-    response.headers["cache-control"] = "no-store"
-
-
 def router() -> APIRouter:
-    whole = APIRouter(
-        prefix="/api/incidents",
-        tags=["incidents"],
-        responses=_ERRORS,
-        dependencies=[Depends(_no_store)],
-    )
+    whole = APIRouter(prefix="/api/incidents", tags=["incidents"], responses=_ERRORS)
     for part in (_queue, _work, _reveals, _exceptions, _views):
         part(whole)
     return whole
