@@ -311,7 +311,7 @@ class Plant:
         log.info("started", models=len(self.config.catalogue.models))
         config, console = self.config, self.console
         house = Housekeeping(console.database, console.keyring, config.path, config.console.audit_days)
-        review = ReviewWork(self.database, console.keyring, config.review)
+        review = ReviewWork(self.database, console.keyring, config.review_export)
         tasks = (self.videos.run(), self.rollups.run(), self.limiter.run(), house.run(), review.run())
         behind = [asyncio.create_task(task) for task in tasks]
         try:

@@ -4,19 +4,16 @@
     [database]    url (HAECHI_DATABASE_URL goes before it), journal_dir
     [identity]    openwebui_jwt_secret_env | openwebui_jwt_secret_file, max_stale_s
     [console]     plain_http, idle_minutes, absolute_hours, separated_duties, audit_days
-    [limits]      default_max_output_tokens, drain_s (how long an abandoned answer is read on), …
+    [limits]      default_max_output_tokens, drain_s, …   [routing] strategy, attempts, retry_for_s, …
     [invoices]    institution_id, rounding, overhead_percent, …   [[plans]] subscriptions to compare with
     [reconciliation] gate, tolerance_percent, tolerance_krw, not_billed, keys, models
-    [pricing]     in_database, four_eyes, fx, fx_most_days, differs_percent
-    [budgets]     contact, [budgets.contacts]   [rate_limits] valkey_url_env, [[rate_limits.rules]]
-    [routing]     strategy, attempts, retry_for_s, retry_cost_krw, breaker_failures, …
-    [side_calls]  header, model, tasks   [cache] enabled, ttl_s, most_entries, most_mib
+    [pricing]     in_database, four_eyes, fx, …   [[prices]] as billing.prices draws them   [[fx]]
+    [budgets]     contact, contacts   [rate_limits] valkey_url_env, rules   [side_calls] …   [cache] …
     [notices]     thresholds, forecast, emails, smtp, webhooks (gateway/config_notices.py)
     [review]      store_text, text_days, flag_types, sla_days, …   [review.export] syslog, webhooks, …
     [filter]      in_house_model; [[filter.policies]] as filters.policy reads them, [[filter.rules]]
     [[providers]] name, base_url, wire, profile, zone, api_key_env | api_key_file, proxy_url, ca_bundle, …
     [[models]]    id, name, capabilities, …  [[models.deployments]] provider, upstream_model, price_key, …
-    [[prices]]    as billing.prices draws them   [[fx]]
 
 A deployment takes from its provider what it does not say itself. Secrets never stand in the file: it names
 an environment variable or a file that holds them. Relative paths count from the folder of the file.
@@ -51,6 +48,7 @@ from gateway.config_plans import plans_of
 from gateway.config_pricing import PricingRules, rules_of
 from gateway.config_reconciliation import Reconciliation, reconciliation_of
 from gateway.config_review import review_rules
+from gateway.config_review_export import ExportSettings, export_settings
 from gateway.config_schema import (
     CacheTable,
     ConsoleTable,
@@ -109,6 +107,7 @@ class Config:
     rate_limits: RateLimits = field(default_factory=RateLimits)
     notices: NoticeSettings = field(default_factory=NoticeSettings)
     review: ReviewRules = field(default_factory=ReviewRules)
+    review_export: ExportSettings = field(default_factory=ExportSettings)
     jwt_secrets: tuple[str, ...] = field(default=(), repr=False)
     warnings: tuple[tuple[str, str], ...] = ()
 
@@ -197,7 +196,8 @@ class _Builder:
             in_house_model=self._in_house_model(models),
             custom_rules=self._custom_rules(),
             notices=settings_of(document.notices, sources),
-            review=review_rules(document.review, sources, self._data_folder()),
+            review=review_rules(document.review),
+            review_export=export_settings(document.review.export, sources, self._data_folder()),
             jwt_secrets=self._jwt_secrets(document.identity),
             warnings=tuple(self.warnings),
         )

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.config_review_export import export_settings
 from gateway.incidents.states import SEVERITIES, ReviewRules
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from gateway.config_notices import Sources
     from gateway.config_schema import ReviewTable
 
 
-def review_rules(table: ReviewTable, sources: Sources, folder: Path) -> ReviewRules:
-    """Return the rules; `folder` is what relative paths of data count from."""
+def review_rules(table: ReviewTable) -> ReviewRules:
     shipped = ReviewRules()
     flagged = shipped.flag_types if table.flag_types is None else frozenset(table.flag_types)
     days = table.sla_days.model_dump()
@@ -32,5 +27,4 @@ def review_rules(table: ReviewTable, sources: Sources, folder: Path) -> ReviewRu
         own_department=table.own_department,
         exception_days_most=table.exception_days_most,
         cipher=table.cipher,
-        export=export_settings(table.export, sources, folder),
     )

@@ -357,8 +357,7 @@ def deliveries(
 
 
 def _known_target(settings: Settings, name: str) -> str:
-    exports = config_of(settings).review.export
-    names = [one.name for one in exports.targets] if exports is not None else []
+    names = [one.name for one in config_of(settings).review_export.targets]
     if name not in names:
         listed = ", ".join(names) or "-"
         fail(f"'{name}'이(가) 없습니다: {listed}", f"There is no '{name}'; there are: {listed}", Exit.USAGE)
@@ -382,8 +381,8 @@ def weekly(
     with database(settings) as engine:
         document = weekly_of(engine, period, now())
         if send:
-            exports = config_of(settings).review.export
-            if exports is None or not exports.weekly_to:
+            exports = config_of(settings).review_export
+            if not exports.weekly_to:
                 fail(
                     "[review.export] weekly_to가 비어 있습니다.",
                     "[review.export] weekly_to is empty.",

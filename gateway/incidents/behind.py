@@ -17,7 +17,6 @@ import structlog
 from billing.periods import KST, billing_day
 from billing.store import notices
 from billing.store.notices import Address, Notice
-from gateway.config_review_export import ExportSettings
 from gateway.incidents.exporting import Exporter
 from gateway.incidents.oversight import Period
 from gateway.incidents.weekly import WEEKLY, last_week, week_name, weekly_document
@@ -26,7 +25,7 @@ from gateway.store.incident_statistics import count_everything, freshen, overvie
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gateway.incidents.states import ReviewRules
+    from gateway.config_review_export import ExportSettings
     from gateway.keyring import Keyring
     from gateway.store.database import Database
 
@@ -41,19 +40,18 @@ MORNING: Final = time(8, 0)
 
 @dataclass(slots=True)
 class ReviewWork:
-    """`rules.export` says where incidents go. `run` lasts until it is cancelled."""
+    """`run` lasts until it is cancelled."""
 
     database: Database
     keyring: Keyring
-    rules: ReviewRules
+    settings: ExportSettings
     _compared_at: datetime | None = None
     _reported: Period | None = None
     _failing: set[str] = field(default_factory=set)
 
     async def run(self) -> None:
         """Count and send until cancelled; a database that is away is tried again."""
-        settings = self.rules.export or ExportSettings()
-        pause_s = min(COUNT_S, settings.check_s) if settings.targets else COUNT_S
+        pause_s = min(COUNT_S, self.settings.check_s) if self.settings.targets else COUNT_S
         while True:
             await asyncio.sleep(pause_s)
             await asyncio.to_thread(self.round, datetime.now(UTC))
@@ -61,12 +59,11 @@ class ReviewWork:
     def round(self, now: datetime) -> None:
         """Do everything that is due once. What fails is logged by its kind, once, and comes again."""
         self._do("count", lambda: self._count(now))
-        settings = self.rules.export
-        if settings is not None and settings.targets:
-            exporter = Exporter(self.database, self.keyring, settings, lambda: datetime.now(UTC))
+        if self.settings.targets:
+            exporter = Exporter(self.database, self.keyring, self.settings, lambda: datetime.now(UTC))
             self._do("export", exporter.round)
-        if settings is not None and settings.weekly_to:
-            self._do("weekly", lambda: self._report(settings, now))
+        if self.settings.weekly_to:
+            self._do("weekly", lambda: self._report(now))
 
     def _do(self, what: str, work: Callable[[], object]) -> None:
         try:
@@ -78,10 +75,10 @@ class ReviewWork:
         else:
             self._failing.discard(what)
 
-    def _report(self, settings: ExportSettings, now: datetime) -> None:
+    def _report(self, now: datetime) -> None:
         week = due_week(now)
         if week is not None and week != self._reported:
-            report_week(self.database, settings, week, now)
+            report_week(self.database, self.settings, week, now)
             self._reported = week
 
     def _count(self, now: datetime) -> None:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from gateway.audit import Actor
-    from gateway.config_review_export import ExportSettings
     from gateway.incidents.records import Incident
 
 
@@ -182,8 +181,6 @@ class ReviewRules:
     exception_days_most: int = 180
     cipher: str | None = None
     """`package.module:name` of another cipher than AES-256-GCM (gateway.vault)."""
-    export: ExportSettings | None = None
-    """`[review.export]`; None: nothing is sent anywhere."""
 
 
 def nearness(reviewer: Reviewer, person_id: str, department_id: str) -> Refusal | None:

@@ -11,7 +11,6 @@ from gateway.config_notices import NoticeSettings, Smtp
 from gateway.config_review_export import ExportSettings
 from gateway.incidents.behind import ReviewWork, due_week, report_week, weekly_of
 from gateway.incidents.oversight import Period
-from gateway.incidents.states import ReviewRules
 from gateway.incidents.weekly import last_week, subject_of, text_of, week_name
 from gateway.keyring import Keyring, new_secret
 from gateway.notices.board import NoticeBoard
@@ -80,8 +79,7 @@ def test_the_report_of_a_week_is_sent_once_by_whichever_process_is_first(databas
 
 def test_a_round_counts_what_is_new_and_reports_what_is_due(database):
     filled(database)
-    rules = ReviewRules(export=ExportSettings(weekly_to=("soc@seoul.example",)))
-    work = ReviewWork(database, Keyring.of([new_secret()]), rules)
+    work = ReviewWork(database, Keyring.of([new_secret()]), ExportSettings(weekly_to=("soc@seoul.example",)))
     work.round(MONDAY)
     assert receipts_behind(database) == 0
     assert not report_week(database, ExportSettings(), WEEK, MONDAY)
@@ -89,7 +87,9 @@ def test_a_round_counts_what_is_new_and_reports_what_is_due(database):
 
 
 def test_a_database_that_is_away_ends_nothing(tmp_path):
-    work = ReviewWork(open_engine(f"sqlite:///{tmp_path}/none.db"), Keyring.of([new_secret()]), ReviewRules())
+    work = ReviewWork(
+        open_engine(f"sqlite:///{tmp_path}/none.db"), Keyring.of([new_secret()]), ExportSettings()
+    )
     work.round(MONDAY)
     work.round(MONDAY)
     assert work._failing == {"count"}
