@@ -100,6 +100,23 @@ ACTIONS: Final[Mapping[str, str]] = {
     "seats.people.export": N_("좌석 추천의 이름 내려받기"),
     "key.export": N_("키 목록 내보내기"),
     "key.create_many": N_("키 여러 개 발급"),
+    "incident.view": N_("사건 열어 보기"),
+    "incident.assign": N_("사건 담당 정하기"),
+    "incident.start": N_("사건 검토 시작"),
+    "incident.resolve": N_("사건 판정"),
+    "incident.reopen": N_("사건 다시 열기"),
+    "incident.report": N_("오탐 신고하기"),
+    "incident.reveal": N_("가린 값 보기"),
+    "incident.reveal_ask": N_("원문 보기 요청"),
+    "incident.reveal_refuse": N_("원문 보기 거절"),
+    "incident.export": N_("사건 내보내기"),
+    "incident.expire": N_("지난 원문의 열쇠 없애기"),
+    "exception.propose": N_("예외 제안"),
+    "exception.approve": N_("예외 승인"),
+    "exception.refuse": N_("예외 거절"),
+    "exception.revoke": N_("예외 거둠"),
+    "policy.replay": N_("정책 돌려 보기"),
+    "evidence.make": N_("감사 자료 만들기"),
 }
 """What readers see of an action; one that is not here is shown by its name."""
 
