@@ -27,6 +27,7 @@ MODULES: Final = (
     "resolve",
     "walker",
     "lexicon/persons",
+    "lexicon/sounds",
     "detectors/addresses",
     "detectors/candidates",
     "detectors/contacts",

@@ -111,6 +111,12 @@ _ENGLISH: Final = {
     "zero": "0", "oh": "0", "one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6",
     "seven": "7", "eight": "8", "nine": "9",
 }  # fmt: skip
+_ROMANISED: Final = {
+    "gong": "0", "yeong": "0", "young": "0", "il": "1", "ee": "2", "yi": "2", "i": "2", "sam": "3", "sa": "4",
+    "o": "5", "yuk": "6", "ryuk": "6", "chil": "7", "pal": "8", "gu": "9", "goo": "9",
+}  # fmt: skip
+"""팔육공이이사, as somebody types it without a Korean keyboard."""
+_SAID: Final = _ENGLISH | _ROMANISED
 _SIGN: Final = "[" + "".join(_SIGNS) + "]"
 _KOREAN: Final = f"(?:{'|'.join(_NATIVE)}|{_SIGN})"
 _DASH_WORDS: Final = "다시|대시|대쉬|하이픈|하이푼|빼기|dash|hyphen|minus"
@@ -120,7 +126,7 @@ _SPOKEN: Final = re.compile(f"(?:{_KOREAN}|[0-9])(?:{_JOIN}?(?:{_KOREAN}|[0-9]))
 _SPOKEN_PART: Final = re.compile(
     f"(?P<numeral>{'|'.join(_NATIVE)}|{_SIGN})|[0-9]|(?P<join>{_DASH_WORDS}|[^0-9])"
 )
-_WORD: Final = f"(?:{'|'.join(_ENGLISH)})"
+_WORD: Final = f"(?:{'|'.join(sorted(_SAID, key=len, reverse=True))})"
 _SPELLED: Final = re.compile(
     rf"(?i)\b{_WORD}(?:[\s\-.,/]{{1,3}}(?:(?:dash|hyphen|minus|point)[\s,]{{1,2}})?{_WORD}){{6,}}+\b"
 )
@@ -166,7 +172,7 @@ def _spelled(text: str) -> Iterator[Edit]:
     for match in _SPELLED.finditer(text):
         offset = match.start()
         for part in _SPELLED_PART.finditer(match.group()):
-            new = _ENGLISH[part.group().lower()] if part.lastgroup == "numeral" else ""
+            new = _SAID[part.group().lower()] if part.lastgroup == "numeral" else ""
             new = "-" if part.lastgroup == "join" else new
             yield offset + part.start(), offset + part.end(), new
 
@@ -341,7 +347,7 @@ VIEWS: Final = (
         ),
         _spoken,
     ),
-    View("spelled", (rf"(?i){_WORD}[\s\-.,/]{{1,3}}{_WORD}[\s\-.,/]{{1,3}}{_WORD}",), _spelled),
+    View("spelled", (r"(?i)\b" + r"[\s\-.,/]{1,3}".join([_WORD] * 4) + r"\b",), _spelled),
     View(
         "lookalikes",
         (

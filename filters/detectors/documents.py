@@ -16,9 +16,9 @@ _PASSPORT: Final = re.compile(
     rf"(?P<number>[0-9](?:{_GAP}[0-9]){{2}}{_GAP}[0-9A-Za-z](?:{_GAP}[0-9]){{4}})(?![0-9A-Za-z]|-[0-9])"
 )
 _LABELLED_PASSPORT: Final = re.compile(
-    r"(?:여권|[Pp]assport)[^0-9A-Za-z\n]{0,10}(?:(?:[Nn]o|[Nn]umber|번호)[^0-9A-Za-z\n]{0,6})?"
+    r"(?:여권|[Pp]assport)[^0-9A-Za-z\n]{0,10}?(?:(?:[Nn]o|[Nn]umber|번호)[^0-9A-Za-z\n]{0,6})?"
     rf"(?P<number>[A-Za-z]{{1,2}}{_GAP}[0-9](?:{_GAP}[0-9A-Za-z]){{6,8}}"
-    rf"|[0-9](?:{_GAP}[0-9A-Za-z]){{6,7}}[MSRGDO])(?![0-9A-Za-z])"
+    rf"|[0-9](?:{_GAP}[0-9A-Za-z]){{6,7}}[MSRGDO]|(?:엠|에스|알|지|디|오)\s?[0-9]{{8}})(?![0-9A-Za-z])"
 )
 _YEAR_FIRST: Final = re.compile(r"(?:19|20)[0-9]{6}|[0-9]{3}0{4,5}")
 

@@ -56,6 +56,7 @@ _WORDS: Final = {
         "공고 관리 접수 승인 민원 고지서 납부 허가 특허 출원 사건 판결 처방 거래 예산 금액 사업비 총액 "
         "합계 매출 비용 수량 좌표 위도 경도 버전 학번 사번 군번 코드 입찰 발주 견적 세금계산서 시행 호수 "
         "지번 필지 고시 훈령 예규 조례 법률 식별 회원 로그 타임스탬프 결재 대장 기록물 등기우편 우편물 "
+        "우체국~등기~번호 우편~등기~번호 등기우편~번호 등기~조회 "
         "공문 증서 시험 수험 응시 티켓 예약 행사 우편번호 증권~번호 보험~증권 단가 원가 조달 나라장터 "
         "품의 지출 기안 생산 제작 등록특허 면적 인구 통계 조회수 순번 연번 번지 isbn issn ean gtin sku "
         "doi order invoice tracking serial timestamp epoch version product item model budget build commit "

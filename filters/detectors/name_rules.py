@@ -8,15 +8,16 @@ Latin names live in latin_names.py. Everything bounded; pure.
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from filters.detector import limited
 from filters.detectors import latin_names
-from filters.lexicon import COMPOUND_SURNAMES, SURNAMES, korean, words
+from filters.lexicon import COMPOUND_SURNAMES, SURNAMES, given, korean, words
 from filters.spans import PERSON, Span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Sequence
 
 OWNER: Final = "names"
 MAX_OF_A_KIND: Final = 3_000
@@ -41,6 +42,22 @@ CALLED: Final = re.compile(
     rf"(?:이름|성명|성함)[은이]?[ ](?P<name>{_SURNAME}[가-힣]{{1,2}})"
     rf"(?=입니다|이고|이며|이에요|예요|이라고|라고|인데|이야|임[ .\n])"
 )
+SIGNED: Final = re.compile(
+    rf"(?<![가-힣])(?P<name>(?:{_COMPOUND}|{_SURNAME})[가-힣]{{2}})"
+    r"(?=[ ](?:드림|배상|올림)[ .]{0,2}(?:\n|$))"
+)
+"""구본하 드림, at the end of a line."""
+HELD_BY: Final = re.compile(
+    rf"(?P<title>[가-힣]{{2,6}})[은는][ ](?P<name>{_SURNAME}[가-힣]{{2}})(?=입니다|이며|이고|님)"
+)
+"""요양보호사는 진미화입니다."""
+LIST_GAP: Final = r"(?:,[ ]|[ ]?[·ㆍ‧][ ]?|、|,)"
+LISTED: Final = re.compile(
+    rf"{LIST_GAP}(?P<name>{_SURNAME}[가-힣]{{2}})(?=[^가-힣]|[은는이가을를의과와도]?[^가-힣]|$)"
+)
+"""What goes on with a list of names."""
+_LIST_GAP: Final = re.compile(LIST_GAP)
+LONGEST_GAP: Final = 4
 SPREAD: Final = re.compile(rf"{_SURNAME}(?P<gap>{_S}{{1,4}})[가-힣](?P=gap)[가-힣](?![가-힣])")
 LONE_SYLLABLES: Final = re.compile(rf"{_S}[가-힣]{_S}{{1,4}}[가-힣](?![가-힣])")
 """No name is spread out without two of them; this is much the faster search."""
@@ -71,10 +88,11 @@ VIETNAMESE: Final = re.compile(
 """성 + 중간 이름 + 이름, as a Vietnamese name is written in Hangul."""
 
 
-def find(text: str, found: Iterable[Span]) -> Iterator[Span]:
-    """Names by rule; `found` are those already known, which a Hanja reading may follow."""
+def find(text: str, found: Sequence[Span]) -> Iterator[Span]:
+    """Names by rule; `found` are those already known in order, which a list or a Hanja reading may follow."""
     if not text.isascii():
         yield from _korean(text)
+        yield from _listed(text, found)
         if "(" in text:
             for span in found:
                 if hanja := HANJA.match(text, span.end):
@@ -100,6 +118,15 @@ def _korean(text: str) -> Iterator[Span]:
         yield from _half_named(text)
 
 
+def _listed(text: str, found: Sequence[Span]) -> Iterator[Span]:
+    """기현우·나혜림·노상구: two names side by side make a list, and the next of their shape is one, too."""
+    for before, span in pairwise(found):
+        if span.start - before.end < LONGEST_GAP and _LIST_GAP.fullmatch(text, before.end, span.start):
+            match = LISTED.match(text, span.end)
+            if match and match["name"] not in korean.NOT_A_NAME and words().get(match["name"], 0) < 1000:
+                yield Span(*match.span("name"), PERSON, 0.7, "person_list")
+
+
 def _vietnamese(text: str) -> Iterator[Span]:
     for match in limited(VIETNAMESE.finditer(text), OWNER):
         inside_a_word = _is_hangul(text[match.start() - 1 : match.start()])
@@ -116,9 +143,21 @@ def _announced(text: str) -> Iterator[Span]:
     for match in limited(ANNOUNCED.finditer(text), OWNER):
         if _is_no_form_word(match["name"]) and _follows_label(text, match.start()):
             yield Span(*match.span("name"), PERSON, 0.9, "person_label")
+    if "드림" in text or "배상" in text or "올림" in text:
+        for match in limited(SIGNED.finditer(text), OWNER):
+            if _is_no_form_word(match["name"]) and match["name"][-1] not in "을를은는":
+                yield Span(*match.span("name"), PERSON, 0.85, "person_signed")
+    for match in limited(HELD_BY.finditer(text), OWNER):
+        title = match["title"]
+        if match["name"][1:] in given() and _is_no_form_word(match["name"]) and _holds_title(title):
+            yield Span(*match.span("name"), PERSON, 0.8, "person_title")
     if "이름" in text or "성명" in text or "성함" in text:
         for match in limited(CALLED.finditer(text), OWNER):
             yield Span(*match.span("name"), PERSON, 0.85, "person_label")
+
+
+def _holds_title(word: str) -> bool:
+    return any(word[-length:] in TITLES for length in range(2, min(len(word), 5) + 1))
 
 
 def _half_named(text: str) -> Iterator[Span]:

@@ -43,10 +43,10 @@ if TYPE_CHECKING:
 
 THRESHOLD: Final = -0.3
 """Log odds; below even, because a name missed costs more than a word masked, and a name never blocks."""
-THRESHOLD_IF_REPEATED: Final = -2.5
+THRESHOLD_IF_REPEATED: Final = -4.0
 """A sure name of the same letters, or a name just before in a list, lowers it."""
 LIST_GAPS: Final = frozenset((", ", "·", " · ", "/", " / ", "、", ",", "‧", "ㆍ"))
-SURE: Final = 1.0
+SURE: Final = 0.0
 BARELY: Final = 0.1
 WORTH_A_LOOK_AROUND: Final = -1.5
 """In the tuning data no candidate that scores less by itself is a name, whatever stands around it."""

@@ -424,10 +424,21 @@ _JOINT: Final = re.compile(
 """Between halves that somebody put apart: `901010 그리고 1234567`, `a = "901010"; b = "1234567"`."""
 
 
+_UNIT: Final = re.compile(
+    r"\s?(?:[kKMGT]?[Ww]h?|[kMGT]J|[kKMGT]B|kg|km|cal|kcal|ppm|t(?:on)?|[㎡㎥㎏㎞℃%]|m[23²³]"
+    r"|[천백]?만?원|천?명|건|개|대|톤|매|부|권|회|점|주|평|㎾)(?![A-Za-z])"
+)
+"""Units that make a quantity of what stands before them."""
+
+
 def _is_sure(text: str, match: re.Match[str], span: Span) -> bool:
     digits = match["front"] + match["back"]
     valid = checksums.frn_valid(digits) if span.type == KR_FRN else checksums.rrn_valid(digits)
-    if valid or label_of(text, span.start, span.end).kind in {"rrn", "frn"}:
+    if label_of(text, span.start, span.end).kind in {"rrn", "frn"}:
+        return True
+    if _UNIT.match(text, match.end("front")) or _UNIT.match(text, match.end("back")):
+        return False  # 860224 kWh, 가스 2345671 MJ: quantities, whatever their check digit says
+    if valid:
         return True
     plausible = _EARLIEST_BIRTH <= checksums.birth_year(digits) <= _LATEST_BIRTH
     return plausible and _JOINT.fullmatch(text, match.end("front"), match.start("back")) is not None
@@ -465,7 +476,9 @@ _BACK_HALF: Final = re.compile(
     r"(?:뒷|뒤에?|끝)\s?(?:번호|부분|자리|쪽|7|일곱|[은는이가에]|\s){0,4}[^0-9\n가-힣]{0,4}"
     r"(?:[은는이가에]\s?)?(?<![0-9-])(?P<back>[1-8][0-9]{6})(?![0-9]|-[0-9])"
 )
-_RESIDENT_NEAR: Final = re.compile(r"주민|외국인\s?등록|민번|RRN|resident")
+_RESIDENT_NEAR: Final = re.compile(r"주민|외국인\s?등록|민번|민증|주번|RRN|resident")
+_BORN_NEAR: Final = re.compile(r"(?:19|20)?[0-9]{2}년 ?[0-9]{1,2}월 ?[0-9]{1,2}일 ?(?:생|출생)")
+"""86년 2월 24일생이고 뒷자리는 …: nothing else has a birthday in front and a back."""
 _BIRTH_NEAR: Final = re.compile(
     r"(?:19|20)?[0-9]{2}\s?[-./년]\s?[0-9]{1,2}\s?[-./월]\s?[0-9]{1,2}|(?<![0-9])[0-9]{6}(?![0-9])"
 )
@@ -490,7 +503,7 @@ def _back_half(text: str, match: re.Match[str]) -> Span | None:
     start, end = match.span("back")
     before = text[max(0, match.start() - _BACK_REACH) : start]
     called = _RESIDENT_NEAR.search(before + text[end : end + _RESIDENT])
-    if called is None:
+    if called is None and not _BORN_NEAR.search(before):
         return None
     kind = KR_FRN if text[start] in "5678" else KR_RRN
     return Span(start, end, kind, 0.75, "kr_rrn_back", "" if _BIRTH_NEAR.search(before) else "partial")

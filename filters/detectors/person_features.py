@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from filters import lexicon
 from filters.lexicon import korean
 from filters.lexicon.persons import is_known_person
+from filters.lexicon.sounds import is_other, sound
 
 RUN: Final = re.compile(r"([가-힣]+)")
 MAX_RUN: Final = 16
@@ -24,7 +25,8 @@ JOINTS: Final = (" ", "-")
 MAX_NAME: Final = 8
 
 INNER: Final = tuple(
-    "shape word common token known given run suffix agree tail tail2 surname foreign compound".split()
+    "shape word common token known given run suffix agree tail tail2 surname foreign compound "
+    "sound listed".split()
 )
 """Features of the run itself."""
 OUTER: Final = ("left_class", "left_gap", "right_class", "right_head", "right_gap", "both", "shape_gap")
@@ -77,6 +79,10 @@ class Candidate(NamedTuple):
 SURNAME_ALONE, TWO, THREE, THREE_OTHER, COMPOUND, LONG, MANY, SPACED = range(8)
 """Shapes: what kind of candidate it is."""
 
+NO_SOUND: Final = -100
+SOUNDED: Final = frozenset((TWO, THREE_OTHER, LONG, MANY))
+LISTED: Final = frozenset((TWO, THREE_OTHER, LONG))
+
 HONORIFIC_SUFFIX: Final = korean.HONORIFIC_CLASS
 SURNAME_CLASS: Final = korean.SURNAME_CLASS
 TITLE, RELATION, HONORIFIC, LABEL_AND_TITLE = 2, 3, 4, 5
@@ -114,10 +120,15 @@ def _names_nobody(word: str, code: int) -> bool:
         return True
     if known or (len(word) == 3 and word[0] in SURNAMES and word[1:] in USUAL_GIVEN):
         return False
+    if thing and not common and len(word) == 3 and word[0] in SURNAMES:
+        return FIRST.get(word[1], -4) + SECOND.get(word[2], -4) < 0
     return common == 1 or (common == 2 and foreign < 2) or (not foreign and (common == 3 or thing == 1))
 
 
 DULL: Final = NOT_A_NAME.union(
+    korean.PLACES,
+    (title for title in CLASS_OF if len(title) > 2),
+    (title + "님" for title in CLASS_OF),
     (word for word, code in WORDS.items() if _names_nobody(word, code)),
     (particle for particle in PARTICLES if len(particle) > 1),
 )
@@ -141,7 +152,13 @@ def may_hold_name(word: str) -> bool:
     length = len(word)
     if length < 3:
         return word[0] in SURNAMES or word in WORDS or word in GIVEN
+    if WORDS.get(word, 0) % 10 or (
+        WORDS.get(word[:3], 0) % 10 and word[3:] in SUFFIXES and word not in WORDS
+    ):
+        return True
     head = word[:2]
+    if _is_verb_form(word, head):
+        return False
     if word[1:3] in USUAL_GIVEN and word[0] in SURNAMES and word[3:] in SUFFIXES:
         return length == 3 or head not in DULL or word[2:] not in VERBAL_TAILS  # 조정하는
     if head in DULL and (word[2:] in INFLECTIONS or word[2:4] in DULL):
@@ -149,6 +166,14 @@ def may_hold_name(word: str) -> bool:
     if word[-1] in "은는이가을를의에도만로와과" and word[:-1] in DULL:
         return False
     return not (word[-2:] in INFLECTIONS and word[:-2] in DULL) and word[-3:] not in VERBAL_ENDINGS
+
+
+def _is_verb_form(word: str, head: str) -> bool:
+    """소지하고, 예정임, 반영한: a noun and the ending that makes a verb of it."""
+    common = WORDS.get(head, 0) // 1000
+    if word[2] == "하" and common and word[2:] in VERBAL_TAILS:
+        return True
+    return len(word) == 3 and word[2] in "임한함됨인" and 1 <= common <= 2 and head in DULL
 
 
 def is_part_of_a_number(runs: Runs, index: int) -> bool:
@@ -333,7 +358,7 @@ def over_several_runs(runs: Runs, index: int) -> list[Candidate]:
             part = word[:length]
             if suffix is None:
                 continue
-            if spaced and last == index + 1 and length == 2 and part in GIVEN:
+            if spaced and last == index + 1 and length == 2 and part in GIVEN and part not in DULL:
                 shape = SPACED
             elif (
                 foreign and _foreign_part(part) and (length > 1 or part == word) and not _hides_particle(part)
@@ -410,7 +435,19 @@ def _features(  # noqa: PLR0913, PLR0917 - the classes differ between one run an
         name[0] if shape < THREE_OTHER else "",
         shape * 100 + max(-9, min(20, foreign_score(name))) if shape >= THREE_OTHER or shape == TWO else 0,
         WORDS.get(name[:2], 0) // 1000 * 10 + (name[2] in NOUN_ENDINGS) if shape == THREE else -1,
+        sound_key(name, shape),
+        listed_key(name, shape),
     )
+
+
+def sound_key(name: str, shape: int) -> int:
+    """Whether it sounds like part of a foreign name; of Korean names `given_key` knows more."""
+    return shape * 100 + sound(name) if shape in SOUNDED else NO_SOUND
+
+
+def listed_key(name: str, shape: int) -> int:
+    """Whether it names things that are no people (나폴리, 라이온스)."""
+    return shape * 10 + is_other(name) if shape in LISTED else -1
 
 
 def given_key(name: str, shape: int) -> int:

@@ -13,6 +13,7 @@ from filters.detectors.person_features import (
     INNER,
     MANY,
     MAX_NAME,
+    NO_SOUND,
     NOUN_ENDINGS,
     OUTER,
     TEMPLATES,
@@ -24,7 +25,9 @@ from filters.detectors.person_features import (
     given_key,
     inner,
     left_of,
+    listed_key,
     right_of,
+    sound_key,
 )
 from filters.lexicon.persons import is_known_person
 
@@ -34,7 +37,7 @@ if TYPE_CHECKING:
 Table = dict["Key", float]
 INTEGER_TEMPLATES: Final = frozenset(
     "shape word common token known given run suffix agree foreign left_class right_class "
-    "both compound".split()
+    "both compound sound listed".split()
 )
 
 
@@ -59,6 +62,8 @@ class Weights:
         self._no_compound = self._compound.get(-1, 0.0)
         self._foreign = tables["foreign"]
         self._native = self._foreign.get(0, 0.0)
+        self._sound, self._listed = tables["sound"], tables["listed"]
+        self._unheard = self._sound.get(NO_SOUND, 0.0) + self._listed.get(-1, 0.0)
         self._surname = tables["surname"]
         self._no_surname = self._surname.get("", 0.0)
 
@@ -101,12 +106,15 @@ class Weights:
             if score is None:
                 score = self._given.get(given_key(name, shape), 0.0)
             compound = WORDS.get(name[:2], 0) // 1000 * 10 + (name[2] in NOUN_ENDINGS)
-            score += self._compound.get(compound, 0.0) + self._native
+            score += self._compound.get(compound, 0.0) + self._native + self._unheard
         else:
             foreign = 0
+            score = self._sound.get(sound_key(name, shape), 0.0) + self._listed.get(
+                listed_key(name, shape), 0.0
+            )
             if shape >= THREE_OTHER or shape == TWO:
                 foreign = shape * 100 + max(-9, min(20, foreign_score(name)))
-            score = self._given.get(given_key(name, shape), 0.0) + self._no_compound
+            score += self._given.get(given_key(name, shape), 0.0) + self._no_compound
             score += self._foreign.get(foreign, 0.0)
         return score + (self._surname.get(name[0], 0.0) if shape < THREE_OTHER else self._no_surname)
 

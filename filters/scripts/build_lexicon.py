@@ -19,12 +19,14 @@ import struct
 import sys
 from array import array
 from collections import Counter, defaultdict
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 from zlib import crc32
 
 from filters.lexicon import COMPOUND_SURNAMES, LEXICON_DIR, SURNAMES
 from filters.lexicon.korean import SUFFIXES
+from filters.lexicon.sounds import CELLS, EDGE, TENTHS, cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -38,6 +40,8 @@ RANK_EDGES: Final = (3_000, 12_000, 40_000)
 FREQUENT: Final = 90_000
 """Kiwi's proper nouns up to here are in order of frequency, too."""
 TOKEN_EDGES: Final = (2, 4, 16)
+OTHER_EDGES: Final = (2, 8)
+MAX_NAME: Final = 8
 SYLLABLE_EDGES: Final = (20, 60, 150)
 SAMPLE_NAMES: Final = frozenset({"홍길동", "성춘향"})
 """Heroes of novels to the dictionaries; on every form of an office they stand for a person."""
@@ -57,6 +61,8 @@ class Sources(NamedTuple):
     """mecab-ko-dic's common nouns and inflected forms"""
     tokens: Counter[str]
     """one word of a several-word name of a person (Wikidata Q5) -> number of people"""
+    others: Counter[str]
+    """one word of a several-word name of anything else -> number of things"""
 
 
 def main() -> None:
@@ -66,6 +72,8 @@ def main() -> None:
     _write("words.txt", word_classes(sources, given))
     _write("given.txt", given_classes(given, sources))
     _write("syllables.txt", syllable_scores(given, sources))
+    (LEXICON_DIR / "others.crc").write_bytes(other_fingerprints(sources))
+    (LEXICON_DIR / "sounds.bin").write_bytes(sounds(sources))
 
 
 # Reading the dictionaries ---------------------------------------------------------------------
@@ -88,7 +96,8 @@ def read_sources() -> Sources:
     persons = {f[3] for f in features if f[:2] == ["NNP", "인명"]}
     places = {f[3] for f in features if f[:2] == ["NNP", "지명"]}
     nouns = {f[3] for f in features if f[0].startswith(("NNG", "VV+", "VA+", "MAG", "XR"))}
-    return Sources(rank, proper, _hangul(persons), _hangul(places), _hangul(nouns), _person_tokens())
+    tokens, others = _wikidata_tokens()
+    return Sources(rank, proper, _hangul(persons), _hangul(places), _hangul(nouns), tokens, others)
 
 
 def _kiwi_morphemes(kiwi: Kiwi) -> Iterator[tuple[str, str]]:
@@ -115,17 +124,18 @@ def _mecab_features() -> Iterator[list[str]]:
             yield fields
 
 
-def _person_tokens() -> Counter[str]:
+def _wikidata_tokens() -> tuple[Counter[str], Counter[str]]:
+    """The words of several-word names: of people (Q5, human), and of everything else."""
     import kiwipiepy_model  # type: ignore[import-untyped]
 
-    tokens: Counter[str] = Counter()
+    people: Counter[str] = Counter()
+    others: Counter[str] = Counter()
     lines = (Path(kiwipiepy_model.__file__).parent / "multi.dict").read_text("utf-8").splitlines()
     for line in lines:
-        if line.endswith("# Q5"):
-            words = line.split("\t")[0].split()
-            if all(map(HANGUL.fullmatch, words)):
-                tokens.update(words)
-    return tokens
+        words = line.split("\t")[0].split()
+        if "# Q" in line and all(map(HANGUL.fullmatch, words)):
+            (people if line.endswith("# Q5") else others).update(words)
+    return people, others
 
 
 def _hangul(words: Iterable[str]) -> set[str]:
@@ -238,6 +248,44 @@ def syllable_scores(given: Counter[str], sources: Sources) -> dict[str, list[str
     ).items():
         scores[f"3:{score}"].append(syllable)
     return scores
+
+
+def other_fingerprints(sources: Sources) -> bytes:
+    """Sorted values, little-endian: the upper 30 bits of a word's CRC-32, and in the lowest two its class."""
+    classes: dict[int, int] = {}
+    for word, count in sorted(sources.others.items()):
+        if 2 <= len(word) <= MAX_NAME:
+            classes[crc32(word.encode("utf-8")) & ~3] = 1 + _bucket(count, OTHER_EDGES)
+    values = array("I", sorted(value | number for value, number in classes.items()))
+    if sys.byteorder == "big":
+        values.byteswap()
+    return values.tobytes()
+
+
+def sounds(sources: Sources) -> bytes:
+    """Per cell of two syllables: tenths of the log odds that they follow each other in a person's name.
+
+    People are the words of foreign names; what they are compared with are all words, places and other
+    proper nouns of both dictionaries that no person is called.
+    """
+    words = set(sources.places) | set(sources.proper) | set(sources.others) | set(sources.rank)
+    people = _pairs(sources.tokens)
+    others = _pairs(words - set(sources.tokens) - sources.persons)
+    a, b = sum(people.values()), sum(others.values())
+    odds = array("b", bytes(CELLS))
+    for number in people.keys() | others.keys():
+        ratio = math.log((people[number] + 0.5) / a) - math.log((others[number] + 0.5) / b)
+        odds[number] = max(-60, min(60, round(ratio * TENTHS)))
+    return odds.tobytes()
+
+
+def _pairs(words: Iterable[str]) -> Counter[int]:
+    counts: Counter[int] = Counter()
+    for word in words:
+        if len(word) > 1:
+            codes = [EDGE, *map(ord, word), EDGE]
+            counts.update(cell(first, second) for first, second in pairwise(codes))
+    return counts
 
 
 def _foreign(sources: Sources) -> dict[str, int]:

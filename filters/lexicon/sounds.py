@@ -1,0 +1,60 @@
+"""How much a word sounds like part of a person's name, and whether a dictionary knows it as something else.
+
+Both answer what the word lists cannot: foreign names are too many to list (몰렌코프, 이글레시아스), and what
+looks like one is often a country, a club or a brand. Written by filters/scripts/build_lexicon.py; pairs of
+syllables and fingerprints only, so that 200,000 words cost 300 KB.
+"""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from bisect import bisect_left
+from typing import Final
+from zlib import crc32
+
+from filters.lexicon import LEXICON_DIR
+
+CELLS: Final = 1 << 15
+"""Pairs of syllables share so many cells; the log odds were counted in the same cells."""
+TENTHS: Final = 10
+"""The file holds tenths."""
+SOFTEST, LOUDEST = -8, 12
+
+
+def sound(name: str) -> int:
+    """Log odds, rounded and cut to [-8, 12], that syllables follow each other so in a person's name."""
+    before = EDGE
+    total = 0
+    for syllable in name:
+        code = ord(syllable)
+        total += _PAIRS[cell(before, code)]
+        before = code
+    total += _PAIRS[cell(before, EDGE)]
+    return max(SOFTEST, min(LOUDEST, (total + TENTHS // 2) // TENTHS))
+
+
+def cell(first: int, second: int) -> int:
+    """The cell of two syllables side by side; `EDGE` stands before the first and behind the last."""
+    return (first * 131 + second * 7919) & CELLS - 1
+
+
+EDGE: Final = 94
+
+
+def is_other(name: str) -> int:
+    """How many names of things that are no people hold the word: 0 none, 1 one, 2 up to seven, 3 more."""
+    value = crc32(name.encode()) & ~3
+    at = bisect_left(_OTHERS, value)
+    return _OTHERS[at] & 3 if at < len(_OTHERS) and _OTHERS[at] & ~3 == value else 0
+
+
+def _others() -> array[int]:
+    values = array("I", (LEXICON_DIR / "others.crc").read_bytes())
+    if sys.byteorder == "big":
+        values.byteswap()
+    return values
+
+
+_PAIRS: Final = array("b", (LEXICON_DIR / "sounds.bin").read_bytes())
+_OTHERS: Final = _others()
