@@ -20,7 +20,7 @@ from gateway.console.parts import ConsoleParts, Parts
 from gateway.console.session import Needs, Visitor, gone
 from gateway.console.spending import month_asked, months_offered
 from gateway.errors import ServiceUnavailable
-from gateway.invoices.words import class_word, kind_word
+from gateway.invoices.words import class_word, kind_word, per_word
 from gateway.permissions import Permission
 
 if TYPE_CHECKING:
@@ -137,6 +137,7 @@ def _invoice_page(request: Request, visitor: Visitor, parts: ConsoleParts, numbe
             line.no: (kind_word(line, language), class_word(line.token_class, language))
             for line in found.lines
         },
+        pers={line.no: per_word(line, language) for line in found.lines},
         metered=METERED,
         nano=NANO,
     )
