@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 FOLDER: Final = Path(".demo-months")
 ACTOR: Final = "haechi demo"
-BUDGET_A_CHARGE_KRW: Final = 26
+BUDGET_A_CHARGE_KRW: Final = 34
 """What budgets allow for a charge, which costs about 17 won: some departments will be short of theirs."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 from fastapi import APIRouter, Depends, Request
@@ -73,7 +74,6 @@ SPEC: Final[ListSpec[Line]] = ListSpec(
         Column(
             "metered", N_("쓴 만큼(원)"), lambda row: won(row.first.metered_nano), sorts=True, number=True
         ),
-        Column("active_seats", N_("쓴 사람만 구독(원)"), lambda row: won(row.first.active_nano), number=True),
         Column("all_seats", N_("전 직원 구독(원)"), lambda row: won(row.first.everybody_nano), number=True),
         Column("saved", N_("절감(원)"), lambda row: won(row.saved_nano), sorts=True, number=True),
         Column("cheapest", N_("가장 싼 방식"), lambda row: row.cheapest or "metered"),
@@ -82,6 +82,13 @@ SPEC: Final[ListSpec[Line]] = ListSpec(
     descending=True,
     filters={"months": "", "term": "monthly"},
     size=25,
+)
+EXPORTED: Final = replace(
+    SPEC,
+    columns=(
+        *SPEC.columns,
+        Column("active_seats", N_("쓴 사람만 구독(원)"), lambda row: won(row.first.active_nano)),
+    ),
 )
 KEYS: Final = {
     "department": lambda row: row.name,
@@ -142,7 +149,7 @@ def _page(request: Request, visitor: Visitor, parts: ConsoleParts, reports: Seat
         return lists.cut(rows, asked, KEYS)
 
     if lists.wants_csv(request.query_params):
-        return lists.export(SPEC, query, source, language, billing_day(parts.now()))
+        return lists.export(EXPORTED, query, source, language, billing_day(parts.now()))
     bought = [(called[id_], seats) for id_, seats in report.mix.bought.items()]
     return render(
         request,
