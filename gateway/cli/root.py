@@ -85,6 +85,7 @@ def _explained(error: Exception) -> tuple[list[str], Exit]:
     from gateway.imports import ImportFailed
     from gateway.keyring import SecretError
     from gateway.store.database import NotMigrated, Unusable
+    from gateway.vault import VaultError
 
     match error:
         case ConfigError():
@@ -98,6 +99,8 @@ def _explained(error: Exception) -> tuple[list[str], Exit]:
             return [error.korean, error.english], Exit.INPUT
         case SecretError():
             return [error.korean, error.english], Exit.CONFIG
+        case VaultError():
+            return [f"암호 모듈을 쓸 수 없습니다: {error}", str(error)], Exit.CONFIG
         case NotMigrated() | DatabaseUnavailable():
             return [error.korean, error.english], Exit.UNAVAILABLE
         case Unusable():

@@ -74,7 +74,7 @@ _ERRORS: Final[dict[int | str, dict[str, Any]]] = {
     404: {"description": "no such request of the caller's"},
     503: {"description": "the database cannot be reached now"},
 }
-_SECURITY: Final = {"security": [{"key": []}]}
+_SECURITY: Final[dict[str, Any]] = {"security": [{"key": []}]}
 _KEY_HEADERS: Final = ("authorization", "x-api-key", "api-key")
 
 

@@ -106,12 +106,11 @@ def decide_exception(
         }
     table = incident_exception
     with writing(engine).begin() as connection:
-        if state != "refused":
-            _bump(connection)
         same = and_(table.c.id == one.id, table.c.version == one.version, table.c.state == one.state)
         if not connection.execute(update(table).where(same).values(**values)).rowcount:
-            connection.rollback()
             return None
+        if state != "refused":
+            _bump(connection)
         _told(connection, one, event)
         row = connection.execute(select(table).where(table.c.id == one.id)).mappings().one()
         return _exception(row)

@@ -10,12 +10,13 @@ import pytest
 from filters.decision import decide
 from filters.policy import default_book
 from filters.verdict import Action
+from gateway.audit import AuditEvent
 from gateway.errors import Conflict, Forbidden, InvalidRequest
 from gateway.incidents.exceptions import in_policy
 from gateway.incidents.records import ExceptionScope
 from gateway.keyring import Purpose
 from gateway.store.audit import AuditFilter, read_audit, verify_audit
-from gateway.store.incident_exceptions import approved, read_revision
+from gateway.store.incident_exceptions import approved, decide_exception, read_revision
 from tests.incidents.databases import both, engine, migrated
 from tests.incidents.office import BLOCKED, CHOI, KEYS, NOW, PARK, desk, happen, inspector, prompt
 
@@ -92,6 +93,19 @@ def test_two_decisions_at_once_are_one(queue: ReviewDesk) -> None:
         queue.approve(made.id, made.version, CHOI, NOW)
     with pytest.raises(Conflict):
         queue.revoke(made.id, made.version + 1, CHOI, NOW)
+
+
+def test_of_two_that_saw_the_same_version_one_decides(queue: ReviewDesk) -> None:
+    made = queue.propose(ExceptionScope("KR_RRN", department_id="CM"), MONTH, PARK, NOW, "예시")
+    event = AuditEvent(NOW, CHOI.actor, "exception.approve", made.id)
+    assert decide_exception(queue.database, made, "approved", event) is not None
+    assert decide_exception(queue.database, made, "refused", event) is None
+    assert read_revision(queue.database) == 1
+    assert queue.exception(made.id).state == "approved"
+    assert [one.action for one in read_audit(queue.database, AuditFilter(subject=made.id))] == [
+        "exception.approve",
+        "exception.propose",
+    ]
 
 
 @pytest.mark.parametrize(
