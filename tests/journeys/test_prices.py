@@ -38,7 +38,13 @@ def test_an_approved_price_is_charged_within_a_second_and_what_was_charged_stays
     key = config.catalogue.get("sim-large").deployments[0].price_key  # type: ignore[union-attr]
     desk, now = PriceDesk(engine, config), datetime.now(UTC)
     before = charged_by(gateway)
-    table = {"key": key, "from": billing_day(now).isoformat(), "currency": "KRW", "input": "777", "output": "1"}
+    table = {
+        "key": key,
+        "from": billing_day(now).isoformat(),
+        "currency": "KRW",
+        "input": "777",
+        "output": "1",
+    }
     made = desk.propose(Draft.of([table], [], "test"), Deed(now, Actor("finance1")), large_changes=True)
     assert charged_by(gateway) == before
     desk.approve(made.number, Deed(now, Actor("finance2")))

@@ -146,15 +146,22 @@ def router() -> APIRouter:
         name = "" if file is None else file.filename or ""
         return _propose(request, visitor, parts, posted, (data, name))
 
-    @routes.get(PATH + "/versions/{number:int}")
-    def version(request: Request, number: int, visitor: Reader, parts: Parts) -> Response:
-        return _version_page(request, visitor, parts, number)
+    @routes.get(PATH + "/versions/{number}")
+    def version(request: Request, number: str, visitor: Reader, parts: Parts) -> Response:
+        return _version_page(request, visitor, parts, number_of(number))
 
-    @routes.post(PATH + "/versions/{number:int}")
-    def decide(request: Request, number: int, visitor: Changer, parts: Parts, posted: Posted) -> Response:
-        return _decide(request, visitor, parts, number, posted)
+    @routes.post(PATH + "/versions/{number}")
+    def decide(request: Request, number: str, visitor: Changer, parts: Parts, posted: Posted) -> Response:
+        return _decide(request, visitor, parts, number_of(number), posted)
 
     return routes
+
+
+def number_of(text: str) -> int:
+    """Return the number that an address holds. Raises NotFound for anything else."""
+    if not (text.isascii() and text.isdigit() and len(text) < 9):
+        raise gone("단가표의 판", "version of the price book")
+    return int(text)
 
 
 def desk_of(parts: ConsoleParts) -> PriceDesk:
