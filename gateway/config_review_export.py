@@ -64,7 +64,7 @@ class ExportSettings:
 def export_settings(table: ReviewExportTable, sources: Sources, folder: Path) -> ExportSettings:
     """Return the settings; `folder` is what relative paths of data count from. Mistakes are added."""
     path: KeyPath = ("review", "export")
-    names = [one.name for one in (*table.syslog, *table.webhooks)]
+    names = [*(one.name for one in table.syslog), *(one.name for one in table.webhooks)]
     for name in sorted({name for name in names if names.count(name) > 1}):
         sources.mistakes.add(path, f"'{name}'이(가) 두 번 나옵니다.", f"'{name}' stands twice.")
     syslogs = (_syslog(one, (*path, "syslog", i), sources) for i, one in enumerate(table.syslog))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -20,7 +22,7 @@ SUMS = {
 }
 
 INTEGER, BIG, TEXT = sa.Integer(), sa.BigInteger(), sa.Text()
-INCIDENT_SUMS = {
+INCIDENT_SUMS: dict[str, tuple[dict[str, sa.types.TypeEngine[Any]], dict[str, sa.types.TypeEngine[Any]]]] = {
     "incident_position": ({"day": INTEGER}, {"incidents": INTEGER, "versions": BIG}),
     "incident_day": (
         {"day": INTEGER, "severity": INTEGER, "resolution": TEXT},
@@ -30,10 +32,6 @@ INCIDENT_SUMS = {
     "incident_rule_day": (
         {"day": INTEGER, "rule": TEXT, "type": TEXT, "resolution": TEXT},
         {"incidents": INTEGER},
-    ),
-    "incident_repeat": (
-        {"kind": TEXT, "id": TEXT},
-        {"type": TEXT, "department_id": TEXT, "incidents": INTEGER, "first_us": BIG, "last_us": BIG},
     ),
 }
 
@@ -67,20 +65,17 @@ def upgrade() -> None:
 def create_incident_sums() -> None:
     op.create_index(op.f("ix_incident_changed_at_us"), "incident", ["changed_at_us"])
     for table, (key, measures) in INCIDENT_SUMS.items():
-        op.create_table(
-            table,
-            *(
-                sa.Column(name, kind, nullable=False, **({"autoincrement": False} if kind is INTEGER else {}))
-                for name, kind in key.items()
-            ),
-            *(sa.Column(name, kind, nullable=False) for name, kind in measures.items()),
-            sa.PrimaryKeyConstraint(*key, name=op.f(f"pk_{table}")),
-            *(
-                (sa.CheckConstraint("kind IN ('person', 'value')", name=op.f("ck_incident_repeat_kind")),)
-                if table == "incident_repeat"
-                else ()
-            ),
-        )
+        columns = [sa.Column(name, kind, nullable=False, autoincrement=False) for name, kind in key.items()]
+        columns += [sa.Column(name, kind, nullable=False) for name, kind in measures.items()]
+        op.create_table(table, *columns, sa.PrimaryKeyConstraint(*key, name=op.f(f"pk_{table}")))
+    op.create_table(
+        "incident_repeat",
+        *(sa.Column(name, sa.Text(), nullable=False) for name in ("kind", "id", "type", "department_id")),
+        sa.Column("incidents", sa.Integer(), nullable=False),
+        *(sa.Column(name, sa.BigInteger(), nullable=False) for name in ("first_us", "last_us")),
+        sa.PrimaryKeyConstraint("kind", "id", name=op.f("pk_incident_repeat")),
+        sa.CheckConstraint("kind IN ('person', 'value')", name=op.f("ck_incident_repeat_kind")),
+    )
     op.create_index(op.f("ix_incident_repeat_kind_incidents"), "incident_repeat", ["kind", "incidents"])
 
 
@@ -112,7 +107,7 @@ def create_exports() -> None:
 
 def downgrade() -> None:
     exports = ("incident_export_position", "incident_export")
-    for table in (*exports, *reversed(INCIDENT_SUMS), *reversed(SUMS), "filter_position"):
+    for table in (*exports, "incident_repeat", *reversed(INCIDENT_SUMS), *reversed(SUMS), "filter_position"):
         op.drop_table(table)
     op.drop_index(op.f("ix_incident_changed_at_us"), "incident")
     for column in ("simulated", "zone"):
