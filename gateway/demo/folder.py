@@ -76,6 +76,9 @@ url = "sqlite:///haechi.db"
 [filter]
 in_house_model = "haechi-local"
 
+[review]
+store_text = true
+
 """
 
 

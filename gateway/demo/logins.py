@@ -1,4 +1,4 @@
-"""One account of the console for each role, in the demo's 총무과, and budgets for its pages to show.
+"""An account of the console for each role and a second reviewer, in the demo's 총무과, and budgets for its pages.
 
 Accounts and budgets are made through the functions that the commands and the pages use. The passwords are
 this run's own; nothing keeps them but the line that is printed.
@@ -32,11 +32,12 @@ ROLES: Final[Mapping[str, frozenset[Role]]] = {
     "staff": frozenset({Role.STAFF}),
     "manager": frozenset({Role.STAFF, Role.MANAGER}),
     "reviewer": frozenset({Role.REVIEWER}),
+    "reviewer2": frozenset({Role.REVIEWER}),
     "finance": frozenset({Role.FINANCE}),
     "administrator": frozenset({Role.ADMINISTRATOR}),
     "auditor": frozenset({Role.AUDITOR}),
 }
-"""Logins and what each may do; each login is the name of its chief role."""
+"""Logins and what each may do; each login is the name of its chief role. Exceptions take two reviewers."""
 
 
 @dataclass(frozen=True, slots=True)
