@@ -1,4 +1,4 @@
-"""An account of the console for each role and a second reviewer, in the demo's 총무과, and budgets for its pages.
+"""An account of the console for each role, a second reviewer, all in the demo's 총무과, and budgets to show.
 
 Accounts and budgets are made through the functions that the commands and the pages use. The passwords are
 this run's own; nothing keeps them but the line that is printed.
