@@ -15,12 +15,13 @@ from billing.months import MonthRefused
 from billing.periods import month_bounds
 from billing.store.bill_matches import (
     Compared,
+    compare_file,
     compare_month,
     keep_outcome,
     outcomes,
     used_days,
 )
-from billing.store.bills import Incoming, bills_of, import_bill, withdraw_bill
+from billing.store.bills import Incoming, bills_of, check_month, import_bill, withdraw_bill
 from billing.store.rollups import bring_up_to_date
 from billing.store.three_way import BookSides, book_sides, providers_billed
 from gateway.errors import InvalidRequest
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from billing.bill_match import Match
     from billing.store.bill_matches import Outcome
     from billing.store.bills import StoredBill
     from gateway.audit import Deed
@@ -85,29 +87,38 @@ class Reconciler:
         names |= config.reconciliation.external
         return cls(database, config.reconciliation, frozenset(names), config.journal_dir)
 
-    def import_bill(self, upload: Upload, deed: Deed, *, keep: bool = True) -> StoredBill | None:
-        """Read and keep a file; with `keep=False` only say whether it could be.
+    def import_bill(self, upload: Upload, deed: Deed) -> StoredBill:
+        """Read and keep a file.
 
         Raises BillError for what cannot be read, BillRefused for what is not taken, InvalidRequest.
         """
-        self._known(upload.provider)
-        mapping = None if upload.mapping is None else ColumnMap.read(upload.mapping)
-        bill = read_month_bill(upload.data, mapping, upload.timezone)
-        incoming = Incoming(
-            upload.provider,
-            checked_month(upload.month),
-            bill,
-            upload.file_name,
-            upload.data,
-            part=upload.part,
-            replace=upload.replace,
-        )
+        incoming = self._incoming(upload)
+        bill = incoming.bill
         mapped = {self.terms.match.keys.get(row.key, upload.provider) for row in bill.rows}
 
         def used(connection: Connection) -> Iterable[date]:
             return used_days(connection, {upload.provider, *mapped}, upload.month, bill.timezone)
 
-        return import_bill(self.database, incoming, bill_deed(deed), used) if keep else None
+        return import_bill(self.database, incoming, bill_deed(deed), used)
+
+    def try_bill(self, upload: Upload) -> Match:
+        """Hold a file against the ledger without keeping anything. Raises what `import_bill` raises first."""
+        incoming = self._incoming(upload)
+        check_month(incoming)
+        return compare_file(self.database, upload.month, upload.provider, incoming.bill, self.terms.match)
+
+    def _incoming(self, upload: Upload) -> Incoming:
+        self._known(upload.provider)
+        mapping = None if upload.mapping is None else ColumnMap.read(upload.mapping)
+        return Incoming(
+            upload.provider,
+            checked_month(upload.month),
+            read_month_bill(upload.data, mapping, upload.timezone),
+            upload.file_name,
+            upload.data,
+            part=upload.part,
+            replace=upload.replace,
+        )
 
     def withdraw(self, number: int, deed: Deed) -> StoredBill:
         """Raises BillRefused."""

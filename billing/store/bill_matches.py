@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection, Engine, RowMapping
 
+    from billing.bill_rows import Bill
+
 HOUR_US: Final = 3600 * 10**6
 QUARTER_US: Final = HOUR_US // 4
 
@@ -161,6 +163,14 @@ def compare_month(engine: Engine, month: str, provider: str, terms: MatchTerms) 
         days = ledger_days(connection, providers, month, known[0].timezone)
     found = match(contents, days, terms)
     return Compared(month, provider, tuple(known), found, _basis(known, days, terms))
+
+
+def compare_file(engine: Engine, month: str, provider: str, bill: Bill, terms: MatchTerms) -> Match:
+    """Hold a file that is not kept against the ledger."""
+    mapped = {terms.keys[row.key] for row in bill.rows if row.key in terms.keys}
+    with engine.connect() as connection:
+        days = ledger_days(connection, {provider, *mapped}, month, bill.timezone)
+    return match([bill], days, terms)
 
 
 def _basis(known: Sequence[StoredBill], days: Iterable[LedgerDay], terms: MatchTerms) -> str:

@@ -31,11 +31,12 @@ from gateway.cli.common import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from billing.bill_match import Match
     from billing.store.bill_matches import Compared
     from billing.store.bills import StoredBill
     from billing.store.three_way import BookSides
     from gateway.audit import Deed
-    from gateway.reconciliation import Reconciler
+    from gateway.reconciliation import Reconciler, Upload
 
 FileArgument = Annotated[
     Path | None,
@@ -109,7 +110,10 @@ def reconcile(
             columns = None if mapping is None else mapping.read_bytes()
             provider = provider or _provider_of(books, data, columns)
             upload = Upload(provider, chosen, file.name, data, columns, timezone, part, replace)
-            kept = books.import_bill(upload, deed, keep=not dry_run)
+            if dry_run:
+                _tell_match(upload, books.try_bill(upload), json=json)
+                return
+            kept = books.import_bill(upload, deed)
             if not json and not csv:
                 _tell_import(kept)
         compared = _compared(books, chosen, provider, deed, (accept, dry_run))
@@ -240,10 +244,21 @@ def _bill(bill: StoredBill) -> dict[str, Any]:
     }
 
 
-def _tell_import(kept: StoredBill | None) -> None:
-    if kept is None:
-        say("읽을 수 있는 청구서입니다. 저장하지 않았습니다.", "The bill can be read; it was not kept.")
-        return
+def _tell_match(upload: Upload, found: Match, *, json: bool) -> None:
+    """Show what a file would come to; it was not kept."""
+    from billing.bill_summary import summary
+
+    row = {"provider": upload.provider, "month": upload.month, "dry_run": True, **summary(found)}
+    if json:
+        print_json(row)
+    else:
+        say("저장하지 않았습니다.", "Nothing was kept.")
+        _show_differences(row)
+    if not found.agrees:
+        raise typer.Exit(Exit.FOUND)
+
+
+def _tell_import(kept: StoredBill) -> None:
     say(
         f"청구서 {kept.number}: {kept.layout}, {kept.first_day}~{kept.last_day}({kept.timezone}),"
         f" {kept.file_rows:,}줄",

@@ -4,6 +4,8 @@ import json
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from billing.bill_formats import read_month_bill
 from billing.bill_layouts import bucket_in
@@ -331,3 +333,66 @@ def test_a_time_zone_that_does_not_exist_is_refused():
 )
 def test_the_bucket_is_found_in_a_description(text, bucket):
     assert bucket_in(text) == bucket
+
+
+CELLS = st.sampled_from(
+    [
+        "",
+        "0",
+        "1",
+        "-3",
+        "1e400",
+        "NaN",
+        "1793491200",
+        "2026-11-01",
+        "11/31/2026",
+        "=1+1",
+        "usd",
+        "\0",
+        "가",
+        '"',
+    ]
+)
+TABLES = st.lists(st.lists(CELLS, max_size=9), max_size=6)
+HEADERS = st.sampled_from(
+    [text.splitlines()[0] for text in (OPENAI_CSV, ANTHROPIC_CSV, AZURE_CSV, BEDROCK_CSV)]
+)
+TREES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | CELLS,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["data", "results", "start_time", "amount", "value", "line_item", "model", "has_more"]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
+def test_any_bytes_are_a_bill_or_are_refused(data):
+    refused_or_read(data)
+
+
+@given(HEADERS, TABLES)
+def test_any_table_is_a_bill_or_is_refused(header, table):
+    refused_or_read("\n".join([header, *(",".join(row) for row in table)]).encode())
+
+
+@given(TREES)
+def test_any_json_is_a_bill_or_is_refused(tree):
+    refused_or_read(json.dumps(tree).encode())
+
+
+def refused_or_read(data):
+    mistakes, rows = [], ()
+    try:
+        rows = read_month_bill(data).rows
+    except BillError as refused:
+        mistakes = refused.mistakes
+    assert rows or mistakes
+    assert all(one.korean and one.english for one in mistakes)

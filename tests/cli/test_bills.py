@@ -117,7 +117,13 @@ def test_a_korean_bill_in_cp949_is_read_by_a_mapping(haechi, used):
 
 
 def test_a_dry_run_keeps_nothing_and_a_bill_can_be_withdrawn(haechi, used):
-    reconcile(haechi, bill(), "--dry-run").ok()
+    assert reconcile(haechi, bill(), "--dry-run").ok().json["agrees"]
+    tried = reconcile(haechi, bill(2_000_000), "--dry-run")
+    assert (tried.code, tried.json["classes"]["quantity"]["count"]) == (1, 1)
+    assert (
+        "1,000,000 → 2,000,000"
+        in haechi("report", "reconcile", "usage.csv", "--month", "2026-10", "--dry-run").out
+    )
     assert reconcile(haechi).json["providers"][0]["state"] == "no_bill"
     reconcile(haechi, bill()).ok()
     haechi("report", "reconcile", "--withdraw", "1", "--reason", "잘못 올림").ok()
