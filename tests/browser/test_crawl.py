@@ -33,7 +33,9 @@ def links(page: Any, base: str) -> list[str]:
 
 def kind(link: str) -> str:
     """What pages are alike: their path, ids taken out."""
-    return re.sub(r"(key|acct|evt)_[0-9a-f]+|[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-f]{32}", "…", urlsplit(link).path)
+    return re.sub(
+        r"(key|acct|evt)_[0-9a-f]+|[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-f]{32}", "…", urlsplit(link).path
+    )
 
 
 def crawl(page: Any, base: str) -> list[str]:

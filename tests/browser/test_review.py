@@ -313,6 +313,21 @@ def test_the_whole_text_needs_a_second_reviewer(desk: Desk, key: str) -> None:
         expect(first.locator(".opened").first).to_have_text(NUMBER)
 
 
+def test_what_was_opened_is_masked_again_on_a_page_that_stays_open(desk: Desk, key: str) -> None:
+    incident_id = blocked(desk, key, f"열어 둔 번호 {NUMBER}")
+    with desk.page("reviewer") as (page, watcher):
+        page.clock.install()
+        open_incident(page, incident_id)
+        page.locator(".masked").first.click()
+        page.fill("#reveal-reason", "시간이 지나면 가려지는지 확인")
+        page.locator("form:has(#reveal-reason) button").click()
+        expect(page.locator(".opened").first).to_have_text(NUMBER)
+        page.clock.run_for(11 * 60 * 1000)
+        expect(page.locator(".opened").first).to_have_text("█████")
+        assert NUMBER not in page.content()
+        assert watcher.troubles == []
+
+
 def test_hostile_text_is_shown_harmless(desk: Desk, key: str) -> None:
     incident_id = blocked(desk, key, HOSTILE)
     with desk.page("reviewer") as (page, watcher):

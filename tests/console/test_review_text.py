@@ -63,7 +63,9 @@ def test_a_thousand_findings_end_in_a_count_of_what_is_left():
 
 def letters(whole: list[Run]) -> str:
     """What runs say, each odd character as itself again."""
-    return "".join(chr(int(run.text.removeprefix("U+"), 16)) if run.kind == "odd" else run.text for run in whole)
+    return "".join(
+        chr(int(run.text.removeprefix("U+"), 16)) if run.kind == "odd" else run.text for run in whole
+    )
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="\r"), max_size=40), max_size=6))

@@ -134,6 +134,14 @@ for (const link of document.querySelectorAll("[data-span]")) {
   });
 }
 
+// What was opened is masked again when its time is over, also on a page that nobody reloads.
+const open = document.querySelector("[data-until]");
+if (open) {
+  window.setTimeout(() => {
+    for (const value of document.querySelectorAll(".opened")) value.textContent = "█████";
+  }, new Date(open.dataset.until) - Date.now());
+}
+
 // --- counts --------------------------------------------------------------------------------------------------
 
 const board = document.querySelector("[data-counts]");
