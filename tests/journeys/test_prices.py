@@ -35,7 +35,7 @@ def charged_by(gateway: Gateway) -> tuple[str, str]:
 def test_an_approved_price_is_charged_within_a_second_and_what_was_charged_stays(gateway: Gateway) -> None:
     config = gateway.settings.load_config()
     engine = open_engine(config.database_url)
-    key = config.catalogue.get("sim-large").deployments[0].price_key  # type: ignore[union-attr]
+    key = config.catalogue.get("sim-large").deployments[0].price_key
     desk, now = PriceDesk(engine, config), datetime.now(UTC)
     before = charged_by(gateway)
     table = {
