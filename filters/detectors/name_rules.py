@@ -47,10 +47,8 @@ SIGNED: Final = re.compile(
     r"(?=[ ](?:드림|배상|올림)[ .]{0,2}(?:\n|$))"
 )
 """구본하 드림, at the end of a line."""
-HELD_BY: Final = re.compile(
-    rf"(?P<title>[가-힣]{{2,6}})[은는][ ](?P<name>{_SURNAME}[가-힣]{{2}})(?=입니다|이며|이고|님)"
-)
-"""요양보호사는 진미화입니다."""
+HELD_BY: Final = re.compile(rf"[은는][ ](?P<name>{_SURNAME}[가-힣]{{2}})(?=입니다|이며|이고|님)")
+"""요양보호사는 진미화입니다; whether a title stands before it is asked then."""
 LIST_GAP: Final = r"(?:,[ ]|[ ]?[·ㆍ‧][ ]?|、|,)"
 LISTED: Final = re.compile(
     rf"{LIST_GAP}(?P<name>{_SURNAME}[가-힣]{{2}})(?=[^가-힣]|[은는이가을를의과와도]?[^가-힣]|$)"
@@ -58,6 +56,7 @@ LISTED: Final = re.compile(
 """What goes on with a list of names."""
 _LIST_GAP: Final = re.compile(LIST_GAP)
 LONGEST_GAP: Final = 4
+LONGEST_TITLE: Final = 5
 SPREAD: Final = re.compile(rf"{_SURNAME}(?P<gap>{_S}{{1,4}})[가-힣](?P=gap)[가-힣](?![가-힣])")
 LONE_SYLLABLES: Final = re.compile(rf"{_S}[가-힣]{_S}{{1,4}}[가-힣](?![가-힣])")
 """No name is spread out without two of them; this is much the faster search."""
@@ -148,16 +147,16 @@ def _announced(text: str) -> Iterator[Span]:
             if _is_no_form_word(match["name"]) and match["name"][-1] not in "을를은는":
                 yield Span(*match.span("name"), PERSON, 0.85, "person_signed")
     for match in limited(HELD_BY.finditer(text), OWNER):
-        title = match["title"]
-        if match["name"][1:] in given() and _is_no_form_word(match["name"]) and _holds_title(title):
+        title = text[max(0, match.start() - LONGEST_TITLE) : match.start()]
+        if match["name"][1:] in given() and _is_no_form_word(match["name"]) and _ends_in_title(title):
             yield Span(*match.span("name"), PERSON, 0.8, "person_title")
     if "이름" in text or "성명" in text or "성함" in text:
         for match in limited(CALLED.finditer(text), OWNER):
             yield Span(*match.span("name"), PERSON, 0.85, "person_label")
 
 
-def _holds_title(word: str) -> bool:
-    return any(word[-length:] in TITLES for length in range(2, min(len(word), 5) + 1))
+def _ends_in_title(word: str) -> bool:
+    return any(word[-length:] in TITLES for length in range(2, len(word) + 1))
 
 
 def _half_named(text: str) -> Iterator[Span]:

@@ -149,14 +149,20 @@ def may_hold_name(word: str) -> bool:
     """Cheap and generous: whether a run can begin a name at all, whatever stands around it."""
     if word in DULL:
         return False
-    length = len(word)
-    if length < 3:
+    if len(word) < 3:
         return word[0] in SURNAMES or word in WORDS or word in GIVEN
-    if WORDS.get(word, 0) % 10 or (
-        WORDS.get(word[:3], 0) % 10 and word[3:] in SUFFIXES and word not in WORDS
-    ):
-        return True
-    head = word[:2]
+    return _looks_like_one(word) or (word[0] in SURNAMES and _is_listed(word))
+
+
+def _is_listed(word: str) -> bool:
+    """성동일은: a listed person, although its beginning is a word and its end an ending."""
+    code = WORDS.get(word)
+    return code % 10 > 0 if code else WORDS.get(word[:3], 0) % 10 > 0 and word[3:] in SUFFIXES
+
+
+def _looks_like_one(word: str) -> bool:
+    """The same for three syllables and more, as far as words and endings say."""
+    length, head = len(word), word[:2]
     if _is_verb_form(word, head):
         return False
     if word[1:3] in USUAL_GIVEN and word[0] in SURNAMES and word[3:] in SUFFIXES:
@@ -170,10 +176,11 @@ def may_hold_name(word: str) -> bool:
 
 def _is_verb_form(word: str, head: str) -> bool:
     """소지하고, 예정임, 반영한: a noun and the ending that makes a verb of it."""
-    common = WORDS.get(head, 0) // 1000
-    if word[2] == "하" and common and word[2:] in VERBAL_TAILS:
-        return True
-    return len(word) == 3 and word[2] in "임한함됨인" and 1 <= common <= 2 and head in DULL
+    if word[2] == "하" and word[2:] in VERBAL_TAILS:
+        return WORDS.get(head, 0) >= 1000
+    return (
+        len(word) == 3 and word[2] in "임한함됨인" and head in DULL and 1 <= WORDS.get(head, 0) // 1000 <= 2
+    )
 
 
 def is_part_of_a_number(runs: Runs, index: int) -> bool:
