@@ -9,6 +9,7 @@ from billing.periods import billing_month
 from billing.prices import PriceBook
 from billing.store import LedgerSink
 from billing.usage import Usage, UsageSource
+from gateway import permissions
 from gateway.console.session import csrf_token
 from gateway.keyring import Purpose
 
@@ -123,6 +124,36 @@ def test_a_line_leads_to_requests_and_people_and_the_trail_knows(billed):
     assert len({row["charge_id"] for row in first["data"] + rest["data"]}) == 40
     assert "invoice.people" in billed.visit("auditor").get("/console/audit?action=invoice.people").text
     assert finance.get(f"/console/finance/invoices/{number}/lines/99").status_code == 404
+
+
+def test_who_may_not_see_names_sees_pseudonyms_behind_a_line(billed, monkeypatch):
+    finance = billed.visit("finance")
+    number = numbers(billed)[0]
+    line = finance.get(f"/api/billing/invoices/{number}").json()["lines"][0]["no"]
+    named = finance.get(f"/console/finance/invoices/{number}/lines/{line}?format=csv").text
+    assert named.count("\n") == 41
+    assert "(S" in named
+    monkeypatch.setattr(
+        permissions, "TABLE", {**permissions.TABLE, permissions.Permission.DEPARTMENT_PEOPLE: {}}
+    )
+    hidden = finance.get(f"/api/billing/invoices/{number}/lines/{line}/charges").json()["data"]
+    assert len({row["person"] for row in hidden}) == 1
+    assert hidden[0]["person"].startswith("p-")
+    for query in ("", "?format=csv"):
+        shown = finance.get(f"/console/finance/invoices/{number}/lines/{line}{query}").text
+        assert hidden[0]["person"] in shown
+        assert "(S" not in shown
+    assert finance.get(f"/api/billing/months/{MONTH}/file?format=raw").status_code == 404
+
+
+def test_a_month_comes_as_its_ledger_rows_and_the_trail_knows(billed):
+    finance = billed.visit("finance")
+    raw = finance.get(f"/console/finance/months/{MONTH}/file?format=raw")
+    assert raw.text.count("\n") == 81
+    assert "'=<b>model" in raw.text
+    lines = finance.get(f"/api/billing/months/{MONTH}/file?format=raw-jsonl").text.splitlines()
+    assert len(lines) == 80
+    assert "month.raw" in billed.visit("auditor").get("/console/audit?action=month.raw").text
 
 
 def test_a_manager_sees_the_invoices_of_the_own_department_only(billed):

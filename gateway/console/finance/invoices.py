@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Final
 
 from fastapi import APIRouter, Depends, Request
@@ -20,7 +21,7 @@ from gateway.console.parts import ConsoleParts, Parts
 from gateway.console.session import Needs, Visitor, gone
 from gateway.console.spending import month_asked, months_offered
 from gateway.errors import ServiceUnavailable
-from gateway.invoices.words import class_word, kind_word, per_word
+from gateway.invoices.words import class_word, exact_krw, kind_word, per_word
 from gateway.permissions import Permission
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ BEHIND: Final[ListSpec[ChargeBehind]] = ListSpec(
         Column("request", N_("요청 번호"), lambda row: row.request_id),
         Column("person", N_("직원"), lambda row: row.person_id),
         Column("quantity", N_("수량"), lambda row: row.quantity, number=True),
-        Column("cost", N_("금액(원)"), lambda row: row.nano_krw, number=True),
+        Column("cost", N_("금액(원)"), lambda row: exact_krw(row.nano_krw), number=True),
     ),
     sort="started",
 )
@@ -155,7 +156,14 @@ def _line_page(request: Request, visitor: Visitor, parts: ConsoleParts, number: 
         found = charges_behind(parts.database, invoice, line, offset=asked.offset, limit=asked.size)
         return found, count
 
+    def named(asked: ListQuery) -> tuple[Sequence[ChargeBehind], int]:
+        rows, total = source(asked)
+        people = people_of(parts, visitor, invoice, rows)
+        return [replace(row, person_id=people[row.person_id]) for row in rows], total
+
     language = language_for(request, visitor)
+    if lists.wants_csv(request.query_params):
+        return lists.export(BEHIND, query, named, language, billing_day(parts.now()))
     shown = lists.view(BEHIND, query, f"{INVOICES}/{number}/lines/{no}", source)
     return render(
         request,
