@@ -12,6 +12,7 @@ from gateway.cli import (
     accounts,
     audit,
     budgets,
+    exchange,
     filtering,
     incidents,
     key_limits,
@@ -56,7 +57,7 @@ notices.register(budgets.app)
 app.add_typer(budgets.app, name="budgets")
 app.add_typer(notices.app, name="notices")
 app.add_typer(prices.prices_app, name="prices")
-app.add_typer(prices.fx_app, name="fx")
+app.add_typer(exchange.fx_app, name="fx")
 app.add_typer(months.month_app, name="month")
 app.add_typer(incidents.app, name="incidents")
 app.add_typer(months.invoice_app, name="invoice")

@@ -30,6 +30,10 @@ def test_a_version_is_imported_compared_approved_and_listed(haechi, proposed):
         ("input", "100", "150", "50.0"),
         ("output", "300", "450", "50.0"),
     ]
+    assert found == haechi("prices", "diff", "0", "1", "--json").ok().json
+    assert {one["kind"] for one in haechi("prices", "diff", "1", "1", "--all", "--json").ok().json} == {
+        "same"
+    }
     approved = haechi("prices", "approve", "1", "--reason", "확인", "--json").ok().json
     assert (approved["state"], approved["decision"]) == ("approved", "확인")
     (listed, first) = haechi("prices", "list", "--json").ok().json
@@ -123,7 +127,7 @@ def test_with_four_eyes_nobody_approves_alone(haechi, installed, monkeypatch):
     assert haechi("fx", "import", "fx.csv", "--json").ok().json["state"] == "proposed"
     ran = haechi("prices", "approve", "1")
     assert (ran.code, "four_eyes" in ran.err) == (4, True)
-    monkeypatch.setattr("gateway.cli.prices.actor", lambda: "cli:other")
+    monkeypatch.setattr("gateway.cli.price_parts.actor", lambda: "cli:other")
     assert haechi("prices", "approve", "1").ok()
 
 
