@@ -223,6 +223,7 @@ def test_receipts_come_to_a_replay_once_with_what_reviewers_said(engine):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_million_receipts_and_a_hundred_thousand_incidents_are_overseen_in_300_ms(tmp_path, capsys):
     import time
 
