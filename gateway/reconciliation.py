@@ -208,8 +208,10 @@ def _not_reconciled(month: str, open_ones: list[ProviderStanding], sides: BookSi
     for one in open_ones:
         command = f"haechi report reconcile FILE --provider {one.provider} --month {month}"
         if one.state == "no_bill":
-            korean.append(f"{one.provider}: 청구서가 없습니다. `{command}`로 올리세요.")
-            english.append(f"{one.provider}: no bill. Import it: `{command}`.")
+            korean.append(f"{one.provider}: 청구서가 없습니다. 재무 › 청구서 대조나 `{command}`로 올리세요.")
+            english.append(
+                f"{one.provider}: no bill. Import it on the page of provider bills or with `{command}`."
+            )
             continue
         amount = "?" if one.outcome is None else one.outcome.document["outside_krw"]
         accept = f"haechi report reconcile --provider {one.provider} --month {month} --accept --reason …"

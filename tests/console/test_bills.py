@@ -32,6 +32,9 @@ currency = "KRW"
 input = "100"
 output = "300"
 source = "https://example.go.kr/prices"
+
+[reconciliation]
+gate = "warn"
 """
 HEADER = "start_time,model,api_key_id,num_model_requests,input_tokens,output_tokens,input_cached_tokens\n"
 PAGE = f"/console/finance/bills/{MONTH}/openai"
@@ -102,6 +105,15 @@ def test_a_bill_that_is_not_taken_says_why_and_keeps_the_form(billed):
     assert "이미 들어온 파일" in post(billed, data=usage()).text
 
 
+def test_a_lock_keeps_how_the_bills_stood(billed):
+    post(billed, data=usage(4_200_000))
+    for name in ("preview", "approved", "locked"):
+        assert test_finance.step(billed, name).status_code == 303
+    page = billed.visit("finance").get(f"/console/finance/months/{MONTH}").text
+    assert "청구서 대조</dt>" in page
+    assert "다름" in page
+
+
 def test_only_finance_reaches_it(billed):
     assert billed.visit("manager").get("/console/finance/bills").status_code == 403
     assert post(billed, "manager", data=usage()).status_code == 403
@@ -122,7 +134,7 @@ def test_the_api_says_the_same(billed):
     )
     assert (again.status_code, again.json()["error"]["code"]) == (400, "bill_refused")
     whole = finance.get(f"/api/billing/reconciliation?month={MONTH}").json()
-    assert (whole["gate"], whole["data"][0]["classes"]["quantity"]["count"]) == ("off", 1)
+    assert (whole["gate"], whole["data"][0]["classes"]["quantity"]["count"]) == ("warn", 1)
     one = finance.get(f"/api/billing/reconciliation/openai?month={MONTH}").json()
     assert (one["total"], one["next_offset"]) == (1, None)
     assert one["data"][0]["billed_quantity"] == 4_200_000

@@ -12,6 +12,7 @@ from billing.periods import month_bounds
 from gateway.books import totals
 from gateway.console.admin.forms import Posted, deed, reason_of
 from gateway.console.charts import Series, bars
+from gateway.console.finance import bills
 from gateway.console.finance.shared import MONTHS, books_of, file_of_month
 from gateway.console.formats import short_won
 from gateway.console.i18n import N_, translations
@@ -114,6 +115,8 @@ def _month_page(
         total_nano=totals(invoices) * NANO,
         states=STATES,
         tones=TONES,
+        bill_states=bills.STATES,
+        bill_tones=bills.TONES,
         refused=refused,
         over=now >= end,
         seen=0 if standing.last is None else standing.last.number,
