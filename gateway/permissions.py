@@ -188,6 +188,8 @@ class Door(Enum):
     """Nothing personal behind it: liveness, documentation, the sign-in page."""
     KEY = "key"
     """An API key (gateway.identity); what it opens is the key's own grant."""
+    KEY_OR_SESSION = "key or session"
+    """An API key, or a session whose roles reach `incidents.own`: either way a person's own things."""
 
 
 ADDRESSES: Final[Mapping[str, Door]] = {
@@ -216,9 +218,9 @@ ADDRESSES: Final[Mapping[str, Door]] = {
     "POST /v1/videos/{video_id}/remix": Door.KEY,
     "POST /v1/filter/preview": Door.KEY,
     "GET /api/me/usage": Door.KEY,
-    "POST /api/incidents/report": Door.KEY,
-    "GET /api/incidents/own": Door.KEY,
-    "GET /api/incidents/own/{incident_id:uuid}": Door.KEY,
+    "POST /api/incidents/report": Door.KEY_OR_SESSION,
+    "GET /api/incidents/own": Door.KEY_OR_SESSION,
+    "GET /api/incidents/own/{incident_id:uuid}": Door.KEY_OR_SESSION,
     "GET /v1/models": Door.KEY,
     "GET /v1/models/{model_id:path}": Door.KEY,
     "GET /": Door.ANYBODY,

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 from uuid import UUID  # noqa: TC003 - FastAPI reads it
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from billing.store.away import is_away
@@ -91,22 +91,24 @@ def router(
             )
         return await session_of(request)
 
+    caller = Depends(who)  # before the body is looked at: without a key nobody learns what is wrong with it
+
     @routes.post("/report", responses=_ERRORS, openapi_extra=_SECURITY)
-    async def report(request: Request, body: Report) -> OwnIncident:
+    async def report(body: Report, staff: Staff = caller) -> OwnIncident:
         """오탐 신고: put a request that was stopped wrongly before the security team."""
-        person, actor = await who(request)
+        person, actor = staff
         return shown_own(
             await _run(desk.report, str(body.request_id), person, actor, datetime.now(UTC), body.note)
         )
 
     @routes.get("/own", responses=_ERRORS, openapi_extra=_SECURITY)
     async def own(
-        request: Request,
         limit: Annotated[int, Query(ge=1, le=500)] = 50,
         offset: Annotated[int, Query(ge=0)] = 0,
+        staff: Staff = caller,
     ) -> OwnIncidents:
         """List the caller's own incidents, the newest first."""
-        person, _ = await who(request)
+        person, _ = staff
         total = await _run(desk.count_own, person)
         found = await _run(desk.own, person, limit=limit, offset=offset)
         following = offset + limit
@@ -117,9 +119,9 @@ def router(
         )
 
     @routes.get("/own/{incident_id:uuid}", responses=_ERRORS, openapi_extra=_SECURITY)
-    async def own_detail(request: Request, incident_id: UUID) -> OwnDetail:
+    async def own_detail(incident_id: UUID, staff: Staff = caller) -> OwnDetail:
         """Say what was found in one of the caller's requests, and where; never the value."""
-        person, _ = await who(request)
+        person, _ = staff
         one, found = await _run(desk.own_detail, str(incident_id), person)
         return OwnDetail(**shown_own(one).model_dump(), findings=[_found(value) for value in found])
 

@@ -225,7 +225,7 @@ def test_without_a_key_no_address_of_the_api_answers(shared_site):
     answers = {}
     for address, door in ADDRESSES.items():
         method, path = address.split(" ")
-        if door is Door.KEY:
+        if door in {Door.KEY, Door.KEY_OR_SESSION}:
             answers[address] = stranger.request(method, filled(path)).status_code
     assert set(answers.values()) == {401}, answers
 
@@ -236,6 +236,20 @@ def test_a_session_of_the_console_opens_nothing_of_the_api(shared_site):
         method, path = address.split(" ")
         if door is Door.KEY:
             assert browser.client.request(method, filled(path)).status_code == 401, address
+
+
+def test_what_takes_a_key_or_a_session_opens_to_roles_with_things_of_their_own(shared_site):
+    shared = [address for address, door in ADDRESSES.items() if door is Door.KEY_OR_SESSION]
+    assert shared
+    for role, address in product(Role, shared):
+        method, path = address.split(" ")
+        client = shared_site.visit(role.value).client
+        token = {"x-csrf-token": csrf_token(shared_site.parts, shared_site.visit(role.value).token())}
+        may = reach([role], Permission.INCIDENTS_OWN) is not Reach.NOWHERE
+        answer = client.request(method, filled(path), headers=token)
+        assert (answer.status_code == 403) != may, (role, address)
+        if method in UNSAFE:
+            assert client.request(method, filled(path)).status_code == 403, "without the session's token"
 
 
 def test_what_is_open_to_anybody_answers_anybody(shared_site):
