@@ -142,7 +142,7 @@ def _announced(text: str) -> Iterator[Span]:
     for match in limited(ANNOUNCED.finditer(text), OWNER):
         if _is_no_form_word(match["name"]) and _follows_label(text, match.start()):
             yield Span(*match.span("name"), PERSON, 0.9, "person_label")
-    if "드림" in text or "배상" in text or "올림" in text:
+    if "림" in text or "배상" in text:
         for match in limited(SIGNED.finditer(text), OWNER):
             if _is_no_form_word(match["name"]) and match["name"][-1] not in "을를은는":
                 yield Span(*match.span("name"), PERSON, 0.85, "person_signed")

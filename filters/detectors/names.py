@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 THRESHOLD: Final = -0.3
 """Log odds; below even, because a name missed costs more than a word masked, and a name never blocks."""
-THRESHOLD_IF_REPEATED: Final = -4.0
+THRESHOLD_IF_REPEATED: Final = -2.5
 """A sure name of the same letters, or a name just before in a list, lowers it."""
 LIST_GAPS: Final = frozenset((", ", "·", " · ", "/", " / ", "、", ",", "‧", "ㆍ"))
 SURE: Final = 0.0

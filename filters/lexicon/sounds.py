@@ -45,7 +45,8 @@ EDGE: Final = 94
 def is_other(name: str) -> int:
     """How many names of things that are no people hold the word: 0 none, 1 one, 2 up to seven, 3 more."""
     value = crc32(name.encode()) & ~3
-    at = bisect_left(_OTHERS, value)
+    shelf = value >> _SHELF_BITS
+    at = bisect_left(_OTHERS, value, _SHELVES[shelf], _SHELVES[shelf + 1])
     return _OTHERS[at] & 3 if at < len(_OTHERS) and _OTHERS[at] & ~3 == value else 0
 
 
@@ -58,3 +59,8 @@ def _others() -> array[int]:
 
 _PAIRS: Final = array("b", (LEXICON_DIR / "sounds.bin").read_bytes())
 _OTHERS: Final = _others()
+_SHELF_BITS: Final = 20
+"""As in persons.py; a shelf holds about 14."""
+_SHELVES: Final = array(
+    "I", (bisect_left(_OTHERS, shelf << _SHELF_BITS) for shelf in range((1 << 32 - _SHELF_BITS) + 1))
+)
