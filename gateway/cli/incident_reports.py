@@ -52,6 +52,7 @@ OutOption = Annotated[
     Path | None, typer.Option("--out", "-o", help="파일로 저장, 없으면 표준 출력 / to a file")
 ]
 USUAL_DAYS = 30
+policy_app = typer.Typer(no_args_is_help=True, help="정책 / policies of the filter")
 
 
 class Format(StrEnum):
@@ -261,6 +262,9 @@ def _show_replay(report: PolicyReplay, title: str) -> None:
                 for one in report.examples[:10]
             ],
         )
+
+
+policy_app.command("replay")(replay)
 
 
 # --- exports --------------------------------------------------------------------------------------

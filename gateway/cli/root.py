@@ -14,6 +14,7 @@ from gateway.cli import (
     budgets,
     exchange,
     filtering,
+    incident_reports,
     incidents,
     key_limits,
     keys,
@@ -60,6 +61,7 @@ app.add_typer(prices.prices_app, name="prices")
 app.add_typer(exchange.fx_app, name="fx")
 app.add_typer(months.month_app, name="month")
 app.add_typer(incidents.app, name="incidents")
+app.add_typer(incident_reports.policy_app, name="policy")
 app.add_typer(months.invoice_app, name="invoice")
 
 

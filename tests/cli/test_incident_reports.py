@@ -76,6 +76,7 @@ def test_a_change_is_tried_on_the_past_and_what_cannot_be_is_said(haechi, review
         {"before": "block", "after": "block", "number": 1},
         {"before": "mask", "after": "block", "number": 1},
     ]
+    assert haechi("policy", "replay", change, "--json").ok().json["policy"] == report
     shown = haechi("incidents", "replay", change).ok().out
     assert "3건 중 2건 재현, 1건이 달라집니다" in shown
 
