@@ -17,7 +17,13 @@ def read(text: str):
 
 def test_without_plans_a_seat_costs_what_invoices_say():
     (seat,) = read("[invoices]\nseat_krw = 28000\n")
-    assert (seat.id, seat.name, seat.monthly_krw, seat.minimum_seats, seat.models) == ("seat", "", 28_000, 1, ())
+    assert (seat.id, seat.name, seat.monthly_krw, seat.minimum_seats, seat.models) == (
+        "seat",
+        "",
+        28_000,
+        1,
+        (),
+    )
 
 
 def test_a_plan_has_what_the_file_says():

@@ -114,8 +114,9 @@ def diff(
     config: ConfigOption = None,
 ) -> None:
     """지금 단가와 무엇이 다른지입니다. 아무것도 바꾸지 않습니다 / What would change. Changes nothing."""
-    from billing.pricebook import VersionState, changes
+    from billing.pricebook import Draft, VersionState, changes
 
+    draft: Draft | None
     with desk_of(config) as desk:
         if what is not None and what.isdigit() and other is not None:
             draft = desk.version(other).draft

@@ -163,8 +163,12 @@ def _period(parts: ConsoleParts, first: date | None, last: date | None) -> Perio
 
 
 def _unreadable(why: str) -> InvalidRequest:
-    korean = f"정책을 읽을 수 없습니다: {why}"
-    return InvalidRequest(korean, f"Cannot be read: {why}", code="invalid_candidate", param="candidate")
+    return InvalidRequest(
+        f"정책을 읽을 수 없습니다: {why}",
+        f"The policy cannot be read: {why}",
+        code="invalid_candidate",
+        param="candidate",
+    )
 
 
 def _lines(found: Iterator[Exported], form: str) -> Iterator[bytes]:

@@ -125,7 +125,8 @@ def test_no_english_page_shows_korean_but_in_names(desk: Desk, maps: dict[str, l
     left, done = [], set()
     with_names = {"김하늘", "이바다", "박서준", "최지우", "정유진", "한도윤", "오민재", "윤서아"}
     units = {"서울특별시", "행정국", "총무과", "인사과", "계약팀", "재무국", "예산담당관"}
-    data = with_names | units | {"사무실 PC", "시험 서버", "시험", "한국어", "안녕하세요", "단가-변경.csv"}
+    data = with_names | units | {"사무실 PC", "시험 서버", "시험", "한국어", "안녕하세요"}
+    data |= {"단가-변경.csv", "하나은행 매매기준율"}
     for role in ROLES:
         with desk.page(role, WIDE, "en") as (page, _):
             for link in maps[role]:
