@@ -123,6 +123,7 @@ def approve(engine: Engine, base: PriceBook, number: int, doing: Doing, *, four_
     """
 
     def act(connection: Connection) -> PriceVersion:
+        _alone_with(connection, number)
         found = _proposed(connection, number)
         if four_eyes and found.proposed_by == doing.by:
             raise PriceRefused(
@@ -139,6 +140,7 @@ def reject(engine: Engine, number: int, doing: Doing) -> PriceVersion:
     """Decide that a proposed version will not be in force. Raises PriceRefused, PriceConflict."""
 
     def act(connection: Connection) -> PriceVersion:
+        _alone_with(connection, number)
         _proposed(connection, number)
         return _decided(connection, number, VersionState.REJECTED, doing)
 
@@ -149,6 +151,7 @@ def withdraw(engine: Engine, number: int, doing: Doing) -> PriceVersion:
     """Take an approved version back before any of it is in force. Raises PriceRefused."""
 
     def act(connection: Connection) -> PriceVersion:
+        _alone_with(connection, number)
         found = _found(connection, number)
         if found.state is not VersionState.APPROVED:
             raise _is_already(found)
@@ -174,6 +177,13 @@ def _in_turn(engine: Engine, act: Callable[[Connection], T]) -> T:
             if last:
                 raise
     raise AssertionError("unreachable")
+
+
+def _alone_with(connection: Connection, number: int) -> None:
+    """Wait for whoever decides on this version, so that what is read next stays true (PostgreSQL)."""
+    connection.execute(
+        select(price_versions.c.number).where(price_versions.c.number == number).with_for_update()
+    )
 
 
 def _decided(connection: Connection, number: int, state: VersionState, doing: Doing) -> PriceVersion:
