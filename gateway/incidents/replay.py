@@ -5,7 +5,8 @@ That suffices for most questions, and where it does not the answer is "not repla
 
     weak_findings    a threshold is lower now, and what was too weak then was not recorded
     policy_unknown   the policy that judged then is no longer in haechi.toml: its thresholds are not known
-    zone_unknown     a receipt from before zones were kept, of a model that is gone
+    zone_unknown     a receipt from before zones were kept, of a model that is gone; or stopped inside, where
+                     the answer depends on whether it was asked there or outside
     allow_list       whether a value stands on a changed list of prefixes or domains shows in the value only
     value_hash       an exception names a value by another key than the receipt's
     unread_part      a part nobody could read, of a kind that the receipt does not name
@@ -240,7 +241,16 @@ class Judge:
         return self._empty[alike]
 
     def _outcome(self, past: PastRequest) -> tuple[Action | None, str]:
-        asked = EXTERNAL if past.action is Action.ROUTE else past.zone  # kept inside: it was asked outside
+        if past.action is Action.ROUTE:  # kept inside: it was asked outside
+            return self._asked(past, EXTERNAL)
+        if past.zone != IN_HOUSE or past.action is not Action.BLOCK:
+            return self._asked(past, past.zone)
+        # Stopped inside: asked there, or asked outside and to be kept inside; the receipt does not tell.
+        outside, inside = self._asked(past, EXTERNAL), self._asked(past, IN_HOUSE)
+        return inside if outside[0] is inside[0] else (None, outside[1] or inside[1] or "zone_unknown")
+
+    def _asked(self, past: PastRequest, asked: str) -> tuple[Action | None, str]:
+        """Judge as if it were asked towards a zone; towards the outside it may be kept inside."""
         first, doubt = self._in_zone(past, asked, past.zone)
         if first is not Action.ROUTE or asked == IN_HOUSE:
             return first, doubt

@@ -161,6 +161,14 @@ def test_a_replay_says_what_the_text_itself_would_have_said_or_nothing(old, new,
         assert replayed is judged(new, zone, text)[0]
 
 
+def test_what_was_stopped_inside_may_have_been_asked_outside():
+    """Its marking would keep it inside, where the old policy stopped the number and the new one does not."""
+    old = policy_of("old", in_house={"types": {"KR_BRN": "block"}})
+    _, receipt = judged(old, EXTERNAL, "120-81-12345 비공개")
+    assert (receipt.action, receipt.zone) == (Action.BLOCK, IN_HOUSE)
+    assert Judge(policy_of(), known(old), NOW).outcome(past(receipt)) == (None, "zone_unknown")
+
+
 @settings(max_examples=100, deadline=None)
 @given(table=TABLES, text=TEXTS)
 def test_the_same_policy_is_replayed_without_a_doubt_outside(table, text):
