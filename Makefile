@@ -29,8 +29,10 @@ native: $(VENV)/.ready
 demo: venv ## the main job on 127.0.0.1:8080: real prompts filtered, routed, answered, charged (ARGS=--once: run and exit)
 	@$(BIN)/haechi demo $(ARGS)
 
-test: venv ## the tests (needs only the Python index)
-	@$(BIN)/python -m pytest -q -m "not slow and not full" $(ARGS)
+WORKERS ?= 2
+
+test: venv ## the tests (needs only the Python index), two files at a time (WORKERS=0: one)
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile -m "not slow and not full" $(ARGS)
 	@echo "== tests passed. Next: make check, or make demo"
 
 test-full: venv ## adds what needs Debian or npm packages (clients in JavaScript, a browser); installs them
