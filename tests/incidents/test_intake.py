@@ -65,6 +65,7 @@ def test_the_journal_writes_an_incident_with_its_receipt_and_a_replay_leaves_the
     assert count(engine, incident_finding) == 2
     assert queue.incident(request_id).resolution is Resolution.TRUE_POSITIVE
     assert queue.detail(request_id, PARK, NOW).text.state == "stored"
+    sink.close()
 
 
 def test_a_register_writes_its_first_distinct_findings_only() -> None:

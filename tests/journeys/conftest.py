@@ -280,10 +280,11 @@ class Gateway:
         from sqlalchemy import text
 
         engine = open_engine(self.settings.load_config().database_url)
-        with engine.connect() as connection:
-            rows = [dict(row) for row in connection.execute(text(sql), parameters).mappings()]
-        engine.dispose()
-        return rows
+        try:
+            with engine.connect() as connection:
+                return [dict(row) for row in connection.execute(text(sql), parameters).mappings()]
+        finally:
+            engine.dispose()
 
     def charges(self, request_id: str) -> list[dict[str, Any]]:
         """The charge rows of a request, once each of its dispatches has one."""
