@@ -127,7 +127,7 @@ def axe(page: Page) -> list[str]:
     return [f"{one['id']}: {node['html'][:160]}" for one in found for node in one["nodes"]]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # Playwright's loop runs while it lives: no asynchronous test could beside it
 def chromium() -> Iterator[Browser]:
     assert Path(CHROMIUM).exists(), "NOT RUN: needs Debian's chromium; .ci/install-full installs it"
     assert AXE.exists(), "NOT RUN: needs axe-core; .ci/install-full installs it"
@@ -137,12 +137,12 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # what one file's people make and choose is not another's
 def institution(tmp_path_factory: pytest.TempPathFactory, simulator: Simulator) -> Iterator[Institution]:  # noqa: F811
     with open_office(tmp_path_factory.mktemp("office"), simulator.url) as opened:
         yield opened
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def desk(chromium: Browser, institution: Institution) -> Desk:
     return Desk(chromium, institution)

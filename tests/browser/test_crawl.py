@@ -53,7 +53,7 @@ def crawl(page: Any, base: str) -> list[str]:
     return seen
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def maps(desk: Desk) -> dict[str, list[str]]:
     """What each role can reach. The crawl itself fails at a dead link, an error or a request to elsewhere."""
     found = {}
