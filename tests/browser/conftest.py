@@ -127,7 +127,9 @@ def axe(page: Page) -> list[str]:
     return [f"{one['id']}: {node['html'][:160]}" for one in found for node in one["nodes"]]
 
 
-@pytest.fixture(scope="package")  # Playwright's loop runs while it lives: no asynchronous test could beside it
+@pytest.fixture(
+    scope="package"
+)  # Playwright's loop runs while it lives: no asynchronous test could beside it
 def chromium() -> Iterator[Browser]:
     assert Path(CHROMIUM).exists(), "NOT RUN: needs Debian's chromium; .ci/install-full installs it"
     assert AXE.exists(), "NOT RUN: needs axe-core; .ci/install-full installs it"
