@@ -223,11 +223,13 @@ def test_the_queue_is_worked_by_keyboard_alone(desk: Desk, key: str) -> None:
         page.keyboard.press("j")
         page.keyboard.press("Enter")
         expect(page.locator("h1")).to_contain_text("사건")
+        page.wait_for_load_state()  # keys are heard once the page's scripts have run
         page.keyboard.press("t")
         page.keyboard.press("Enter")
         expect(page.locator(".figures")).to_contain_text("정탐")
         page.keyboard.press("u")
         expect(page.locator("h1")).to_have_text("검토 대기열")
+        page.wait_for_load_state()
         page.keyboard.press("/")
         expect(page.locator("#q")).to_be_focused()
         page.keyboard.type("jx?")

@@ -31,7 +31,7 @@ from gateway.console.session import Needs, Visitor, gone
 from gateway.errors import InvalidRequest
 from gateway.imports import Mistake
 from gateway.keyring import Purpose
-from gateway.organisation import Grant
+from gateway.organisation import Grant, valid_on
 from gateway.permissions import Permission
 from gateway.store import register
 from gateway.store.organisation import (
@@ -310,12 +310,18 @@ def _values(parts: ConsoleParts, posted: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+def _joined_just_now(parts: ConsoleParts, values: Mapping[str, str]) -> bool:
+    """Whether the register knows an active person whom this worker's directory learns of within a second."""
+    history = register.person_history(parts.database, values["person"])
+    return any(valid_on(history, billing_day(parts.now())))
+
+
 def _mistakes(parts: ConsoleParts, values: Mapping[str, str]) -> Iterator[Mistake]:
     directory, now = parts.directory.current(), parts.now()
     if not values["label"]:
         yield Mistake(0, "키 이름을 적어 주세요.", "Give the key a name.")
     if values["kind"] == "person":
-        if directory.place_of_person(values["person"], now) is None:
+        if directory.place_of_person(values["person"], now) is None and not _joined_just_now(parts, values):
             yield Mistake(
                 0,
                 f"사번 '{values['person']}'의 재직 중인 직원이 없습니다.",
