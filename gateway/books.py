@@ -28,6 +28,7 @@ from gateway.invoices.raw import raw_csv, raw_json_lines
 from gateway.invoices.tables import as_json, csv_of
 from gateway.invoices.workbook import workbook_of
 from gateway.keyring import Purpose
+from gateway.reconciliation import checked_month
 from gateway.store.month_trail import month_trail
 from gateway.store.organisation import unit_names
 
@@ -82,42 +83,42 @@ class Books:
 
     def month(self, month: str) -> Standing:
         """Raises InvalidRequest for what is no month."""
-        return months.standing(self.database, _checked(month))
+        return months.standing(self.database, checked_month(month))
 
     def steps(self, month: str) -> list[MonthStep]:
-        return months.steps(self.database, _checked(month))
+        return months.steps(self.database, checked_month(month))
 
     def preview(self, month: str, deed: Deed, seen: int | None = None) -> MonthStep:
         """Raises billing.months.MonthRefused, as the other steps do."""
-        return months.preview(self.database, _checked(month), _step(deed), seen)
+        return months.preview(self.database, checked_month(month), _step(deed), seen)
 
     def approve(self, month: str, deed: Deed, seen: int | None = None) -> MonthStep:
         four_eyes = self.terms.four_eyes
-        return months.approve(self.database, _checked(month), _step(deed), seen, four_eyes=four_eyes)
+        return months.approve(self.database, checked_month(month), _step(deed), seen, four_eyes=four_eyes)
 
     def reopen(self, month: str, deed: Deed, seen: int | None = None) -> MonthStep:
-        return months.reopen(self.database, _checked(month), _step(deed), seen)
+        return months.reopen(self.database, checked_month(month), _step(deed), seen)
 
     def lock(self, month: str, deed: Deed, seen: int | None = None) -> MonthStep:
         key = self.keyring.current(Purpose.LEDGER_CHAIN).key
         seal_key = months.SealKey(key, len(self.keyring.masters))
         names = unit_names(self.database)
-        evidence = {} if self.gate is None else self.gate.evidence(_checked(month), deed)
+        evidence = {} if self.gate is None else self.gate.evidence(checked_month(month), deed)
         return lock_with_invoices(
-            self.database, _checked(month), _step(deed), seal_key, self.terms, names, seen, evidence
+            self.database, checked_month(month), _step(deed), seal_key, self.terms, names, seen, evidence
         )
 
     # --- invoices ---
 
     def invoices(self, month: str, now: datetime) -> tuple[Invoice, ...]:
         """Return the final invoices of a locked month, else drafts. Raises InvalidRequest, MonthRefused."""
-        return invoices_of(self.database, _checked(month), self.terms, unit_names(self.database), now)
+        return invoices_of(self.database, checked_month(month), self.terms, unit_names(self.database), now)
 
     def final_invoices(self, month: str) -> tuple[Invoice, ...]:
-        return stored_invoices(self.database, _checked(month))
+        return stored_invoices(self.database, checked_month(month))
 
     def headings(self, month: str | None = None) -> list[Heading]:
-        return headings(self.database, None if month is None else _checked(month))
+        return headings(self.database, None if month is None else checked_month(month))
 
     def invoice(self, number: str, now: datetime) -> Invoice | None:
         """Return an invoice by its number, `DRAFT-2026-11-0003` for a draft; None where there is none."""
@@ -167,7 +168,7 @@ class Books:
 
     def raw_file(self, month: str, kind: str) -> File:
         """Return the ledger's rows of a month. Raises InvalidRequest."""
-        rows = raw_rows(self.database, _checked(month))
+        rows = raw_rows(self.database, checked_month(month))
         chunks = raw_csv(RAW_COLUMNS, rows) if kind == "raw" else raw_json_lines(RAW_COLUMNS, rows)
         return File(_raw_name(month, kind), MEDIA[kind], (chunk.encode() for chunk in chunks))
 
@@ -183,16 +184,6 @@ def totals(invoices: Sequence[Invoice]) -> int:
 
 def _step(deed: Deed) -> months.Deed:
     return months.Deed(deed.actor.name, deed.at, deed.reason, month_trail(deed))
-
-
-def _checked(month: str) -> str:
-    try:
-        month_bounds(month)
-    except ValueError:
-        raise InvalidRequest(
-            "달은 2026-11처럼 쓰세요.", "Write a month like 2026-11.", code="invalid_month", param="month"
-        ) from None
-    return month
 
 
 def _no_format(kind: str, offered: Sequence[str]) -> InvalidRequest:

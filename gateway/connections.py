@@ -110,7 +110,8 @@ class Connection(asyncio.Protocol):
         self.complete = False
         self._reusable = True
         self._pieces: list[bytes] = []
-        self._buffered = 0
+        self.unread = 0
+        """Bytes that came and nobody has taken."""
         self._head_bytes = 0
         self._informational = False
         self._until_close = False
@@ -154,16 +155,11 @@ class Connection(asyncio.Protocol):
 
     def _take(self) -> bytes:
         pieces, self._pieces = self._pieces, []
-        self._buffered = 0
+        self.unread = 0
         if self._paused:
             self._paused = False
             self._transport.resume_reading()
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-    @property
-    def unread(self) -> int:
-        """Bytes that came and nobody has taken."""
-        return self._buffered
 
     async def _something(self) -> None:
         self._waiter = self._loop.create_future()
@@ -245,8 +241,8 @@ class Connection(asyncio.Protocol):
         if self.complete:
             return
         self._pieces.append(body)
-        self._buffered += len(body)
-        if self._buffered > MOST_UNREAD and not self._paused:
+        self.unread += len(body)
+        if self.unread > MOST_UNREAD and not self._paused:
             self._paused = True
             self._transport.pause_reading()
 
