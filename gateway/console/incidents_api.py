@@ -16,6 +16,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from gateway.audit import Actor
 from gateway.console import incidents_json as shown
+from gateway.console.lists import next_offset
 from gateway.console.parts import Parts, parts_of
 from gateway.console.session import Needs, Visitor, no_department
 from gateway.incidents.desk import MOST_BULK, desk_of
@@ -266,7 +267,7 @@ def _exceptions(routes: APIRouter) -> None:
         return shown.Exceptions(
             data=[shown.exception(one, now) for one in found],
             total=total,
-            next_offset=offset + limit if offset + limit < total else None,
+            next_offset=next_offset(total, offset, limit),
         )
 
     @routes.post("/exceptions", status_code=201)

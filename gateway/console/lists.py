@@ -273,3 +273,8 @@ def _size(text: str, usual: int) -> int:
 
 def _text(value: str) -> str:
     return value.replace("\0", "").strip()[:MOST_FILTER_CHARS]
+
+
+def next_offset(total: int, offset: int, limit: int) -> int | None:
+    """Where the next page of an API's list begins; None after the last one."""
+    return offset + limit if offset + limit < total else None

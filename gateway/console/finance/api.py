@@ -21,14 +21,13 @@ from gateway.console.finance.shared import (
     of_visitor,
     people_of,
 )
+from gateway.console.lists import next_offset
 from gateway.console.parts import Parts
 from gateway.console.session import Needs, Visitor, gone
 from gateway.invoices.words import exact_krw
 from gateway.permissions import Permission
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from starlette.responses import Response
 
     from billing.statements import Invoice
@@ -124,7 +123,7 @@ def router() -> APIRouter:
             month=month,
             data=[_heading(one) for one in wanted[offset : offset + limit]],
             total=len(wanted),
-            next_offset=_next(wanted, offset, limit),
+            next_offset=next_offset(len(wanted), offset, limit),
         )
 
     @routes.get("/invoices/{number}", responses=_ERRORS)
@@ -173,7 +172,7 @@ def router() -> APIRouter:
             ],
             total=count,
             sum_krw=exact_krw(nano),
-            next_offset=offset + limit if offset + limit < count else None,
+            next_offset=next_offset(count, offset, limit),
         )
 
     @routes.get("/months/{month}/file", responses=_ERRORS, response_model=None)
@@ -218,7 +217,3 @@ def _heading(one: Invoice) -> Heading:
         requests=one.requests,
         total_krw=one.total_krw,
     )
-
-
-def _next(rows: Sequence[object], offset: int, limit: int) -> int | None:
-    return offset + limit if offset + limit < len(rows) else None

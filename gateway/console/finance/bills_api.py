@@ -12,6 +12,7 @@ from billing.provider_bills import BillError
 from billing.store.bills import BillRefused
 from gateway.console.admin.forms import deed, line, reason_of
 from gateway.console.finance.shared import reconciler_of
+from gateway.console.lists import next_offset
 from gateway.console.parts import Parts
 from gateway.console.session import Needs, Visitor, gone
 from gateway.errors import InvalidRequest
@@ -136,7 +137,7 @@ def router() -> APIRouter:
         standing = _of(reconciler_of(parts).standings(month), provider)
         document = {} if standing.outcome is None else standing.outcome.document
         rows = [row for row in document.get("differences", ()) if kind is None or row["class"] == kind]
-        following = offset + limit if offset + limit < len(rows) else None
+        following = next_offset(len(rows), offset, limit)
         return Differences(
             **_standing(standing),
             month=month,

@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 from billing.periods import billing_day, day_start
 from billing.pricebook import PriceRefused, figures
 from gateway.console.finance.prices import desk_of
+from gateway.console.lists import next_offset
 from gateway.console.parts import Parts
 from gateway.console.session import Needs, Visitor, gone
 from gateway.permissions import Permission
@@ -129,7 +130,7 @@ def router() -> APIRouter:
             on=billing_day(at),
             data=[_price(one) for one in found[offset : offset + limit]],
             total=len(found),
-            next_offset=_next(len(found), offset, limit),
+            next_offset=next_offset(len(found), offset, limit),
         )
 
     @routes.get("/prices/versions", responses=_ERRORS)
@@ -145,7 +146,7 @@ def router() -> APIRouter:
         return VersionItems(
             data=[VersionItem(**_version(one)) for one in found[offset : offset + limit]],
             total=len(found),
-            next_offset=_next(len(found), offset, limit),
+            next_offset=next_offset(len(found), offset, limit),
         )
 
     @routes.get("/prices/versions/{number}", responses=_ERRORS)
@@ -172,7 +173,7 @@ def router() -> APIRouter:
         return Rates(
             data=[_rate(one) for one in found[offset : offset + limit]],
             total=len(found),
-            next_offset=_next(len(found), offset, limit),
+            next_offset=next_offset(len(found), offset, limit),
         )
 
     return routes
@@ -230,7 +231,3 @@ def _rate(one: FxRate) -> Rate:
         published_at=one.published_at,
         source=one.source,
     )
-
-
-def _next(total: int, offset: int, limit: int) -> int | None:
-    return offset + limit if offset + limit < total else None

@@ -17,6 +17,7 @@ from billing.plans import Verdict
 from billing.store import rollups
 from gateway.console.finance.named import called
 from gateway.console.finance.savings import report_asked
+from gateway.console.lists import next_offset
 from gateway.console.parts import ConsoleParts, Parts
 from gateway.console.session import Needs, Visitor
 from gateway.console.spending import BATCHES_BEFORE_A_PAGE
@@ -222,7 +223,7 @@ def router(reports: SeatReports) -> APIRouter:
         shown = [
             _line(row, names.get(row.department_id, row.department_id)) for row in _cut(rows, offset, limit)
         ]
-        return SavingsLines(data=shown, total=len(rows), next_offset=_next(rows, offset, limit))
+        return SavingsLines(data=shown, total=len(rows), next_offset=next_offset(len(rows), offset, limit))
 
     @routes.get("/savings/people", responses=_ERRORS)
     def people(
@@ -241,7 +242,7 @@ def router(reports: SeatReports) -> APIRouter:
         return PeopleSavings(
             data=[_person(row, report, names[row.person_id]) for row in shown],
             total=len(rows),
-            next_offset=_next(rows, offset, limit),
+            next_offset=next_offset(len(rows), offset, limit),
         )
 
     @routes.get("/seats", responses=_ERRORS)
@@ -263,7 +264,7 @@ def router(reports: SeatReports) -> APIRouter:
             interval_percent=COVERAGE_PERCENT,
             data=[_advice(one, names[one.person_id]) for one in shown],
             total=len(rows),
-            next_offset=_next(rows, offset, limit),
+            next_offset=next_offset(len(rows), offset, limit),
         )
 
     @routes.get("/forecast", responses=_ERRORS)
@@ -281,7 +282,7 @@ def router(reports: SeatReports) -> APIRouter:
                 for one in _cut(rows, offset, limit)
             ],
             total=len(rows),
-            next_offset=_next(rows, offset, limit),
+            next_offset=next_offset(len(rows), offset, limit),
         )
 
     @routes.get("/anomalies", responses=_ERRORS)
@@ -421,7 +422,3 @@ def _anomaly(kind: str, one: Unusual) -> Anomaly:
 
 def _cut(rows: Sequence[Row], offset: int, limit: int) -> Sequence[Row]:
     return rows[offset : offset + limit]
-
-
-def _next(rows: Sequence[object], offset: int, limit: int) -> int | None:
-    return offset + limit if offset + limit < len(rows) else None
