@@ -68,9 +68,52 @@ DENSE: Final = KindText(
 )
 
 
+UNREAD: Final = "unread"
+"""Why a request is refused that was not read to its end; its parts have a type by their kind."""
+
+_WRITE_OUT: Final = (
+    "내용을 글로 옮겨 적거나 내부 모델을 고르세요.",
+    "Write its content as text or choose an in-house model.",
+)
+_PUT_IN: Final = ("내용을 요청에 직접 넣으세요.", "Put its content into the request.")
+_SMALLER: Final = ("나누거나 단순하게 바꾸어 다시 보내세요.", "Split or flatten it and send again.")
+
+UNREAD_KINDS: Final[dict[str, KindText]] = {
+    "UNREAD_IMAGE": KindText("읽을 수 없는 그림", "unreadable picture", *_WRITE_OUT),
+    "UNREAD_AUDIO": KindText("읽을 수 없는 소리", "unreadable sound", *_WRITE_OUT),
+    "UNREAD_VIDEO": KindText("읽을 수 없는 영상", "unreadable film", *_WRITE_OUT),
+    "UNREAD_FILE": KindText("읽을 수 없는 파일", "unreadable file", *_WRITE_OUT),
+    "UNREAD_TOKENS": KindText(
+        "글이 아닌 토큰", "tokens instead of text", "글로 보내세요.", "Send the text itself."
+    ),
+    "UNREAD_REMOTE": KindText("주소로 가리킨 첨부", "attachment named by an address", *_PUT_IN),
+    "UNREAD_STORED": KindText("제공자에 둔 첨부", "attachment kept at a provider", *_PUT_IN),
+    "UNREAD_UNKNOWN": KindText(
+        "알 수 없는 형식",
+        "part of an unknown type",
+        "지원하는 형식(text, image_url 등)으로 보내세요.",
+        "Use a supported type (text, image_url, …).",
+    ),
+    "UNREAD_TOO_LARGE": KindText("너무 긴 글", "text too long to inspect", *_SMALLER),
+    "UNREAD_TOO_DEEP": KindText("너무 깊은 중첩", "nesting too deep to inspect", *_SMALLER),
+    "UNREAD_UNFINISHED": KindText(
+        "끝나지 않은 검사",
+        "inspection that did not finish",
+        "다시 시도하고, 계속되면 관리자에게 알려 주세요.",
+        "Try again; if it persists, tell the administrator.",
+    ),
+}
+"""What could not be read: no type that a detector finds, so no policy rule and no exception names one."""
+
+
+def unread_type(kind: str) -> str:
+    """The type of what was not read, by the kind of a part or the reason that ended the walk."""
+    return f"UNREAD_{kind.upper()}"
+
+
 def kind_text(type_: str) -> KindText:
     """The words for a type; one that an institution added is called by its own name."""
-    return KINDS.get(type_) or KindText(type_, type_, *_REMOVE_NUMBER)
+    return KINDS.get(type_) or UNREAD_KINDS.get(type_) or KindText(type_, type_, *_REMOVE_NUMBER)
 
 
 def korean_name(type_: str) -> str:

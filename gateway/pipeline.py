@@ -17,7 +17,7 @@ from billing.journal import JournalUnavailable, RowRefused
 from billing.ledger import Charge, Kind, Outcome
 from billing.periods import billing_month
 from billing.usage import Usage, UsageSource
-from filters.errors import DetectorFailed, Unscannable
+from filters.errors import FilterRefusal
 from filters.records import changed, record
 from filters.verdict import Action
 from gateway import metrics, refusals, unavailable
@@ -28,7 +28,7 @@ from gateway.failover import Failover, Leg
 from gateway.limits import words
 from gateway.limits.limiter import LimitReached
 from gateway.metered import MeteredAnswer, Reply, replayed
-from gateway.ways import Refused, may_use, outermost
+from gateway.ways import Refused, may_use, nothing_read, outermost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -141,9 +141,8 @@ class Pipeline:
         model: Model,
         admission: Admission | None,
     ) -> Response:
-        parts, caller = self._parts, call.caller
-        detection = await self._detect(body, door, caller)
-        way = await self._first_way(door, call, model, detection)
+        parts = self._parts
+        way, detection = await self._first_way(door, call, model, body)
         incident: Sequence[Entry] = ()
         if way.verdict.action is not Action.ALLOW:
             incident = await self._incident(door, call, way, detection)
@@ -165,8 +164,11 @@ class Pipeline:
         """Return what the filter would do with a request. Nothing is sent, stored or charged."""
         call = self._call(door, caller)
         model = self._open_model(door.surface.parse(body).model, door.surface.KIND, caller)
-        detection = await self._detect(body, door, caller)
-        way = self._parts.ways.judge(call, model, detection, outermost(model))
+        try:
+            detection = await self._detect(body, door, caller)
+            way = self._parts.ways.judge(call, model, detection, outermost(model))
+        except FilterRefusal as failure:
+            raise refusals.unfinished(failure) from failure
         receipt = way.verdict.receipt
         return {
             "verdict": receipt.action.word,
@@ -184,7 +186,7 @@ class Pipeline:
         call = self._call(door, caller)
         request = door.surface.parse(body)
         model = self._open_model(request.model, door.surface.KIND, caller)
-        way = await self._first_way(door, call, model, await self._detect(body, door, caller))
+        way, _ = await self._first_way(door, call, model, body)
         return await asyncio.to_thread(self._parts.desk.estimator.input_of, way.model.id, request)
 
     def _call(self, door: Door, caller: Caller) -> Call:
@@ -230,25 +232,30 @@ class Pipeline:
     # --- the filter ------------------------------------------------------------------------------
 
     async def _detect(self, body: JSON, door: Door, caller: Caller) -> Detection:
+        """Raises FilterRefusal."""
         inspect = self._parts.inspector.detect
         conversation = f"{caller.key_id}/{caller.person_id}/{door.conversation}"
         now = self._parts.desk.now()
-        try:
-            if door.size <= INLINE_CHARACTERS:
-                return inspect(body, conversation, now)
-            return await asyncio.to_thread(inspect, body, conversation, now)
-        except (Unscannable, DetectorFailed) as failure:
-            raise refusals.unfinished(failure) from failure
+        if door.size <= INLINE_CHARACTERS:
+            return inspect(body, conversation, now)
+        return await asyncio.to_thread(inspect, body, conversation, now)
 
-    async def _first_way(self, door: Door, call: Call, model: Model, detection: Detection) -> Way:
-        """Return where the request may go; a refusal leaves receipt and incident before it is told."""
+    async def _first_way(self, door: Door, call: Call, model: Model, body: JSON) -> tuple[Way, Detection]:
+        """Inspect a request and return where it may go; a refusal leaves receipt and incident first."""
+        detection = None
         try:
-            return self._parts.ways.first(call, model, detection)
-        except Refused as refused:
-            metrics.count(metrics.requests, call.surface, refused.way.verdict.action.word)
-            incident = await self._incident(door, call, refused.way, detection)
-            await self._record(call, refused.way, *incident)
-            raise refused.error from None
+            detection = await self._detect(body, door, call.caller)
+            return self._parts.ways.first(call, model, detection), detection
+        except Refused as stopped:
+            refused = stopped
+        except FilterRefusal as failure:
+            read = detection or nothing_read(body, self._parts.inspector.rules_version)
+            refused, detection = self._parts.ways.unread(call, model, read, failure)
+        metrics.count(metrics.requests, call.surface, refused.way.verdict.action.word)
+        assert detection is not None, "a verdict has something it was made over"
+        incident = await self._incident(door, call, refused.way, detection)
+        await self._record(call, refused.way, *incident)
+        raise refused.error
 
     async def _incident(self, door: Door, call: Call, way: Way, detection: Detection) -> Sequence[Entry]:
         """Return the rows of the incident that a request is; sealing a long text is off the event loop."""

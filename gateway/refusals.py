@@ -62,11 +62,15 @@ def _what_now(request_id: str) -> dict[str, Any]:
     """What a program can offer the member of staff next."""
     return {
         "preview": {"method": "POST", "path": "/v1/filter/preview"},
-        "report": {"method": "POST", "path": "/api/incidents/report", "body": {"request_id": request_id}},
+        "report": _report(request_id),
     }
 
 
-def unfinished(failure: FilterRefusal) -> GatewayError:
+def _report(request_id: str) -> dict[str, Any]:
+    return {"method": "POST", "path": "/api/incidents/report", "body": {"request_id": request_id}}
+
+
+def unfinished(failure: FilterRefusal, request_id: str = "") -> GatewayError:
     """The inspection did not finish, so nothing was sent."""
     if isinstance(failure, Unscannable):
         words = unread(failure)
@@ -76,7 +80,8 @@ def unfinished(failure: FilterRefusal) -> GatewayError:
             code=failure.reason,
             param=failure.parts[0].path if failure.parts else None,
             details={
-                "parts": [{"path": part.path, "kind": part.kind} for part in failure.parts[:MOST_LISTED]]
+                "parts": [{"path": part.path, "kind": part.kind} for part in failure.parts[:MOST_LISTED]],
+                **({"report": _report(request_id)} if request_id else {}),
             },
         )
     return FilterFailed(

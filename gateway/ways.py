@@ -7,24 +7,29 @@ another zone than the one that was judged gets a verdict of its own there, or is
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from filters.decision import decide
-from filters.errors import FilterRefusal
-from filters.records import record
-from filters.verdict import Action
+from filters.errors import FilterRefusal, Unscannable
+from filters.inspector import Detection
+from filters.kinds import UNREAD
+from filters.records import changed, record
+from filters.verdict import NOTHING, Action, Unread
 from gateway import metrics, refusals, routing
 from gateway.domain import Zone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from filters.inspector import Detection
     from filters.policy import PolicyBook, ZonePolicy
-    from filters.verdict import Verdict
+    from filters.verdict import JSON, Verdict
     from gateway.catalogue import Catalogue, Model
     from gateway.domain import Call, Caller
     from gateway.errors import GatewayError
+
+
+MOST_NAMED: Final = 100
+"""Parts that a refused request's receipt names as unread: a body may hold a hundred thousand."""
 
 
 @record
@@ -67,7 +72,7 @@ class Ways:
         self._policies = policies
 
     def first(self, call: Call, model: Model, detection: Detection) -> Way:
-        """Return the way to `model`, or inside for what may not leave. Raises Refused or GatewayError."""
+        """Return the way to `model`, or inside for what may not leave. Raises Refused or FilterRefusal."""
         way = self.judge(call, model, detection, outermost(model))
         if way.verdict.action is Action.ROUTE and way.judged is Zone.EXTERNAL:
             inside = self._inside(model, call.caller)
@@ -89,22 +94,43 @@ class Ways:
             if way.judged in model.zones:
                 yield Way(model, zones, way.verdict, way.judged, rerouted=True, countries=way.countries)
                 continue
-            other = self.judge(call, model, detection, outermost(model))
+            try:
+                other = self.judge(call, model, detection, outermost(model))
+            except FilterRefusal:
+                continue  # there its parts would have to be read
             if other.verdict.action in (Action.ALLOW, Action.MASK):
                 yield dataclasses.replace(other, rerouted=True)
 
     def judge(self, call: Call, model: Model, detection: Detection, zone: Zone) -> Way:
-        """Judge a detection by the policy of the caller's units towards `zone`."""
+        """Judge a detection by the policy of the caller's units towards `zone`. Raises FilterRefusal."""
         policy: ZonePolicy = self._policies.for_(call.caller.unit_path, zone, call.received_at)
-        try:
-            verdict = decide(detection, policy, self._finding_key)
-        except FilterRefusal as failure:
-            raise refusals.unfinished(failure) from failure
+        verdict = decide(detection, policy, self._finding_key)
         for finding in verdict.findings:
             metrics.count(metrics.findings, finding.span.type, finding.action.word)
         metrics.observe(metrics.inspection, seconds=verdict.receipt.elapsed_us / 1_000_000)
         zones = model.zones if zone is Zone.EXTERNAL else frozenset({zone})
         return Way(model, zones, verdict, zone, countries=policy.countries)
+
+    def unread(
+        self, call: Call, model: Model, detection: Detection, failure: FilterRefusal
+    ) -> tuple[Refused, Detection]:
+        """Refuse a request that was not read to its end: blocked, whatever stands in what was read of it.
+
+        The detection that comes back lists what was not read, `detection` being what was.
+        """
+        parts = _parts_of(failure)
+        way = self.judge(call, model, changed(detection, unread=()), outermost(model))
+        receipt = changed(
+            way.verdict.receipt,
+            action=Action.BLOCK,
+            unscanned=tuple(part.path for part in parts[:MOST_NAMED]),
+            reasons=(*way.verdict.receipt.reasons, UNREAD),
+            simulated=False,
+        )
+        way = changed(way, verdict=changed(way.verdict, action=Action.BLOCK, receipt=receipt))
+        error = refusals.unfinished(failure, call.request_id)
+        error.__cause__ = failure
+        return Refused(way, error), changed(detection, unread=parts)
 
     def _inside(self, model: Model, caller: Caller) -> Model | None:
         if Zone.IN_HOUSE in model.zones:
@@ -115,6 +141,18 @@ class Ways:
     def _in_house_models(self, caller: Caller, kind: str) -> tuple[Model, ...]:
         inside = routing.models_inside(self._catalogue, Zone.IN_HOUSE, kind)
         return tuple(model for model in inside if may_use(caller, model))
+
+
+def nothing_read(body: JSON, rules_version: str) -> Detection:
+    """Return what is known of a request whose inspection ended before its end."""
+    return Detection(body, (), (), (), 0, 0, rules_version, 0, NOTHING)
+
+
+def _parts_of(failure: FilterRefusal) -> tuple[Unread, ...]:
+    """Return what was not read; the whole request is `*`."""
+    if not isinstance(failure, Unscannable):
+        return (Unread("*", "unfinished"),)
+    return failure.parts or (Unread("*", failure.reason),)
 
 
 def may_use(caller: Caller, model: Model) -> bool:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from filters.kinds import UNREAD, UNREAD_KINDS
 from gateway.audit import AuditEvent
 from gateway.errors import InvalidRequest
 from gateway.incidents.desk_base import Desk, changed_meanwhile, gone, reason_of, second_person
@@ -123,6 +124,13 @@ class ExceptionDesk(Desk):
             raise InvalidRequest(
                 "예외에는 종류와 함께 부서, 규칙, 값 해시 중 하나 이상이 필요합니다.",
                 "An exception needs a type, and a department, a rule or a value's hash.",
+                code="invalid_scope",
+                param="scope",
+            )
+        if scope.type in UNREAD_KINDS or scope.rule == UNREAD:
+            raise InvalidRequest(
+                "읽을 수 없는 부분에는 예외를 둘 수 없습니다. 받을지는 정책(open_parts)이 정합니다.",
+                "What nobody can read has no exceptions; the policy says what may pass (open_parts).",
                 code="invalid_scope",
                 param="scope",
             )

@@ -6,18 +6,20 @@ rows are values, gateway/store/incident_tables.py are their tables.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from billing.ledger import Row
 from billing.periods import to_us
+from filters.kinds import UNREAD, unread_type
 from filters.verdict import Action
 from gateway.incidents.content import pack, stored_text
 from gateway.incidents.states import ReviewRules, State, due_at, severity_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Container, Iterable, Iterator, Mapping
     from datetime import datetime
 
     from filters.inspector import Detection
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from gateway.incidents.states import Severity
     from gateway.vault import Vault
 
+UNREAD_EVERYDAY: Final = frozenset(map(unread_type, ("image", "audio", "video", "file", "tokens")))
 MOST_FINDINGS: Final = 200
 """Distinct findings that are written of one incident, the first ones: a register holds thousands."""
 
@@ -44,7 +47,10 @@ class Intake:
         if not is_incident(verdict, self.rules):
             return ()
         seen = verdict.receipt
-        severity = severity_of(verdict.action, seen.counts, seen.reasons, seen.grade_before)
+        unread = Counter(unread_type(part.kind) for part in detection.unread if UNREAD in seen.reasons)
+        counts = {**unread, **seen.counts}
+        action = weight(unread) if unread else verdict.action
+        severity = severity_of(action, seen.counts, seen.reasons, seen.grade_before)
         facts = {
             "id": call.request_id,
             "origin": "filter",
@@ -60,10 +66,10 @@ class Intake:
             "rules_version": seen.rules_version,
             "policy_version": seen.policy_version,
             "reasons": list(seen.reasons),
-            "counts": dict(seen.counts),
-            "findings": sum(seen.counts.values()),
+            "counts": counts,
+            "findings": sum(counts.values()),
         }
-        found = seen.as_record()["findings"]
+        found = [*_unread(detection, unread), *seen.as_record()["findings"]]
         due = due_at(call.received_at, severity, self.rules.sla_days)
         rows = [
             Row("incident", facts | opening(call.received_at, severity, due)),
@@ -72,7 +78,7 @@ class Intake:
                 for values in finding_rows(call.request_id, call.received_at, found, self.finding_key_id)
             ),
         ]
-        if self.rules.store_text:
+        if self.rules.store_text and detection.parts:
             rows.append(self._text(call, verdict, detection))
         return tuple(rows)
 
@@ -87,6 +93,27 @@ class Intake:
             (call.received_at, call.received_at + timedelta(days=self.rules.text_days)),
         )
         return Row("incident_content", values | {"complete": kept.complete})
+
+
+def weight(unread: Iterable[str]) -> Action:
+    """Return what an unread request counts as: a picture is everyday, what hides from the filter is not."""
+    return Action.MASK if UNREAD_EVERYDAY.issuperset(unread) else Action.ROUTE
+
+
+def _unread(detection: Detection, unread: Container[str]) -> Iterator[dict[str, Any]]:
+    """Yield the parts that nobody read, as a receipt records findings; the first place of each type."""
+    for part in detection.unread:
+        type_ = unread_type(part.kind)
+        if type_ in unread:
+            yield {
+                "path": part.path,
+                "type": type_,
+                "label": "",
+                "score": 1.0,
+                "rule": UNREAD,
+                "action": Action.BLOCK.word,
+                "value_hash": "",
+            }
 
 
 def is_incident(verdict: Verdict, rules: ReviewRules) -> bool:

@@ -269,6 +269,9 @@ class Judge:
         if unseen > strictest:
             doubts.append("policy_unknown" if pair.old is None else "weak_findings")
             strictest = unseen
+        if past.unread and past.action is Action.BLOCK and strictest < Action.BLOCK:
+            doubts.append("unread_part")  # it may have been stopped for that part, whatever else it held
+            strictest = Action.BLOCK
         if past.cut_off:
             doubts.append("cut_off")
             strictest = Action.BLOCK

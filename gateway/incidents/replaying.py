@@ -137,6 +137,9 @@ def replay_rules(
         except FilterRefusal:
             report.take_unreplayed("unreadable")
             continue
+        if then.unread and then.action is Action.BLOCK and after is not Action.BLOCK:
+            report.take_unreplayed("unread_part")  # it may have been stopped for what nobody could read
+            continue
         report.take(then, after, found=found)
     missing = incidents_without_text(past.database, period.start, period.end)
     report.take_unreplayed("no_text", missing)

@@ -265,3 +265,11 @@ def test_the_report_counts_changes_by_department_and_by_the_reviewers_verdicts()
     assert report.lost == 1
     assert [example.request_id for example in report.examples] == ["a", "b"]
     assert report.examples[0].types == ("KR_RRN",)
+
+
+@pytest.mark.parametrize("open_parts", [[], ["image"]])
+def test_what_was_stopped_with_an_unread_part_is_not_said_to_pass(open_parts: list[str]) -> None:
+    _, receipt = judged(policy_of("old"), EXTERNAL, "도로 점용 허가")
+    stopped = past(receipt, action=Action.BLOCK, unread=True)
+    old = policy_of("old", external={"open_parts": open_parts})
+    assert Judge(policy_of(), known(old), NOW).outcome(stopped) == (None, "unread_part")

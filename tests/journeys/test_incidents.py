@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -11,9 +12,10 @@ import pytest
 
 from billing.store import open_engine
 from gateway.audit import Actor
+from gateway.errors import InvalidRequest
 from gateway.incidents.desk import ReviewDesk
-from gateway.incidents.records import ExceptionScope, Seen
-from gateway.incidents.states import Resolution, Reviewer
+from gateway.incidents.records import ExceptionScope, IncidentFilter, Seen
+from gateway.incidents.states import Resolution, Reviewer, Severity
 from gateway.store.audit import audited, verify_audit
 
 if TYPE_CHECKING:
@@ -89,6 +91,77 @@ def test_what_passes_masked_or_as_it_is_makes_no_incident(gateway: Gateway) -> N
     for text in ("안녕하세요.", "연락처 010-1234-5678로 회신해 주세요."):
         request_id = ask(gateway, text).headers["x-request-id"]
         assert gateway.rows("SELECT * FROM incident WHERE id = :r", r=request_id) == []
+
+
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+SAID = {"type": "text", "text": "이 그림을 설명해 주세요."}
+
+
+@pytest.mark.parametrize(
+    ("content", "types", "severity", "places"),
+    [
+        ([SAID, IMAGE], {"UNREAD_IMAGE": 1}, Severity.LOW, ["messages[0].content[1]"]),
+        (
+            [{"type": "text", "text": "연락처 010-1234-5678"}, IMAGE, IMAGE],
+            {"UNREAD_IMAGE": 2, "PHONE_NUMBER": 1},
+            Severity.LOW,
+            ["messages[0].content[1]", "messages[0].content[2]"],
+        ),
+        (
+            [{"type": "image_url", "image_url": {"url": "https://intra.seoul.example/plan.png"}}],
+            {"UNREAD_IMAGE": 1, "UNREAD_REMOTE": 1},
+            Severity.MEDIUM,
+            ["messages[0].content[0]", "messages[0].content[0].image_url.url"],
+        ),
+        (
+            [{"type": "text", "text": "data:application/pdf;base64,JVBERi0xLjcK"}],
+            {"UNREAD_FILE": 1},
+            Severity.LOW,
+            ["messages[0].content[0].text"],
+        ),
+        ([{"type": "text", "text": "가"}] * 20_001, {"UNREAD_TOO_LARGE": 1}, Severity.MEDIUM, ["*"]),
+    ],
+    ids=["a picture", "pictures beside a number", "one to be fetched", "a file", "too long a text"],
+)
+def test_what_nobody_could_read_is_refused_and_comes_before_the_reviewers(
+    gateway: Gateway,
+    desk: ReviewDesk,
+    content: list[Any],
+    types: dict[str, int],
+    severity: Severity,
+    places: list[str],
+) -> None:
+    body = {"model": "sim-large", "messages": [{"role": "user", "content": content}]}
+    answer = gateway.post(body)
+    request_id = answer.headers["x-request-id"]
+
+    assert answer.status_code == 400
+    assert answer.json()["error"]["report"]["body"] == {"request_id": request_id}
+    (receipt,) = gateway.rows("SELECT * FROM receipt WHERE request_id = :r", r=request_id)
+    assert (receipt["action"], receipt["attempts"]) == ("block", 0)
+    assert json.loads(receipt["unscanned"]) == places
+    detail = desk.detail(request_id, PARK, datetime.now(UTC))
+    assert (detail.incident.counts, detail.incident.reasons) == (types, ("unread",))
+    assert (detail.incident.action, detail.incident.severity) == ("block", severity)
+    assert detail.text.state == ("none" if places == ["*"] else "stored")
+    assert {one.type for one in detail.findings} == set(types)
+    found = desk.each(IncidentFilter(type=next(iter(types))))
+    assert request_id in {one.id for one in found}
+
+
+def test_a_look_at_a_picture_before_it_is_sent_leaves_nothing(gateway: Gateway) -> None:
+    body = {"model": "sim-large", "messages": [{"role": "user", "content": [SAID, IMAGE]}]}
+    answer = gateway.post(body, path="/v1/filter/preview")
+
+    assert answer.status_code == 400
+    request_id = answer.headers["x-request-id"]
+    assert gateway.rows("SELECT * FROM receipt WHERE request_id = :r", r=request_id) == []
+
+
+def test_nothing_that_nobody_could_read_is_excepted(desk: ReviewDesk) -> None:
+    until = datetime.now(UTC) + timedelta(days=3)
+    with pytest.raises(InvalidRequest, match="open_parts"):
+        desk.propose(ExceptionScope("UNREAD_IMAGE", rule="unread"), until, PARK, datetime.now(UTC), "급함")
 
 
 def test_a_false_alarm_is_reported_excepted_by_two_and_passes_within_a_second(

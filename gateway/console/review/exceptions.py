@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from fastapi import APIRouter, Depends, Request
 
 from billing.periods import billing_day, day_start
+from filters.kinds import UNREAD_KINDS
 from gateway.console import lists
 from gateway.console.admin.forms import Posted, day_of, reason_of
 from gateway.console.i18n import N_, translations
@@ -215,6 +216,7 @@ def _found_choices(detail: Detail, words: Words) -> list[tuple[str, str]]:
     return [
         (str(found.place), f"{kind_name(found.type, words.language)} · {found.rule} · {found.path or '–'}")
         for found in detail.findings
+        if found.type not in UNREAD_KINDS
     ]
 
 

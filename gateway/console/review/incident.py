@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from fastapi import APIRouter, Depends, Request
 
+from filters.kinds import UNREAD_KINDS
 from gateway.accounts import shown_text
 from gateway.console.admin.forms import REASON_MOST, Posted, reason_of
 from gateway.console.finance.shared import pseudonym
@@ -156,6 +157,7 @@ def _page(
         why_not=WHY_NO_TEXT.get(detail.text.state, ""),
         opened=max((one.until for one in mine if one.until), default=None),
         waiting=[one for one in detail.reveals if one.state == "asked"],
+        exceptable=any(one.type not in UNREAD_KINDS for one in detail.findings),
         reveal_choices=_reveal_choices(detail, words),
         similar=_alike(desk.similar(incident_id)),
         verdicts=VERDICTS,

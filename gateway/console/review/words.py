@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from filters.kinds import KINDS, kind_text
+from filters.kinds import KINDS, UNREAD_KINDS, kind_text
 from gateway.console.i18n import N_
 from gateway.incidents.states import Resolution, Severity, State
 from gateway.working_days import working_days_between
@@ -118,5 +118,6 @@ def kind_name(type_: str, language: Language) -> str:
 
 
 def kinds(language: Language) -> list[tuple[str, str]]:
-    """Return every type with its name, in the order of the names."""
-    return sorted(((type_, kind_name(type_, language)) for type_ in KINDS), key=lambda pair: pair[1])
+    """Return every type with its name, in the order of the names; behind them what could not be read."""
+    named = sorted(((type_, kind_name(type_, language)) for type_ in KINDS), key=lambda pair: pair[1])
+    return [*named, *((type_, kind_name(type_, language)) for type_ in UNREAD_KINDS)]
