@@ -125,6 +125,7 @@ class Attempt:
         self._clock: Deadlines | None = None
         self._place = place
         self._client_gone = False
+        self._heard_bytes = 0
         self._drained_tokens = 0
         self._outcome = Outcome.CLIENT_GONE  # unless something else becomes known
         self._reason: str | None = None
@@ -142,7 +143,7 @@ class Attempt:
             await self._desk.journal.append((self.dispatch, *beside))
             self._desk.unsettled.add(self.dispatch.attempt_id)
             try:
-                async with Deadlines(self.deployment) as self._clock:
+                with Deadlines(self.deployment) as self._clock:
                     if self._client_gone:
                         self._clock.at_most(self._desk.drain_s)
                     request = await self._desk.access.proven(self._request, self.deployment)
@@ -152,10 +153,12 @@ class Attempt:
                     del request, self._request  # sent: a long answer need not hold its prompt's bytes
                     try:
                         await self._refuse_errors(answer)
-                        async for deltas in self._decoded(answer, self._clock):
+                        self._decoder = self._decoder_of(answer)
+                        while deltas := await self._heard(answer, self._clock, self._decoder):
                             yield deltas
                             if self._client_gone and self._drained(deltas):
                                 break
+                            self._clock.listen()
                     finally:
                         await answer.aclose()
                 self.completion = self._finish()
@@ -193,26 +196,29 @@ class Attempt:
             body = await answer.read(ERROR_BODY_BYTES)
             raise self._adapter.error(answer.status, body, answer.headers)
 
-    async def _decoded(self, answer: UpstreamAnswer, clock: Deadlines) -> AsyncGenerator[list[Delta], None]:
-        decoder = self._decoder = self._adapter.Decoder(self.deployment, stream=self._chat.stream)
+    def _decoder_of(self, answer: UpstreamAnswer) -> Decoder:
+        decoder = self._adapter.Decoder(self.deployment, stream=self._chat.stream)
         if isinstance(decoder, Whole):
             decoder.headers = answer.headers
-        heard = 0
+        return decoder
+
+    async def _heard(self, answer: UpstreamAnswer, clock: Deadlines, decoder: Decoder) -> list[Delta]:
+        """Return what the provider says next; nothing at its end."""
         try:
-            async for chunk in answer.chunks():
+            while piece := await answer.piece():
                 clock.heard()
-                heard += len(chunk)
-                if heard > MAX_BODY_BYTES:
+                self._heard_bytes += len(piece)
+                if self._heard_bytes > MAX_BODY_BYTES:
                     raise failures.broken("an answer without end")
-                deltas = decoder.feed(chunk)
-                if deltas:
+                if deltas := decoder.feed(piece):
                     if self._first_token_us is None:
                         self._note_first_token()
-                    yield deltas
+                    return deltas
                 clock.listen()
         except UpstreamBroken:
             if not self._is_whole(decoder):  # else nothing was missing but the connection's proper end
                 raise
+        return []
 
     def _is_whole(self, decoder: Decoder) -> bool:
         if self._chat.stream:
@@ -296,7 +302,7 @@ class Attempt:
         if charge.stated_cost is not None:
             self._desk.stated(charge, self.dispatch.quote)
         try:
-            await asyncio.shield(written)
+            await written  # a cancelled waiter changes nothing: the journal keeps every charge
         except RowRefused as refused:  # the dispatch stays open: its adopter charges it
             raise unavailable.record_refused() from refused
 

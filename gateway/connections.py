@@ -19,7 +19,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
 KEEPALIVE_S: Final = 30.0
 MOST_UNREAD: Final = 256 * 1024
@@ -91,7 +91,7 @@ def head_of(method: str, target: Target, headers: Mapping[str, str], length: int
 
 
 class Connection(asyncio.Protocol):
-    """One connection, one exchange at a time: `ask`, then `pieces`, then `end`."""
+    """One connection, one exchange at a time: `ask`, then `piece` until there is none, then `end`."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, origin: Origin, pool: Connections) -> None:
         self.origin = origin
@@ -110,6 +110,9 @@ class Connection(asyncio.Protocol):
         self.complete = False
         self._reusable = True
         self._pieces: list[bytes] = []
+        self._unpacking: _Packed | _Plain | None = None
+        self._unpacked: Iterator[bytes] | None = None
+        """What was unpacked and nobody has taken."""
         self.unread = 0
         """Bytes that came and nobody has taken."""
         self._head_bytes = 0
@@ -135,23 +138,31 @@ class Connection(asyncio.Protocol):
                 raise self._error
             await self._something()
 
-    async def pieces(self) -> AsyncIterator[bytes]:
-        """Yield the body as it comes; what came together is yielded together. Raises BrokenOff or NotHttp."""
-        unpacked = _unpacking(self.headers.get("content-encoding", "identity"))
+    async def piece(self) -> bytes:
+        """Return what comes next of the body: all that came together; empty at its end.
+
+        Raises BrokenOff or NotHttp.
+        """
         while True:
+            if self._unpacked is not None and (plain := next(self._unpacked, b"")):
+                return plain
             if self._pieces:
                 piece = self._take()
-                if unpacked is None:
-                    yield piece
-                else:
-                    for plain in unpacked.of(piece):
-                        yield plain
+                encoding = self.headers.get("content-encoding")
+                if encoding is None:
+                    return piece
+                self._unpacked = self._unpacking_of(encoding).of(piece)
             elif self._error is not None:  # also of bytes beyond the length that was announced
                 raise self._error
             elif self.complete:
-                return
+                return b""
             else:
                 await self._something()
+
+    def _unpacking_of(self, encoding: str) -> _Packed | _Plain:
+        if self._unpacking is None:
+            self._unpacking = _unpacking(encoding)
+        return self._unpacking
 
     def _take(self) -> bytes:
         pieces, self._pieces = self._pieces, []
@@ -254,8 +265,8 @@ class Connection(asyncio.Protocol):
             self._reusable = self._parser.should_keep_alive()
 
 
-class _Unpacking:
-    """A compressed body, unpacked in pieces that fit into memory."""
+class _Packed:
+    """A compressed body, unpacked in pieces that fit into memory; none of them is empty."""
 
     def __init__(self) -> None:
         self._inflater = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)  # gzip or zlib, as it says itself
@@ -263,19 +274,27 @@ class _Unpacking:
     def of(self, piece: bytes) -> Iterator[bytes]:
         try:
             while piece:
-                yield self._inflater.decompress(piece, DECOMPRESSED_AT_ONCE)
+                if plain := self._inflater.decompress(piece, DECOMPRESSED_AT_ONCE):
+                    yield plain
                 piece = self._inflater.unconsumed_tail
         except zlib.error as error:
             raise BrokenOff("compressed, and not readable") from error
 
 
-def _unpacking(encoding: str) -> _Unpacking | None:
-    """None where nothing was done to the body. Raises NotHttp for an encoding that is not read here."""
+class _Plain:
+    """A body to which nothing was done, though its head names an encoding."""
+
+    def of(self, piece: bytes) -> Iterator[bytes]:
+        yield piece
+
+
+def _unpacking(encoding: str) -> _Packed | _Plain:
+    """Raises NotHttp for an encoding that is not read here."""
     match encoding.strip().lower():
         case "identity" | "":
-            return None
+            return _Plain()
         case "gzip" | "x-gzip" | "deflate":
-            return _Unpacking()
+            return _Packed()
     raise NotHttp("a content encoding that was not asked for")
 
 

@@ -118,7 +118,7 @@ class MeteredAnswer(Response):
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         reply = self._reply
         outcome = "failed"
-        async with Reader(receive, send, reply.patience, self._failover.client_gone) as reader:
+        with Reader(receive, send, reply.patience, self._failover.client_gone) as reader:
             if reply.request.stream:
                 reader.keep_alive(_raw({}, reply.surface.CONTENT_TYPE))
             try:

@@ -15,7 +15,7 @@ from gateway.connections import KEEPALIVE_S, BrokenOff, Disconnected, NeverConne
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import Mapping
 
 NEVER_CONNECTED: Final = (
     aiohttp.ClientConnectorError,
@@ -32,10 +32,10 @@ class Exchange:
         self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
         self._response = response
 
-    async def pieces(self) -> AsyncIterator[bytes]:
+    async def piece(self) -> bytes:
+        """Return what comes next of the body; empty at its end."""
         with _named_errors():
-            async for piece in self._response.content.iter_any():
-                yield piece
+            return await self._response.content.readany()
 
     def end(self) -> None:
         """Give the connection back if the body was read to its end; close it otherwise."""

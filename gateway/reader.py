@@ -34,7 +34,7 @@ class Patience:
 
 
 class Reader:
-    """Use as `async with`; `on_gone` is called once, on the event loop."""
+    """Use as `with`; `on_gone` is called once, on the event loop."""
 
     def __init__(self, receive: Receive, send: Send, patience: Patience, on_gone: Callable[[], None]) -> None:
         self.gone = False
@@ -52,14 +52,14 @@ class Reader:
         self._stalled = False
         self._ended = False
 
-    async def __aenter__(self) -> Self:
+    def __enter__(self) -> Self:
         task = asyncio.current_task()
         assert task is not None, "an answer is sent by a task"
         self._task = task
         self._timer = self._loop.call_later(WATCH_AFTER_S, self._look)
         return self
 
-    async def __aexit__(self, *_error: object) -> None:
+    def __exit__(self, *_error: object) -> None:
         self._timer.cancel()
         if self._beat is not None:
             self._beat.cancel()

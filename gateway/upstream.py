@@ -44,8 +44,8 @@ class Exchange(Protocol):
     def headers(self) -> Mapping[str, str]:
         """By names in small letters."""
 
-    def pieces(self) -> AsyncIterator[bytes]:
-        """The body, decompressed, in the pieces that came."""
+    async def piece(self) -> bytes:
+        """What comes next of the body, decompressed; empty at its end."""
 
     def end(self) -> None:
         """Keep the connection if its answer was read to the end; close it otherwise."""
@@ -74,19 +74,26 @@ class UpstreamAnswer:
         self._exchange = exchange
         self._deployment = deployment
 
+    async def piece(self) -> bytes:
+        """Return what comes next of the body, decompressed; empty at its end.
+
+        Raises UpstreamBroken if it breaks off.
+        """
+        try:
+            return await self._exchange.piece()
+        except OSError as error:
+            raise _named(error, self._deployment) from error
+
     async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the body, decompressed, in the pieces that came. Raises UpstreamBroken if it breaks off."""
-        with _named_errors(self._deployment):
-            async for piece in self._exchange.pieces():
-                yield piece
+        """Yield the body piece by piece."""
+        while piece := await self.piece():
+            yield piece
 
     async def read(self, limit: int) -> bytes:
         """Read at most `limit` bytes of the body."""
         read = bytearray()
-        async for chunk in self.chunks():
-            read += chunk
-            if len(read) >= limit:
-                break
+        while len(read) < limit and (piece := await self.piece()):
+            read += piece
         return bytes(read[:limit])
 
     async def aclose(self) -> None:
@@ -107,10 +114,11 @@ class Upstream:
         """
         pool = self._pools.get((deployment.ca_bundle, deployment.proxy_url)) or self._pool(deployment)
         headers = {**ALWAYS, **request.headers, ATTEMPT_HEADER: attempt_id}
-        with _named_errors(deployment):
-            exchange = await pool.ask(
-                request.method, request.url, headers, request.body, deployment.timeouts.connect_s
-            )
+        connect_s = deployment.timeouts.connect_s
+        try:
+            exchange = await pool.ask(request.method, request.url, headers, request.body, connect_s)
+        except OSError as error:
+            raise _named(error, deployment) from error
         return UpstreamAnswer(exchange, deployment)
 
     def _pool(self, deployment: Deployment) -> Pool:
@@ -131,23 +139,8 @@ class Upstream:
             await pool.aclose()
 
 
-class _named_errors:  # noqa: N801 - reads as a statement: `with _named_errors(deployment):`
-    """Turn what a connection says into what a person is told. A class: it stands on the hot path."""
-
-    __slots__ = ("_deployment",)
-
-    def __init__(self, deployment: Deployment) -> None:
-        self._deployment = deployment
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, OSError):
-            raise _named(error, self._deployment) from error
-
-
 def _named(error: OSError, deployment: Deployment) -> UpstreamError:
+    """Turn what a connection says into what a person is told."""
     name = deployment.model_id
     match error:
         case NeverConnected():
@@ -189,7 +182,7 @@ class Deadlines:
         self._expired = False
         self._over = False
 
-    async def __aenter__(self) -> Self:
+    def __enter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
         task = asyncio.current_task()
         assert task is not None, "deadlines bound a task"
@@ -229,7 +222,7 @@ class Deadlines:
             again_at = self._limit_at or max(self._total_at, now + self._deployment.timeouts.idle_s)
             self._timer = self._loop.call_at(again_at, self._ring)
 
-    async def __aexit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         self._over = True
         self._timer.cancel()
         if self._expired:

@@ -36,9 +36,7 @@ class Client:
 def with_reader(story, **patience):
     async def run() -> None:
         client, gone = Client(), []
-        async with Reader(
-            client.receive, client.send, Patience(**patience), lambda: gone.append(True)
-        ) as reader:
+        with Reader(client.receive, client.send, Patience(**patience), lambda: gone.append(True)) as reader:
             await story(client, reader, gone)
         others = asyncio.all_tasks() - {asyncio.current_task()}
         await asyncio.gather(*others, return_exceptions=True)  # only the cancelled watch may be left

@@ -208,10 +208,10 @@ def limited(first_byte_s: float, idle_s: float, total_s: float) -> Deployment:
 def test_silence_of_the_provider_ends_the_wait() -> None:
     async def journey() -> None:
         with pytest.raises(UpstreamTimeout):
-            async with Deadlines(limited(0.05, 1, 1)):
+            with Deadlines(limited(0.05, 1, 1)):
                 await asyncio.sleep(1)
         with pytest.raises(UpstreamTimeout):
-            async with Deadlines(limited(1, 0.05, 1)) as clock:
+            with Deadlines(limited(1, 0.05, 1)) as clock:
                 clock.heard()
                 clock.listen()
                 await asyncio.sleep(1)
@@ -222,7 +222,7 @@ def test_silence_of_the_provider_ends_the_wait() -> None:
 def test_the_total_ends_a_provider_that_drips() -> None:
     async def journey() -> None:
         with pytest.raises(UpstreamTimeout):
-            async with Deadlines(limited(1, 1, 0.2)) as clock:
+            with Deadlines(limited(1, 1, 0.2)) as clock:
                 while True:
                     await asyncio.sleep(0.02)
                     clock.heard()
@@ -233,7 +233,7 @@ def test_the_total_ends_a_provider_that_drips() -> None:
 
 def test_a_slow_reader_is_not_the_providers_silence() -> None:
     async def journey() -> bool:
-        async with Deadlines(limited(0.1, 0.1, 5)) as clock:
+        with Deadlines(limited(0.1, 0.1, 5)) as clock:
             clock.heard()
             await asyncio.sleep(0.3)  # our own client takes its time
             clock.listen()
@@ -246,7 +246,7 @@ def test_a_slow_reader_is_not_the_providers_silence() -> None:
 def test_a_cancellation_from_outside_stays_a_cancellation() -> None:
     async def journey() -> None:
         async def wait() -> None:
-            async with Deadlines(limited(5, 5, 5)):
+            with Deadlines(limited(5, 5, 5)):
                 await asyncio.sleep(5)
 
         task = asyncio.ensure_future(wait())
