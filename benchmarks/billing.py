@@ -57,7 +57,7 @@ def _measured(books: Books) -> dict[str, Any]:
     longest = max(invoices, key=lambda one: len(one.lines))
     found["longest_lines"] = len(longest.lines)
     for kind in ("pdf", "xlsx", "csv", "json"):
-        timed(kind, lambda kind=kind: list(books.file_of(longest, kind, "ko").content))
+        timed(kind, lambda kind=kind: list(books.file_of(longest, kind, "ko", now).content))
     chunks = timed(
         "focus", lambda: [c.count(b"\n") for c in books.file_of_month(month, "focus", "ko", now).content]
     )

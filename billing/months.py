@@ -84,7 +84,12 @@ def check_step(last: MonthStep | None, wanted: MonthState, month: str, now: date
             f" '{WORDS[wanted]}'은(는) {needed} 상태에서만 됩니다.",
             f"{month} is {state}; {wanted} follows only {', '.join(BEFORE[wanted])}.",
         )
-    _, end = month_bounds(month)
+    start, end = month_bounds(month)
+    if wanted is MonthState.PREVIEW and now < start:
+        raise MonthRefused(
+            f"{month}은(는) 아직 시작하지 않았습니다. 검토할 요금이 없습니다.",
+            f"{month} has not begun. There is nothing to look at.",
+        )
     if wanted in {MonthState.APPROVED, MonthState.LOCKED} and now < end:
         raise MonthRefused(
             f"{month}은(는) 아직 끝나지 않았습니다. 다음 달 1일부터 승인할 수 있습니다.",

@@ -22,7 +22,7 @@ from billing.store.invoices import (
 )
 from billing.store.raw_rows import RAW_COLUMNS, raw_rows
 from gateway.errors import InvalidRequest
-from gateway.invoices.focus import focus_csv
+from gateway.invoices.focus import department_path, focus_csv
 from gateway.invoices.pdf import NoKoreanFont, pdf_of
 from gateway.invoices.raw import raw_csv, raw_json_lines
 from gateway.invoices.tables import as_json, csv_of
@@ -56,8 +56,10 @@ MEDIA: Final = {
     "raw-jsonl": "application/jsonl",
 }
 """What an invoice, or a month of them, can be had as."""
-OF_ONE: Final = ("pdf", "xlsx", "csv", "json")
+OF_ONE: Final = ("pdf", "xlsx", "csv", "json", "focus")
 OF_A_MONTH: Final = ("csv", "json", "focus")
+ONE_BY_ONE: Final = ("pdf", "xlsx")
+"""Of a month a file for each invoice."""
 RAW: Final = ("raw", "raw-jsonl")
 """The ledger's own rows of a month, as CSV or JSON Lines."""
 
@@ -131,7 +133,7 @@ class Books:
             return None
         return next((one for one in self.invoices(month, now) if one.number == number), None)
 
-    def file_of(self, invoice: Invoice, kind: str, language: Language) -> File:
+    def file_of(self, invoice: Invoice, kind: str, language: Language, now: datetime) -> File:
         """Return an invoice as one of OF_ONE. Raises InvalidRequest; NoKoreanFont for a PDF."""
         content: Iterator[bytes]
         match kind:
@@ -143,9 +145,36 @@ class Books:
                 content = (chunk.encode() for chunk in csv_of([invoice], language))
             case "json":
                 content = iter([as_json([invoice]).encode()])
+            case "focus":
+                content = (chunk.encode() for chunk in self._focus_of(invoice, now))
             case _:
                 raise _no_format(kind, OF_ONE)
-        return File(f"{invoice.number}.{kind}", MEDIA[kind], content)
+        ending = "focus.csv" if kind == "focus" else kind
+        return File(f"{invoice.number}.{ending}", MEDIA[kind], content)
+
+    def _focus_of(self, invoice: Invoice, now: datetime) -> Iterator[str]:
+        """Write what an invoice bills as FOCUS; of a summary, the departments that it sums."""
+        billed = {invoice.number, *(child.number for child in invoice.children)}
+        whole = (invoice,) if invoice.kind == "department" else self.invoices(invoice.month, now)
+        departments = [one for one in whole if one.kind == "department" and one.number in billed]
+        paths = {one.unit_path for one in departments}
+        days = day_lines(self.database, invoice.month, {one.unit.id for one in departments})
+        theirs = (day for day in days if department_path(day) in paths)
+        return focus_csv(invoice.month, theirs, departments)
+
+    def files_of_month(
+        self, month: str, kinds: Sequence[str], language: Language, now: datetime
+    ) -> Iterator[File]:
+        """Yield a month as several of OF_ONE and OF_A_MONTH: an invoice in each file, or the whole month.
+
+        Raises what `file_of` and `file_of_month` raise.
+        """
+        found = self.invoices(month, now)
+        for kind in kinds:
+            if kind in ONE_BY_ONE:
+                yield from (self.file_of(one, kind, language, now) for one in found)
+            else:
+                yield self.file_of_month(month, kind, language, now)
 
     def file_of_month(self, month: str, kind: str, language: Language, now: datetime) -> File:
         """Return a month's invoices as one of OF_A_MONTH, or RAW. Raises InvalidRequest, MonthRefused."""
@@ -195,4 +224,4 @@ def _no_format(kind: str, offered: Sequence[str]) -> InvalidRequest:
     )
 
 
-__all__ = ["MEDIA", "OF_A_MONTH", "OF_ONE", "RAW", "Books", "File", "NoKoreanFont", "totals"]
+__all__ = ["MEDIA", "OF_A_MONTH", "OF_ONE", "ONE_BY_ONE", "RAW", "Books", "File", "NoKoreanFont", "totals"]

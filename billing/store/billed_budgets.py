@@ -8,11 +8,12 @@ and whoever looks at a budget is shown spent and held with them. Without percent
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from billing.budgets import Account, Amounts, Budget, BudgetExceeded, Budgets, Measure
 from billing.money import NANO, half_even
-from billing.store.accounts import Accounts, read_budgets
+from billing.store.accounts import Accounts
 from billing.store.sink import LedgerSink
 from billing.surcharges import NO_SURCHARGES, Surcharges
 
@@ -57,8 +58,9 @@ class BilledAccounts(Accounts):
     def refresh(self, connection: Connection) -> bool:
         known = self.revision
         found = super().refresh(connection)
-        if self.revision != known:
-            self._budgets = Budgets.of(map(self._metered, read_budgets(connection)))
+        if self.revision != known:  # those just read: a second look may see a later change
+            just_read = chain.from_iterable(self._budgets.by_scope.values())
+            self._budgets = Budgets.of(map(self._metered, just_read))
         return found
 
     def move(

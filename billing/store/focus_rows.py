@@ -11,7 +11,7 @@ from billing.money import NANO
 from billing.tables import usage_line_days
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from sqlalchemy import Engine
 
@@ -45,8 +45,11 @@ class DayLine(NamedTuple):
     nano_krw: int
 
 
-def day_lines(engine: Engine, month: str) -> Iterator[DayLine]:
-    """Yield the lines of a billing month, by department and day; call `bring_up_to_date` before."""
+def day_lines(engine: Engine, month: str, departments: Collection[str] | None = None) -> Iterator[DayLine]:
+    """Yield the lines of a billing month, by department and day; call `bring_up_to_date` before.
+
+    `departments`: the ids of those that are wanted; None: all.
+    """
     table = usage_line_days
     keys = [table.c[name] for name in _KEYS]
     measures = [func.sum(table.c[name]) for name in ("charge_lines", "quantity", "won", "nano_rest")]
@@ -57,6 +60,8 @@ def day_lines(engine: Engine, month: str) -> Iterator[DayLine]:
         .group_by(*numbers)
         .order_by(*numbers[:3])
     )
+    if departments is not None:
+        statement = statement.where(table.c.department_id.in_(departments))
     with engine.connect().execution_options(stream_results=True, yield_per=BATCH) as connection:
         for row in connection.execute(statement):
             path, department, day, *priced, charge_lines, quantity, won, rest = tuple(row)

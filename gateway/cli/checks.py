@@ -79,6 +79,7 @@ def examine(settings: Settings) -> list[Finding]:
     if config is None:
         return findings
     findings += _prices(config)
+    findings += _overhead(config)
     findings += _database(config)
     findings += _valkey(config)
     findings += _disk(config)
@@ -142,6 +143,20 @@ def _config(settings: Settings) -> tuple[Config | None, list[Finding]]:
         )  # fmt: skip
     models = len(config.catalogue.models)
     return config, [*findings, Finding("ok", "config", f"{config.path}: 모델 {models}개", f"{models} models")]
+
+
+def _overhead(config: Config) -> Iterator[Finding]:
+    """Say what budgets leave out: an amount that an invoice has however much is used."""
+    if config.invoices.overhead_krw:
+        won = f"{config.invoices.overhead_krw:,}"
+        yield Finding(
+            "warn",
+            "invoices",
+            f"청구서마다 더하는 정액 {won}원(overhead_krw)은 예산 집행액에 들어가지 않습니다",
+            f"KRW {won} on each invoice (overhead_krw) is not counted by budgets",
+            "예산을 그만큼 낮게 잡거나 overhead_percent로 바꾸세요",
+            "set budgets lower by so much, or use overhead_percent",
+        )
 
 
 def _prices(config: Config) -> Iterator[Finding]:

@@ -21,6 +21,8 @@ from gateway.cli.common import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from billing.prices import PriceBook
     from gateway.catalogue import Deployment, Model
     from gateway.config import Config
@@ -78,39 +80,55 @@ def show(model: ModelArgument, json: JsonOption = False, config: ConfigOption = 
 
 
 @app.command()
-def price(model: ModelArgument, json: JsonOption = False, config: ConfigOption = None) -> None:
+def price(
+    model: Annotated[
+        str | None, typer.Argument(help="모델 id. 없으면 모두 / id of the model; without one, all")
+    ] = None,
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
     """오늘 적용되는 단가와 환율입니다 / The price and rate in force today."""
+    read = config_of(settings_for(config))
+    models = read.catalogue.models.values() if model is None else [_model(read, model)]
+    rows, missing = _prices_of(read, models)
+    if json:
+        print_json(rows)
+    elif rows:
+        show_table(
+            ("배포", "구분", "단가", "단위", "적용일", "출처", "확인"), [_price_cells(row) for row in rows]
+        )
+    if missing:
+        names = ", ".join(missing)
+        fail(
+            f"오늘 적용되는 단가나 환율이 없습니다: {names}. `haechi prices import`로 올리세요.",
+            f"No price or rate in force today: {names}. `haechi prices import` proposes one.",
+        )
+
+
+def _prices_of(config: Config, models: Iterable[Model]) -> tuple[list[dict[str, object]], list[str]]:
+    """Return the prices of every deployment, and the deployments that have none."""
     from billing.prices import NoPrice
     from gateway.pricing import book_of
 
-    read = config_of(settings_for(config))
-    book = book_of(read)
-    rows = []
-    for deployment in _model(read, model).deployments:
+    book, rows, missing = book_of(config), [], []
+    for deployment in (one for model in models for one in model.deployments):
         try:
             rows += _prices(book, deployment)
         except NoPrice:
-            fail(
-                f"{deployment.id}에 오늘 적용되는 단가나 환율이 없습니다.",
-                f"{deployment.id} has no price or rate in force today.",
-            )
-    if json:
-        print_json(rows)
-        return
-    show_table(
-        ("배포", "구분", "단가", "단위", "적용일", "출처", "확인"),
-        [
-            (
-                r["deployment"],
-                f"{_NAMES.get(str(r['class']), r['class'])} {r['where']}".rstrip(),
-                f"{r['price']} {r['currency']}",
-                r["unit"],
-                r["day"],
-                r["source"],
-                f"{'확인됨' if r['verified'] else '미확인 (unverified)'} {r['checked'] or ''}".rstrip(),
-            )
-            for r in rows
-        ],
+            missing.append(deployment.id)
+    return rows, missing
+
+
+def _price_cells(row: Mapping[str, object]) -> tuple[str, ...]:
+    checked = f"{'확인됨' if row['verified'] else '미확인 (unverified)'} {row['checked'] or ''}"
+    return (
+        str(row["deployment"]),
+        f"{_NAMES.get(str(row['class']), row['class'])} {row['where']}".rstrip(),
+        f"{row['price']} {row['currency']}",
+        str(row["unit"]),
+        str(row["day"]),
+        str(row["source"]),
+        checked.rstrip(),
     )
 
 
@@ -153,6 +171,7 @@ def _prices(book: PriceBook, deployment: Deployment) -> list[dict[str, object]]:
     tables += [(name.strip("*").strip("/"), prices) for name, prices in price.variants.items()]
     return [
         {
+            "model": deployment.model_id,
             "deployment": deployment.id,
             "price_key": price.key,
             "version": price.version,

@@ -27,7 +27,7 @@ from gateway.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from billing.months import MonthStep
     from billing.statements import Invoice
@@ -35,11 +35,15 @@ if TYPE_CHECKING:
     from gateway.audit import Deed
     from gateway.books import Books
     from gateway.invoices.tables import Template
+    from gateway.invoices.words import Language
 
 month_app = typer.Typer(no_args_is_help=True, help="달의 검토와 마감 / months: preview, approve, lock")
 invoice_app = typer.Typer(no_args_is_help=True, help="청구서 / invoices")
 
-MonthArgument = Annotated[str, typer.Argument(help="청구 월, 예: 2026-11 / billing month")]
+MonthArgument = Annotated[str | None, typer.Argument(help="청구 월, 예: 2026-11 / billing month")]
+MonthOption = Annotated[
+    str | None, typer.Option("--month", help="인자로 쓰지 않은 달 / the same, as an option")
+]
 ReasonOption = Annotated[str, typer.Option("--reason", help="사유, 감사 기록에 남습니다 / why")]
 LanguageOption = Annotated[str, typer.Option("--language", help="ko 또는 en / ko or en")]
 
@@ -70,8 +74,14 @@ def list_months(json: JsonOption = False, config: ConfigOption = None) -> None:
 
 
 @month_app.command()
-def show(month: MonthArgument, json: JsonOption = False, config: ConfigOption = None) -> None:
+def show(
+    what: MonthArgument = None,
+    month: MonthOption = None,
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
     """한 달이 거쳐 온 단계입니다 / Every step of a month."""
+    month = _one_of(what, month)
     with _books(config) as books:
         standing, steps = books.month(month), books.steps(month)
     if json:
@@ -86,34 +96,50 @@ def show(month: MonthArgument, json: JsonOption = False, config: ConfigOption = 
 
 @month_app.command()
 def preview(
-    month: MonthArgument, reason: ReasonOption = "", json: JsonOption = False, config: ConfigOption = None
+    what: MonthArgument = None,
+    month: MonthOption = None,
+    reason: ReasonOption = "",
+    json: JsonOption = False,
+    config: ConfigOption = None,
 ) -> None:
     """한 달의 금액을 모아 검토에 올립니다 / Put a month together to be looked at."""
-    _take(month, reason, config, json, lambda books, deed: books.preview(month, deed))
+    _take(_one_of(what, month), reason, config, json, lambda books, *asked: books.preview(*asked))
 
 
 @month_app.command()
 def approve(
-    month: MonthArgument, reason: ReasonOption = "", json: JsonOption = False, config: ConfigOption = None
+    what: MonthArgument = None,
+    month: MonthOption = None,
+    reason: ReasonOption = "",
+    json: JsonOption = False,
+    config: ConfigOption = None,
 ) -> None:
     """검토한 금액을 승인합니다 / Stand by the figures of the preview."""
-    _take(month, reason, config, json, lambda books, deed: books.approve(month, deed))
+    _take(_one_of(what, month), reason, config, json, lambda books, *asked: books.approve(*asked))
 
 
 @month_app.command()
 def reopen(
-    month: MonthArgument, reason: ReasonOption, json: JsonOption = False, config: ConfigOption = None
+    reason: ReasonOption,
+    what: MonthArgument = None,
+    month: MonthOption = None,
+    json: JsonOption = False,
+    config: ConfigOption = None,
 ) -> None:
     """검토나 승인을 되돌립니다. 마감한 달은 되돌릴 수 없습니다 / Take a preview or approval back."""
-    _take(month, reason, config, json, lambda books, deed: books.reopen(month, deed))
+    _take(_one_of(what, month), reason, config, json, lambda books, *asked: books.reopen(*asked))
 
 
 @month_app.command()
 def lock(
-    month: MonthArgument, reason: ReasonOption = "", json: JsonOption = False, config: ConfigOption = None
+    what: MonthArgument = None,
+    month: MonthOption = None,
+    reason: ReasonOption = "",
+    json: JsonOption = False,
+    config: ConfigOption = None,
 ) -> None:
     """승인한 달을 마감하고 청구서를 냅니다. 되돌릴 수 없습니다 / Lock a month for good and issue invoices."""
-    _take(month, reason, config, json, lambda books, deed: books.lock(month, deed))
+    _take(_one_of(what, month), reason, config, json, lambda books, *asked: books.lock(*asked))
 
 
 def _take(
@@ -121,14 +147,14 @@ def _take(
     reason: str,
     config: Path | None,
     json: bool,
-    step: Callable[[Books, Deed], MonthStep],
+    step: Callable[[Books, str, Deed], MonthStep],
 ) -> None:
     from billing.months import WORDS, MonthRefused
     from gateway.audit import Actor, Deed
 
     with _books(config) as books:
         try:
-            taken = step(books, Deed(now(), Actor(actor()), reason))
+            taken = step(books, month, Deed(now(), Actor(actor()), reason))
         except MonthRefused as refused:
             fail(refused.korean, refused.english)
     if json:
@@ -174,11 +200,17 @@ def _step_row(step: MonthStep) -> dict[str, Any]:
 
 
 @invoice_app.command("list")
-def list_invoices(month: MonthArgument, json: JsonOption = False, config: ConfigOption = None) -> None:
+def list_invoices(
+    what: MonthArgument = None,
+    month: MonthOption = None,
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
     """한 달의 청구서입니다. 마감 전이면 미확정입니다 / A month's invoices; drafts before the lock."""
     from gateway.books import totals
 
     with _books(config) as books:
+        month = _one_of(what, month, _latest(books) if what is None and month is None else None)
         found = books.invoices(month, now())
     if json:
         print_json({"month": month, "invoices": [_heading(one) for one in found], "total_krw": totals(found)})
@@ -186,7 +218,8 @@ def list_invoices(month: MonthArgument, json: JsonOption = False, config: Config
     rows = [
         (one.number, one.kind, " ".join(u.name for u in one.path), one.people, one.total_krw) for one in found
     ]
-    show_table(("번호", "구분", "부서", "인원", "금액(원)"), rows)
+    state = "확정 / final" if found and found[0].final else "미확정 / drafts"
+    show_table(("번호", "구분", "부서", "인원", "금액(원)"), rows, title=f"{month}: {state}")
     say(f"부서 합계 {totals(found):,}원", f"KRW {totals(found):,} in all")
 
 
@@ -228,9 +261,17 @@ def show_invoice(
 
 @invoice_app.command()
 def export(
-    what: Annotated[str, typer.Argument(help="청구번호, 또는 달 전체는 2026-11 / a number, or a month")],
-    form: Annotated[Format, typer.Option("--format", help="형식 / format")] = Format.PDF,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="파일 / file (- : stdout)")] = None,
+    what: Annotated[
+        str | None, typer.Argument(help="청구번호, 또는 달 전체는 2026-11 / a number, or a month")
+    ] = None,
+    form: Annotated[
+        Format | None,
+        typer.Option("--format", help="형식. 없으면 한 장은 PDF, 달은 모두 / default: pdf; of a month all"),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="파일, 여러 장이면 폴더 / file, or folder (- : stdout)"),
+    ] = None,
     template: Annotated[
         Path | None,
         typer.Option("--template", exists=True, dir_okay=False, help="회계 업로드 열 양식(TOML) / columns"),
@@ -238,32 +279,73 @@ def export(
     raw: Annotated[
         bool, typer.Option("--raw", help="달의 장부 행 그대로(CSV) / the month's ledger rows")
     ] = False,
+    month: MonthOption = None,
     language: LanguageOption = "ko",
     config: ConfigOption = None,
 ) -> None:
-    """청구서를 파일로 내보냅니다 / Write invoices to a file."""
-    from gateway.books import NoKoreanFont
-
+    """청구서를 파일로 내보냅니다 / Write invoices to files."""
+    wanted = _one_of(what, month)
     if raw:
-        write_raw(what, "raw", output, config)
+        write_raw(wanted, "raw", output, config)
         return
     chosen = _language(language)
     columns = None if template is None else _template(template)
     with _books(config) as books:
-        is_month = len(what) == len("2026-11") and what[4:5] == "-"
         if columns is not None:
-            found = books.invoices(what, now()) if is_month else [_invoice(books, what)]
-            name, content = f"{what}.csv", iter([_filled(columns, found, chosen)])
+            found = books.invoices(wanted, now()) if _is_month(wanted) else [_invoice(books, wanted)]
+            _written(iter([_filled(columns, found, chosen)]), output or Path(f"{wanted}.csv"))
+        elif _is_month(wanted):
+            _export_month(books, wanted, form, output, chosen)
         else:
-            try:
-                if is_month:
-                    file = books.file_of_month(what, form, chosen, now())
-                else:
-                    file = books.file_of(_invoice(books, what), form, chosen)
-            except NoKoreanFont as missing:
-                fail(missing.korean, missing.english, Exit.UNAVAILABLE)
-            name, content = file.name, file.content
-        _written(content, output or Path(name))
+            _export_one(books, wanted, form or Format.PDF, output, chosen)
+
+
+def _export_one(books: Books, number: str, form: Format, output: Path | None, language: Language) -> None:
+    from gateway.books import NoKoreanFont
+
+    try:
+        file = books.file_of(_invoice(books, number), form, language, now())
+    except NoKoreanFont as missing:
+        fail(missing.korean, missing.english, Exit.UNAVAILABLE)
+    _written(file.content, output or Path(file.name))
+
+
+def _export_month(
+    books: Books, month: str, form: Format | None, output: Path | None, language: Language
+) -> None:
+    from gateway.books import ONE_BY_ONE
+
+    if form is None or form in ONE_BY_ONE:
+        kinds = list(Format) if form is None else [form]
+        _write_folder(books, month, kinds, output or Path(f"invoices-{month}"), language)
+        return
+    file = books.file_of_month(month, form, language, now())
+    _written(file.content, output or Path(file.name))
+
+
+def _write_folder(
+    books: Books, month: str, kinds: Sequence[Format], folder: Path, language: Language
+) -> None:
+    """Write several files; a folder that was there keeps what else it holds."""
+    from gateway.books import NoKoreanFont
+
+    if str(folder) == "-" or folder.is_file():
+        fail(
+            "여러 파일을 쓰므로 폴더가 있어야 합니다. `-o 폴더`로 알려 주세요.",
+            "These are several files; say a folder with `-o FOLDER`.",
+            Exit.USAGE,
+        )
+    count = 0
+    try:
+        for file in books.files_of_month(month, kinds, language, now()):
+            folder.mkdir(parents=True, exist_ok=True)
+            _write(file.content, folder / file.name)
+            count += 1
+    except NoKoreanFont as missing:
+        fail(missing.korean, missing.english, Exit.UNAVAILABLE)
+    if not count:
+        fail(f"{month}의 청구서가 없습니다.", f"There are no invoices of {month}.", Exit.INPUT)
+    say(f"{folder}에 파일 {count:,}개를 저장했습니다.", f"{count:,} files are in {folder}.")
 
 
 def write_raw(month: str, kind: str, output: Path | None, config: Path | None) -> None:
@@ -275,6 +357,27 @@ def write_raw(month: str, kind: str, output: Path | None, config: Path | None) -
         file = books.raw_file(month, kind)
         Trail(books.database).record(AuditEvent(now(), Actor(actor()), "month.raw", month))
         _written(file.content, output or Path(file.name))
+
+
+def _latest(books: Books) -> str | None:
+    """The month that was locked last, else the latest with charges."""
+    found = books.months()
+    locked = [one.month for one in found if one.state == "locked"]
+    return max(locked or [one.month for one in found], default=None)
+
+
+def _one_of(what: str | None, month: str | None, otherwise: str | None = None) -> str:
+    """Return what was asked for, as an argument or an option."""
+    if what is not None and month is not None and what != month:
+        fail("달을 한 번만 쓰세요.", "Say the month once.", Exit.USAGE)
+    found = what or month or otherwise
+    if found is None:
+        fail("달을 쓰세요. 예: 2026-11", "Say which month, like 2026-11.", Exit.USAGE)
+    return found
+
+
+def _is_month(what: str) -> bool:
+    return len(what) == len("2026-11") and what[4:5] == "-"
 
 
 def _filled(template: Template, invoices: Any, language: Any) -> bytes:  # noqa: ANN401 - as given
@@ -291,11 +394,16 @@ def _written(content: Iterator[bytes], path: Path) -> None:
         for chunk in content:
             sys.stdout.buffer.write(chunk)
         return
+    _write(content, path)
+    say(f"{path}에 저장했습니다.", f"Written to {path}.")
+
+
+def _write(content: Iterator[bytes], path: Path) -> None:
+    """Write a whole file or none."""
     partial = path.with_name(f"{path.name}.part")
     with partial.open("wb") as file:
         file.writelines(content)
     partial.replace(path)
-    say(f"{path}에 저장했습니다.", f"Written to {path}.")
 
 
 def _template(path: Path) -> Template:

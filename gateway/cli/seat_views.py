@@ -261,11 +261,32 @@ def show_lines(
     names: Mapping[str, str],
 ) -> None:
     made = [_line_row(row, report, names) for row in rows]
-    header = tuple(made[0]) if made else ()
+    plans = {offer.plan.id: offer.plan.name or offer.plan.id for offer in report.offers}
+    headings = _HEADINGS | {f"with_{plan}_krw": f"{name}이면(원)" for plan, name in plans.items()}
+    header = [headings[column] for column in made[0]] if made else []
+    words = {"metered": "쓴 만큼"} | plans
+    made = [row | {"cheapest": words[row["cheapest"]]} for row in made]
     shown = [[_shown(value) for value in row.values()] for row in made]
     show_table(
         header, shown, title="부서별 / by department" if by is Lines.DEPARTMENT else "사람별 / by person"
     )
+
+
+_HEADINGS: Final = {
+    "id": "번호",
+    "name": "이름",
+    "department_id": "부서",
+    "months": "달",
+    "requests": "요청",
+    "active_people": "쓴 사람",
+    "people": "전 직원",
+    "metered_krw": "쓴 만큼(원)",
+    "seats_of_active_krw": "쓴 사람만 구독(원)",
+    "seats_of_all_krw": "전 직원 구독(원)",
+    "better_off_people": "이득인 사람",
+    "cheapest": "가장 싼 쪽",
+}
+"""Of what `_line_row` says."""
 
 
 def _shown(value: object) -> object:

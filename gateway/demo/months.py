@@ -30,6 +30,7 @@ from gateway.demo.folder import DemoFolder
 from gateway.demo.institution import ROOT, institution
 from gateway.demo.logins import make_logins
 from gateway.demo.seed import backdated, seed
+from gateway.reconciliation import Reconciler
 from gateway.store.audit import audited
 from gateway.store.database import opened, unsynced
 
@@ -82,7 +83,8 @@ def fill(settings: Settings, scale: Scale, console: Console) -> tuple[Login, ...
             progress.update(task, description="일별 합계 / daily sums", completed=0, total=None)
             rollups.bring_up_to_date(plain)
         database = audited(plain, settings.keyring)
-        _lock_months(Books(database, keyring, config.invoices), database, now, console)
+        books = Books(database, keyring, config.invoices, Reconciler.of(config, database))
+        _lock_months(books, database, now, console)
         logins = make_logins(database, _members(scale, now), now)
         found = totals(plain)
     console.print(

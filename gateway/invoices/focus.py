@@ -124,7 +124,7 @@ class _Shared:
     def path(self, day: DayLine) -> str:
         known = self._paths.get((day.unit_path, day.department_id))
         if known is None:
-            known = self._paths[day.unit_path, day.department_id] = _department_path(day)
+            known = self._paths[day.unit_path, day.department_id] = department_path(day)
         return known
 
     def usage(self, day: DayLine, invoice: Invoice) -> tuple[dict[str, str], Decimal]:
@@ -297,7 +297,7 @@ def _described(line: InvoiceLine) -> str:
     return names[line.kind]
 
 
-def _department_path(day: DayLine) -> str:
+def department_path(day: DayLine) -> str:
     """Return the path down to the department, as the ledger writes it."""
     department = day.department_id.replace("/", "%2F")
     units = [unit for unit in day.unit_path.split("/") if unit]

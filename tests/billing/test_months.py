@@ -38,6 +38,12 @@ def test_a_month_is_approved_once_it_is_over_in_korea() -> None:
     check_step(at(MonthState.PREVIEW), MonthState.APPROVED, "2026-11", OVER)
 
 
+def test_a_month_that_has_not_begun_in_korea_is_not_previewed() -> None:
+    with pytest.raises(MonthRefused, match="not begun"):
+        check_step(None, MonthState.PREVIEW, "2026-12", datetime(2026, 11, 30, 14, 59, 59, tzinfo=UTC))
+    check_step(None, MonthState.PREVIEW, "2026-12", OVER)
+
+
 def test_four_eyes_see_a_month() -> None:
     with pytest.raises(MonthRefused, match="Somebody else"):
         check_four_eyes(at(MonthState.PREVIEW), "finance1")

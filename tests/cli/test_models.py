@@ -54,5 +54,17 @@ def test_the_demo_s_models_show_what_they_can_do_and_cost_by_their_own_units(hae
     assert units["tts-1"] == {"characters": "1,000,000자"}
     assert units["gpt-transcribe"] == {"audio_ms": "1초"}
     assert units["embed-4"] == {"input": "1,000,000토큰"}
+    every = haechi("models", "price", "--json", "--config", "demo.toml").ok().json
+    assert {price["model"] for price in every} == rows.keys()
+    assert all(price["source"] and price["checked"] for price in every)
     films = haechi("models", "price", "veo-3.1", "--json", "--config", "demo.toml").ok().json
     assert [(film["where"], film["price"]) for film in films] == [("", "0.4"), ("3840x2160", "0.6")]
+
+
+def test_prices_of_all_models_name_the_ones_without_and_show_the_others(installed, haechi):
+    config = Path("haechi.toml")
+    config.write_text(config.read_text().replace("\nfrom = 2026-01-01", "\nfrom = 2199-01-01"))
+    ran = haechi("models", "price")
+    assert ran.code == 1
+    assert "city-llm@" in ran.err
+    assert "haechi prices import" in ran.err

@@ -61,7 +61,42 @@ def test_an_invoice_is_exported_in_every_format(haechi, month, tmp_path):
         path = tmp_path / f"one.{form}"
         haechi("invoice", "export", number, "--format", form, "-o", path).ok()
         assert path.read_bytes().startswith(magic)
-    assert haechi("invoice", "export", number, "--format", "focus").code == 4
+    path = tmp_path / "one.focus.csv"
+    haechi("invoice", "export", number, "--format", "focus", "-o", path).ok()
+    assert focus_total(path) == total
+
+
+def focus_total(path):
+    return sum(Decimal(row["BilledCost"]) for row in csv.DictReader(io.StringIO(path.read_text("utf-8"))))
+
+
+def test_a_summary_in_focus_is_the_rows_of_the_departments_it_sums(haechi, month, tmp_path):
+    listed = haechi("invoice", "list", "--month", month, "--json").ok().json["invoices"]
+    summary = next(one for one in listed if one["kind"] == "summary")
+    path = tmp_path / "summary.csv"
+    haechi("invoice", "export", summary["number"], "--format", "focus", "-o", path).ok()
+    assert focus_total(path) == summary["total_krw"] > 0
+
+
+def test_a_month_without_a_format_is_a_folder_of_everything(haechi, month, tmp_path):
+    listed = haechi("invoice", "list", "--json").ok().json  # the latest month
+    assert listed["month"] == month
+    numbers = {one["number"] for one in listed["invoices"]}
+    haechi("invoice", "export", month, "-o", tmp_path / "all").ok()
+    kept = {path.name for path in (tmp_path / "all").iterdir()}
+    whole = {f"invoices-{month}.csv", f"invoices-{month}.json", f"focus-{month}.csv"}
+    assert kept == whole | {f"{number}.{form}" for number in numbers for form in ("pdf", "xlsx")}
+    haechi("invoice", "export", "--month", month, "--format", "xlsx", "-o", tmp_path / "sheets").ok()
+    assert {path.stem for path in (tmp_path / "sheets").iterdir()} == numbers
+    assert haechi("invoice", "export", month, "--format", "pdf", "-o", "-").code == 2
+    assert haechi("invoice", "export", "2026-01", "-o", tmp_path / "none" / "x", "--format", "pdf").code == 4
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_month_is_an_argument_or_an_option_and_never_two_months(haechi, month):
+    assert haechi("month", "show", "--month", month, "--json").ok().json["month"] == month
+    assert haechi("month", "show").code == 2
+    assert haechi("month", "preview", month, "--month", "2026-01").code == 2
 
 
 def test_a_month_of_invoices_adds_up_in_focus_and_csv(haechi, month, tmp_path):

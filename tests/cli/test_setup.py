@@ -149,6 +149,12 @@ def test_doctor_sees_tables_that_are_behind_and_a_folder_that_is_missing(install
     assert findings(haechi("doctor", "--json"))["database"]["state"] == "fail"
 
 
+def test_doctor_says_that_budgets_leave_a_fixed_overhead_out(installed, haechi):
+    config = Path("haechi.toml")
+    config.write_text(config.read_text() + "\n[invoices]\noverhead_krw = 5000\n")
+    assert "5,000" in findings(haechi("doctor", "--json"))["invoices"]["korean"]
+
+
 def test_doctor_sees_an_exposed_secret_and_a_mistyped_variable(installed, haechi, monkeypatch):
     Path("haechi.secret").chmod(0o644)
     monkeypatch.setenv("HAECHI_DATABASE_URI", "x")

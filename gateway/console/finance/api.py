@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 from billing.store.invoice_lines import charges_behind, count_behind
 from gateway.console.finance.shared import (
     books_of,
-    download,
+    file_of_invoice,
     file_of_month,
     invoice_of,
     of_visitor,
@@ -136,12 +136,12 @@ def router() -> APIRouter:
         number: str,
         visitor: Invoices,
         parts: Parts,
-        form: Annotated[str, Query(alias="format", description="pdf, xlsx, csv or json")] = "pdf",
+        form: Annotated[str, Query(alias="format", description="pdf, xlsx, csv, json or focus")] = "pdf",
         language: Annotated[str, Query(pattern="^(ko|en)$")] = "ko",
     ) -> Response:
         """Download one invoice."""
         found = invoice_of(parts, visitor, number)
-        return download(books_of(parts).file_of(found, form, "en" if language == "en" else "ko"))
+        return file_of_invoice(parts, found, form, "en" if language == "en" else "ko")
 
     @routes.get("/invoices/{number}/lines/{no}/charges", responses=_ERRORS)
     def charges(

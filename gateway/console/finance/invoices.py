@@ -11,16 +11,22 @@ from billing.money import NANO
 from billing.periods import billing_day
 from billing.statements import METERED
 from billing.store.invoice_lines import charges_behind, count_behind
-from gateway.books import OF_ONE, NoKoreanFont
+from gateway.books import OF_ONE
 from gateway.console import lists
-from gateway.console.finance.shared import INVOICES, books_of, download, invoice_of, of_visitor, people_of
+from gateway.console.finance.shared import (
+    INVOICES,
+    books_of,
+    file_of_invoice,
+    invoice_of,
+    of_visitor,
+    people_of,
+)
 from gateway.console.i18n import N_
 from gateway.console.lists import Column, ListSpec
 from gateway.console.pages import language_for, render
 from gateway.console.parts import ConsoleParts, Parts
 from gateway.console.session import Needs, Visitor, gone
 from gateway.console.spending import month_asked, months_offered
-from gateway.errors import ServiceUnavailable
 from gateway.invoices.words import class_word, exact_krw, kind_word, per_word
 from gateway.permissions import Permission
 
@@ -85,10 +91,7 @@ def router() -> APIRouter:
     def file(request: Request, number: str, visitor: Reader, parts: Parts) -> Response:
         found = invoice_of(parts, visitor, number)
         kind = request.query_params.get("format", "pdf")
-        try:
-            return download(books_of(parts).file_of(found, kind, language_for(request, visitor)))
-        except NoKoreanFont as missing:
-            raise ServiceUnavailable(missing.korean, missing.english, code="no_font") from missing
+        return file_of_invoice(parts, found, kind, language_for(request, visitor))
 
     @routes.get(INVOICES + "/{number}/lines/{no}")
     def line(request: Request, number: str, no: str, visitor: Reader, parts: Parts) -> Response:

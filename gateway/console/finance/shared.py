@@ -9,8 +9,9 @@ from starlette.responses import StreamingResponse
 
 from gateway import pseudonyms
 from gateway.audit import AuditEvent
-from gateway.books import RAW, Books
+from gateway.books import RAW, Books, NoKoreanFont
 from gateway.console.session import gone
+from gateway.errors import ServiceUnavailable
 from gateway.permissions import Permission, Reach
 from gateway.reconciliation import Reconciler
 from gateway.store.organisation import person_names
@@ -62,6 +63,16 @@ def download(file: File) -> StreamingResponse:
             "cache-control": "no-store",
         },
     )
+
+
+def file_of_invoice(
+    parts: ConsoleParts, invoice: Invoice, kind: str, language: Language
+) -> StreamingResponse:
+    """Return an invoice as a file. Raises InvalidRequest for an unknown format."""
+    try:
+        return download(books_of(parts).file_of(invoice, kind, language, parts.now()))
+    except NoKoreanFont as missing:
+        raise ServiceUnavailable(missing.korean, missing.english, code="no_font") from missing
 
 
 def file_of_month(
