@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from filters.errors import DetectorFailed
 from filters.streaming import AnswerFilter
-from gateway.domain import Delta, Reasoning, Text, ToolCall, ToolCallDelta
+from gateway.domain import NOTHING_BUT_TEXT, Delta, Reasoning, Text, ToolCall, ToolCallDelta
 from gateway.errors import FilterFailed
 
 if TYPE_CHECKING:
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from filters.inspector import Detector
     from filters.verdict import Finding, Verdict
     from gateway.domain import Choice, Completion, Part
-
-_NO_MORE = Delta()[2:]
-"""Of a delta that is text and nothing else."""
 
 Channel: TypeAlias = tuple[int, str, int]
 """(choice, kind, number of the tool call)."""
@@ -68,10 +65,11 @@ class Channels:
         run: list[Delta] = []
         with _refusing():
             for delta in deltas:
-                if run and (delta[2:] != _NO_MORE or delta.choice != run[0].choice):
+                plain = delta[2:] == NOTHING_BUT_TEXT
+                if run and not (plain and delta.choice == run[0].choice):
                     out += self._run(run)
                     run = []
-                if delta[2:] == _NO_MORE:
+                if plain:
                     run.append(delta)
                     continue
                 if delta.finish_reason is not None:

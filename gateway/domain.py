@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 from filters.records import record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
     from decimal import Decimal
 
@@ -217,6 +218,13 @@ class Delta(NamedTuple):
     def has_content(self) -> bool:
         """Whether a reader sees something new; the first such delta commits a stream."""
         return bool(self.text or self.reasoning or self.refusal or self.tool_calls)
+
+
+NOTHING_BUT_TEXT: Final = Delta()[2:]
+"""What stands behind choice and text in a delta that is text and nothing else, as nearly all are."""
+
+delta_of: Final[Callable[[tuple[object, ...]], Delta]] = partial(tuple.__new__, Delta)
+"""Make a delta from all its members, in half the time that its class takes."""
 
 
 @record

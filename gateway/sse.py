@@ -9,7 +9,11 @@ functions such as `str.splitlines` must never be used here.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MAX_EVENT_BYTES = 16 * 1024 * 1024
 
@@ -25,6 +29,10 @@ class Event(NamedTuple):
 
     data: bytes
     event: str = ""
+
+
+_event_of: Final[Callable[[tuple[bytes, str]], Event]] = partial(tuple.__new__, Event)
+"""In half the time that the class takes."""
 
 
 class EventDecoder:
@@ -83,7 +91,7 @@ class EventDecoder:
         events = []
         for lines in block.split(b"\n\n"):
             if lines.startswith(b"data: ") and b"\n" not in lines and len(lines) > 6:  # nearly every one
-                events.append(Event(lines[6:]))
+                events.append(_event_of((lines[6:], "")))
             elif (event := _parsed(lines)) is not None:
                 events.append(event)
         return events

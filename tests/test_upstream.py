@@ -207,26 +207,23 @@ def limited(first_byte_s: float, idle_s: float, total_s: float) -> Deployment:
 
 def test_silence_of_the_provider_ends_the_wait() -> None:
     async def journey() -> None:
-        with pytest.raises(UpstreamTimeout):
-            with Deadlines(limited(0.05, 1, 1)):
-                await asyncio.sleep(1)
-        with pytest.raises(UpstreamTimeout):
-            with Deadlines(limited(1, 0.05, 1)) as clock:
-                clock.heard()
-                clock.listen()
-                await asyncio.sleep(1)
+        with pytest.raises(UpstreamTimeout), Deadlines(limited(0.05, 1, 1)):
+            await asyncio.sleep(1)
+        with pytest.raises(UpstreamTimeout), Deadlines(limited(1, 0.05, 1)) as clock:
+            clock.heard()
+            clock.listen()
+            await asyncio.sleep(1)
 
     run(journey())
 
 
 def test_the_total_ends_a_provider_that_drips() -> None:
     async def journey() -> None:
-        with pytest.raises(UpstreamTimeout):
-            with Deadlines(limited(1, 1, 0.2)) as clock:
-                while True:
-                    await asyncio.sleep(0.02)
-                    clock.heard()
-                    clock.listen()
+        with pytest.raises(UpstreamTimeout), Deadlines(limited(1, 1, 0.2)) as clock:
+            while True:
+                await asyncio.sleep(0.02)
+                clock.heard()
+                clock.listen()
 
     run(journey())
 

@@ -164,7 +164,7 @@ class AnswerDecoder(ABC):
 
     def _unless_failed(self, deltas: list[Delta]) -> list[Delta]:
         """Give out what says anything; raise only where that is nothing."""
-        said = [delta for delta in deltas if delta[1:] != _SILENT]
+        said = [delta for delta in deltas if delta.text or delta[1:] != _SILENT]
         if self.failure is not None and not said:
             raise self.failure
         return said

@@ -18,6 +18,7 @@ from gateway.domain import (
     Text,
     ToolCall,
     ToolCallDelta,
+    delta_of,
 )
 from gateway.providers import failures
 from gateway.providers.decoding import AnswerDecoder
@@ -43,6 +44,7 @@ _FINISH: Final = {
 }
 _NOT_AN_END: Final = frozenset({"error", "network_error", "abort", "insufficient_system_resource"})
 _PLAIN: Final = frozenset({"content", "role"})
+_USUAL: Final = frozenset({"index", "delta", "finish_reason", "logprobs"})
 _CARRIED: Final = ("annotations", "reasoning_details", "audio", "images")
 _HEAD: Final = frozenset(
     {"id", "object", "created", "model", "choices", "usage", "service_tier", "error", "obfuscation"}
@@ -68,27 +70,24 @@ class Decoder(AnswerDecoder):
         return report_of(raw, self._profile, partial=partial)
 
     def take_body(self, body: JSON, deltas: list[Delta]) -> None:
-        self._take(body, deltas, "message")
+        self.take_event(body, deltas, "message")
         if self.failure is None and not self._answers:
             if self.raw_usage is None:
                 raise ValueError("an answer without choices")
             self.failure = failures.from_event({"type": "no_choices"})  # counted, and nothing said
 
-    def take_event(self, event: JSON, deltas: list[Delta]) -> None:
-        self._take(event, deltas, "delta")
-
-    def _take(self, chunk: JSON, deltas: list[Delta], member: str) -> None:
-        """Take one chunk, or one whole body whose choices hold `message` instead of `delta`."""
+    def take_event(self, event: JSON, deltas: list[Delta], member: str = "delta") -> None:
+        """Take one event, or one whole body whose choices hold `message` instead of `delta`."""
         if not self.served_model:
-            self._take_head(chunk)
-        usage = chunk.get("usage") or ("x_groq" in chunk and (chunk["x_groq"] or NOTHING).get("usage"))
+            self._take_head(event)
+        usage = event.get("usage") or ("x_groq" in event and (event["x_groq"] or NOTHING).get("usage"))
         if usage:
             self.raw_usage = usage
-        if len(chunk) > 5:
-            self._take_extra(chunk)
-        for choice in chunk.get("choices") or ():
+        if len(event) > 5:
+            self._take_extra(event)
+        for choice in event.get("choices") or ():
             self._take_choice(choice, deltas, member)
-        if error := chunk.get("error"):
+        if error := event.get("error"):
             self.failure = failures.from_event(error)
 
     def _take_head(self, chunk: Mapping[str, JSON]) -> None:
@@ -110,6 +109,10 @@ class Decoder(AnswerDecoder):
         if answer is None:
             answer = self._answers[index] = _Answer()
         message = choice.get(member) or NOTHING
+        if len(message) == 1 and _is_middle(choice) and type(text := message.get("content")) is str:
+            answer.text.append(text)
+            deltas.append(delta_of((index, text, "", "", (), None, None, None)))
+            return
         content = message.get("content", choice.get("text"))  # the second of a legacy completion
         plain = (type(content) is str or content is None) and message.keys() <= _PLAIN
         delta = Delta(index, content or "") if plain else answer.rich(index, message)
@@ -123,6 +126,11 @@ class Decoder(AnswerDecoder):
             self.raw_usage = usage
         if error := choice.get("error") or (reason in _NOT_AN_END and {"type": str(reason)}):
             self.failure = failures.from_event(error)
+
+
+def _is_middle(choice: Mapping[str, JSON]) -> bool:
+    """Whether a choice neither ends nor says more than its delta does, as in nearly every event."""
+    return choice.keys() <= _USUAL and choice.get("finish_reason") is None and choice.get("logprobs") is None
 
 
 class _Answer:

@@ -14,6 +14,7 @@ import orjson
 from gateway.domain import (
     JSON,
     NOTHING,
+    NOTHING_BUT_TEXT,
     Audio,
     ChatRequest,
     File,
@@ -375,16 +376,26 @@ class StreamEncoder:
         self._head = b"data: " + envelope[:-1] + b',"choices":['
         self._tail = b'],"usage":null}\n\n' if include_usage else b"]}\n\n"
         self._include_usage = include_usage
-        self._opened: set[int] = set()
+        self._openings: dict[int, bytes] = {}
+        """By choice, once something was said there: an event of text up to its text."""
+        self._closing = b'},"finish_reason":null}' + self._tail
 
     def deltas(self, deltas: Sequence[Delta]) -> bytes:
         """Encode deltas that arrived together, as one write."""
-        return b"".join(self._event(delta) for delta in deltas)
+        written: list[bytes] = []
+        openings, closing = self._openings, self._closing
+        for delta in deltas:
+            if delta[2:] == NOTHING_BUT_TEXT and delta.choice in openings:  # nearly every one
+                written += (openings[delta.choice], orjson.dumps(delta.text), closing)
+            else:
+                written.append(self._event(delta))
+        return b"".join(written)
 
     def _event(self, delta: Delta) -> bytes:
         body: dict[str, JSON] = {}
-        if delta.choice not in self._opened:
-            self._opened.add(delta.choice)
+        if delta.choice not in self._openings:
+            opening = b'{"index":%d,"delta":{"content":' % delta.choice
+            self._openings[delta.choice] = self._head + opening
             body["role"] = "assistant"
             body["content"] = ""
         if delta.text:
