@@ -5,7 +5,9 @@ A password is returned once, to be handed over; nothing keeps it.
 
 from __future__ import annotations
 
-from dataclasses import replace
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from gateway import passwords
@@ -15,8 +17,9 @@ from gateway.permissions import Role, conflicts
 from gateway.store import accounts as store
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
+    from gateway.account_imports import AccountPlan
     from gateway.accounts import Account
     from gateway.audit import Deed
     from gateway.store.database import Database
@@ -62,6 +65,44 @@ def open_account(
             f"{new.person_id} has an account already.",
             param="person_id",
         ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class FirstPassword:
+    """What is handed to somebody once."""
+
+    login: str
+    name: str
+    person_id: str | None
+    password: str = field(repr=False)
+
+
+def import_accounts(
+    database: Database, plan: AccountPlan, deed: Deed, hand_over: Callable[[Sequence[FirstPassword]], None]
+) -> None:
+    """Make and change accounts as planned, all or none.
+
+    `hand_over` keeps the first passwords before anybody has one, so that none is lost. Raises Conflict for
+    what changed since the plan, store.LastAdministrator, and what `hand_over` raises.
+    """
+    made = [
+        FirstPassword(row.login, row.name, row.person_id, passwords.first_password()) for row in plan.added
+    ]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # argon2 takes 20 ms each, and no lock
+        hashes = list(pool.map(passwords.hashed, (one.password for one in made)))
+    new = [
+        store.NewAccount(row.login, row.name, row.roles, row.person_id, password_hash)
+        for row, password_hash in zip(plan.added, hashes, strict=True)
+    ]
+    if made:
+        hand_over(made)
+    try:
+        store.import_accounts(database, new, plan.changed, deed=deed)
+    except (store.LoginTaken, store.PersonTaken, store.ChangedMeanwhile) as error:
+        raise Conflict(
+            "그사이 다른 사람이 계정을 바꾸었습니다. 다시 가져오세요.",
+            "Somebody changed accounts meanwhile. Import again.",
+        ) from error
 
 
 def change_account(

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Final, Generic, Literal, TypeVar
 from gateway.organisation import DEPTH_LIMIT, UNIT_KINDS, Person, Unit, UnitKind, places, valid_on
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 V = TypeVar("V", Unit, Person)
 
@@ -142,7 +142,7 @@ def decode(data: bytes) -> str:
     )  # fmt: skip
 
 
-class _Line:
+class Line:
     """One CSV line by column name; collects what is wrong with it."""
 
     def __init__(self, number: int, cells: Mapping[str, str]) -> None:
@@ -188,7 +188,7 @@ class _Line:
         self.mistakes.append(Mistake(self.number, korean, english))
 
 
-def _unit(line: _Line, default_from: date) -> Unit:
+def _unit(line: Line, default_from: date) -> Unit:
     kind_text = line.required("kind")
     kind = _KINDS.get(kind_text.lower())
     if kind is None and kind_text:
@@ -206,7 +206,7 @@ def _unit(line: _Line, default_from: date) -> Unit:
     )
 
 
-def _person(line: _Line, default_from: date) -> Person:
+def _person(line: Line, default_from: date) -> Person:
     email = line.required("email")
     if email and not _EMAIL.fullmatch(email):
         line.wrong("'email'이 전자우편 주소가 아닙니다", "'email' is no e-mail address")
@@ -221,39 +221,53 @@ def _person(line: _Line, default_from: date) -> Person:
     )
 
 
-def _rows(data: bytes, columns: Mapping[str, tuple[str, ...]], make: Callable[[_Line], V]) -> list[Row[V]]:
-    reader = csv.reader(io.StringIO(decode(data), newline=""), strict=True)
-    mistakes: list[Mistake] = []
-    rows: list[Row[V]] = []
-    try:
-        names = _header(next(reader, []), columns)
-        for cells in reader:
-            if not any(cell.strip() for cell in cells):
-                continue
-            line = _Line(reader.line_num, dict(zip(names, cells, strict=False)))
-            if len(cells) != len(names):
-                line.wrong(
-                    f"칸이 {len(cells)}개입니다({len(names)}개여야 합니다)",
-                    f"{len(cells)} cells where {len(names)} are expected",
-                )
-            rows.append(Row(line.number, make(line)))
-            mistakes += line.mistakes
-    except csv.Error as error:
-        mistakes.append(Mistake(reader.line_num, f"CSV 형식이 아닙니다: {error}", f"Not CSV: {error}"))
+def _rows(data: bytes, columns: Mapping[str, tuple[str, ...]], make: Callable[[Line], V]) -> list[Row[V]]:
+    lines, mistakes = read_lines(data, columns, _OPTIONAL)
+    rows = [Row(line.number, make(line)) for line in lines]
+    mistakes += [mistake for line in lines for mistake in line.mistakes]
     mistakes += _bad_periods(rows)
     if mistakes:
         raise ImportFailed(mistakes)
     return rows
 
 
-def _header(cells: Sequence[str], columns: Mapping[str, tuple[str, ...]]) -> list[str]:
+def read_lines(
+    data: bytes, columns: Mapping[str, tuple[str, ...]], optional: Collection[str]
+) -> tuple[list[Line], list[Mistake]]:
+    """Return the lines of a CSV file that are not empty, and what is wrong with it as CSV.
+
+    `columns` are names with their aliases. Raises ImportFailed for a header that cannot be read.
+    """
+    reader = csv.reader(io.StringIO(decode(data), newline=""), strict=True)
+    mistakes: list[Mistake] = []
+    lines: list[Line] = []
+    try:
+        names = _header(next(reader, []), columns, optional)
+        for cells in reader:
+            if not any(cell.strip() for cell in cells):
+                continue
+            line = Line(reader.line_num, dict(zip(names, cells, strict=False)))
+            if len(cells) != len(names):
+                line.wrong(
+                    f"칸이 {len(cells)}개입니다({len(names)}개여야 합니다)",
+                    f"{len(cells)} cells where {len(names)} are expected",
+                )
+            lines.append(line)
+    except csv.Error as error:
+        mistakes.append(Mistake(reader.line_num, f"CSV 형식이 아닙니다: {error}", f"Not CSV: {error}"))
+    return lines, mistakes
+
+
+def _header(
+    cells: Sequence[str], columns: Mapping[str, tuple[str, ...]], optional: Collection[str]
+) -> list[str]:
     known = {alias: name for name, aliases in columns.items() for alias in (name, *aliases)}
     names = [known.get(cell.strip().lower(), "") for cell in cells]
     mistakes = [_unknown_column(cell, known) for cell, name in zip(cells, names, strict=True) if not name]
     mistakes += [
         Mistake(1, f"열 '{name}'이(가) 없습니다", f"Column '{name}' is missing")
         for name in columns
-        if name not in names and name not in _OPTIONAL
+        if name not in names and name not in optional
     ]
     mistakes += [
         Mistake(1, f"열 '{name}'이(가) 두 번 있습니다", f"Column '{name}' stands twice")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from gateway.cli.common import (
     ConfigOption,
+    DryRunOption,
     Exit,
     JsonOption,
     actor,
@@ -22,8 +26,13 @@ from gateway.cli.common import (
     warn,
 )
 from gateway.permissions import Role, conflicts
+from gateway.spreadsheets import write_csv
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gateway.account_admin import FirstPassword
+    from gateway.account_imports import AccountPlan
     from gateway.accounts import Account
     from gateway.audit import Deed
     from gateway.store.database import Database
@@ -33,7 +42,17 @@ app = typer.Typer(no_args_is_help=True, help="콘솔 계정과 역할 / accounts
 RoleOption = Annotated[
     list[Role], typer.Option("--role", "-r", help="역할, 여러 번 쓸 수 있음 / role; may be repeated")
 ]
+SHOWN_CHANGES = 40
 LoginArgument = Annotated[str, typer.Argument(help="아이디 / login")]
+CsvFile = Annotated[
+    Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="CSV (UTF-8, CP949)")
+]
+PasswordsOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="첫 비밀번호를 쓸 새 파일 / new file for the first passwords (default: FILE-passwords.csv)"
+    ),
+]
 ReasonOption = Annotated[str, typer.Option(help="감사 기록에 남길 사유 / reason for the access audit")]
 
 
@@ -69,6 +88,41 @@ def create(
         return
     say(f"계정을 만들었습니다: {made.login} ({', '.join(sorted(made.roles))})", "Made.")
     _say_password(password)
+
+
+@app.command("import")
+def import_all(
+    file: CsvFile,
+    dry_run: DryRunOption = False,
+    passwords: PasswordsOption = None,
+    reason: ReasonOption = "",
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """계정을 CSV에서 만들고 바꿉니다 / Make and change accounts from CSV (login,roles,name,employee_id)."""
+    from gateway.account_admin import import_accounts
+    from gateway.account_imports import plan_accounts, read_accounts
+    from gateway.errors import CallerError
+    from gateway.store.accounts import AccountFilter, LastAdministrator, list_accounts
+    from gateway.store.organisation import person_names
+
+    settings = settings_for(config)
+    rows = read_accounts(file.read_bytes())
+    separated = config_of(settings).console.separated_duties
+    kept = passwords or file.with_name(f"{file.stem}-passwords.csv")
+    with database(settings) as engine:
+        known = list_accounts(engine, AccountFilter(), limit=10_000_000)
+        plan = plan_accounts(rows, known, person_names(engine), separated)
+        if not dry_run:
+            try:
+                import_accounts(engine, plan, _deed(reason), partial(_hand_over, kept))
+            except (CallerError, LastAdministrator) as error:
+                if plan.added:
+                    kept.unlink(missing_ok=True)  # nobody has these passwords
+                if isinstance(error, CallerError):
+                    fail(error.korean, error.english, Exit.INPUT)
+                _last_administrator()
+    _report_import(plan, kept, json=json, dry_run=dry_run)
 
 
 @app.command("list")
@@ -161,6 +215,69 @@ def roles(
 
 
 # --- steps ------------------------------------------------------------------------------------------------
+
+
+def _hand_over(path: Path, made: Sequence[FirstPassword]) -> None:
+    """Write the first passwords to a file that only its owner can read; never over one that is there."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        fail(
+            f"첫 비밀번호를 쓸 수 없어 아무것도 바꾸지 않았습니다: {path} ({error.strerror})."
+            " --passwords로 새 파일을 정하세요.",
+            f"Nothing was changed, because the first passwords cannot be written to {path}."
+            " Name a new file with --passwords.",
+            Exit.INPUT,
+        )
+    with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+        write_csv(
+            file,
+            ("login", "name", "employee_id", "password"),
+            [(one.login, one.name, one.person_id or "", one.password) for one in made],
+        )
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _report_import(plan: AccountPlan, kept: Path, *, json: bool, dry_run: bool) -> None:
+    told = {
+        "dry_run": dry_run,
+        "added": [{"login": row.login, "name": row.name, "roles": sorted(row.roles)} for row in plan.added],
+        "changed": [
+            {
+                "login": one.before.login,
+                "before": {"name": one.before.name, "roles": sorted(one.before.roles)},
+                "after": {"name": one.name, "roles": sorted(one.roles)},
+            }
+            for one in plan.changed
+        ],
+        "unchanged": plan.unchanged,
+        "passwords": str(kept) if plan.added and not dry_run else None,
+    }
+    if json:
+        print_json(told)
+        return
+    for row in plan.added[:SHOWN_CHANGES]:
+        typer.echo(f"+ {row.login}  {row.name}  {', '.join(sorted(row.roles))}")
+    for one in plan.changed[:SHOWN_CHANGES]:
+        typer.echo(f"- {one.before.login}  {one.before.name}  {', '.join(sorted(one.before.roles))}")
+        typer.echo(f"+ {one.before.login}  {one.name}  {', '.join(sorted(one.roles))}")
+    if plan.clashing:
+        warn(
+            f"직무 분리에 어긋나는 계정: {', '.join(plan.clashing)}",
+            f"Accounts whose duties should be separated: {', '.join(plan.clashing)}",
+        )
+    title = "바뀔 내용 (바꾸지 않았습니다)" if dry_run else "반영했습니다"
+    say(
+        f"계정 {title}: 새로 {len(plan.added)}, 변경 {len(plan.changed)}, 그대로 {plan.unchanged}",
+        f"accounts: {len(plan.added)} added, {len(plan.changed)} changed, {plan.unchanged} unchanged"
+        + (" (dry run: nothing was written)" if dry_run else ""),
+    )
+    if plan.added and not dry_run:
+        say(
+            f"첫 비밀번호는 {kept}에 있습니다(나만 읽을 수 있음). 전달한 뒤 지우세요.",
+            f"The first passwords are in {kept}, readable by you only. Delete it when they are handed out.",
+        )
 
 
 def _found(engine: Database, login: str) -> Account:

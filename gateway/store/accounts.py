@@ -62,6 +62,15 @@ class NewAccount:
 
 
 @dataclass(frozen=True, slots=True)
+class AccountChange:
+    """What an account shall be; `before` is how it stood for whoever wants that."""
+
+    before: Account
+    name: str
+    roles: frozenset[Role]
+
+
+@dataclass(frozen=True, slots=True)
 class Credentials:
     """What a sign-in is checked against."""
 
@@ -155,7 +164,29 @@ def _narrowed(statement: Select[Any], wanted: AccountFilter) -> Select[Any]:
 
 def create_account(engine: Engine, new: NewAccount, *, deed: Deed) -> Account:
     """Make an account. Raises LoginTaken or PersonTaken."""
+    with writing(engine).begin() as connection:
+        return _existing(connection, _create(connection, new, deed))
+
+
+def import_accounts(
+    engine: Engine, new: Sequence[NewAccount], changes: Sequence[AccountChange], *, deed: Deed
+) -> None:
+    """Make and change accounts, all or none; each leaves its event.
+
+    Raises LoginTaken, PersonTaken, ChangedMeanwhile, LastAdministrator.
+    """
+    with writing(engine).begin() as connection:
+        for one in new:
+            _create(connection, one, deed)
+        for change in changes:
+            _change(connection, change.before, change.before.version, change.name, change.roles, deed)
+        for change in changes:  # once all are changed: one administrator may follow another
+            _refuse_without_administrator(connection, change.before)
+
+
+def _create(connection: Connection, new: NewAccount, deed: Deed) -> str:
     account_id = f"acct_{uuid4().hex[:16]}"
+    _refuse_twins(connection, new)
     values = {
         "id": account_id,
         "login": new.login,
@@ -167,14 +198,11 @@ def create_account(engine: Engine, new: NewAccount, *, deed: Deed) -> Account:
         "password_at_us": to_us(deed.at),
         "created_at_us": to_us(deed.at),
     }
-    with writing(engine).begin() as connection:
-        _refuse_twins(connection, new)
-        connection.execute(insert(account).values(**values))
-        _grant(connection, account_id, new.roles)
-        details = {"login": new.login, "roles": sorted(new.roles)}
-        subject = new.person_id or new.login
-        append(connection, deed.event("account.create", subject, **details))
-        return _existing(connection, account_id)
+    connection.execute(insert(account).values(**values))
+    _grant(connection, account_id, new.roles)
+    details = {"login": new.login, "roles": sorted(new.roles)}
+    append(connection, deed.event("account.create", new.person_id or new.login, **details))
+    return account_id
 
 
 def _refuse_twins(connection: Connection, new: NewAccount) -> None:
@@ -203,19 +231,26 @@ def change_account(
         before = _existing(connection, account_id)
         if (before.name, before.roles) == (name, frozenset(roles)):
             return before
-        _move(connection, before, seen, {"name": name})
+        _change(connection, before, seen, name, frozenset(roles), deed)
         if before.roles != frozenset(roles):
-            connection.execute(delete(account_role).where(account_role.c.account_id == account_id))
-            _grant(connection, account_id, roles)
             _refuse_without_administrator(connection, before)
-            if not frozenset(roles) <= before.roles:
-                _end_sessions(connection, account_id)
-        details = {
-            "before": {"name": before.name, "roles": sorted(before.roles)},
-            "after": {"name": name, "roles": sorted(roles)},
-        }
-        append(connection, deed.event("role.change", _subject(before), **details))
         return _existing(connection, account_id)
+
+
+def _change(
+    connection: Connection, before: Account, seen: int, name: str, roles: frozenset[Role], deed: Deed
+) -> None:
+    _move(connection, before, seen, {"name": name})
+    if before.roles != roles:
+        connection.execute(delete(account_role).where(account_role.c.account_id == before.id))
+        _grant(connection, before.id, roles)
+        if not roles <= before.roles:
+            _end_sessions(connection, before.id)
+    details = {
+        "before": {"name": before.name, "roles": sorted(before.roles)},
+        "after": {"name": name, "roles": sorted(roles)},
+    }
+    append(connection, deed.event("role.change", _subject(before), **details))
 
 
 def disable_account(engine: Engine, account_id: str, *, seen: int | None, deed: Deed) -> Account:

@@ -145,3 +145,96 @@ def test_tampering_and_cutting_off_are_found(haechi, installed):
 def test_pruning_keeps_what_is_young(haechi, installed):
     assert "0건" in haechi("audit", "prune").ok().out
     haechi("audit", "verify").ok()
+
+
+ACCOUNTS = """\
+아이디,역할,성명,사번
+kim,직원,,S1
+lee,보안 심사자,이관리,
+Park@seoul,"auditor",=2+2,
+"""
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp949"])
+def test_accounts_are_imported_and_their_first_passwords_kept_for_the_operator(
+    haechi, installed, tmp_path, encoding
+):
+    (tmp_path / "accounts.csv").write_bytes(ACCOUNTS.encode(encoding))
+    planned = haechi("accounts", "import", "accounts.csv", "--dry-run", "--json").ok().json
+    assert [one["login"] for one in planned["added"]] == ["kim", "lee", "park@seoul"]
+    assert (list(logins(haechi)), list(tmp_path.glob("*passwords*"))) == (["admin"], [])
+
+    haechi("accounts", "import", "accounts.csv", "--reason", "2026년 개통").ok()
+    made = logins(haechi)
+    assert (made["kim"]["name"], made["kim"]["person_id"]) == ("김해치", "S1")
+    assert (made["lee"]["roles"], made["park@seoul"]["roles"]) == (["reviewer"], ["auditor"])
+    assert made["lee"]["must_change"]
+    kept = tmp_path / "accounts-passwords.csv"
+    assert kept.stat().st_mode & 0o777 == 0o600
+    rows = list(csv.DictReader(io.StringIO(kept.read_text("utf-8-sig"))))
+    assert [row["login"] for row in rows] == ["kim", "lee", "park@seoul"]
+    assert rows[2]["name"] == "'=2+2"
+    assert all(re.fullmatch(r"\w{4}(-\w{4}){3}", row["password"]) for row in rows)
+    assert len({row["password"] for row in rows}) == 3
+    (event,) = (
+        one
+        for one in map(orjson.loads, haechi("audit", "export").ok().out.splitlines())
+        if one["action"] == "account.create" and one["subject"] == "S1"
+    )
+    assert event["reason"] == "2026년 개통"
+
+    again = haechi("accounts", "import", "accounts.csv", "--json").ok().json
+    assert (again["added"], again["changed"], again["unchanged"]) == ([], [], 3)
+    assert rows == list(csv.DictReader(io.StringIO(kept.read_text("utf-8-sig"))))
+
+
+def test_an_import_changes_names_and_roles_and_leaves_what_the_file_lacks(haechi, installed, tmp_path):
+    (tmp_path / "accounts.csv").write_text("login,roles\nkim,finance\nadmin,administrator\n", "utf-8")
+    haechi("accounts", "import", "accounts.csv").ok()
+    (tmp_path / "next.csv").write_text("login,roles,name\nkim,finance; staff,Kim\n", "utf-8")
+    changed = haechi("accounts", "import", "next.csv", "--json").ok().json
+    assert changed["changed"][0]["after"] == {"name": "Kim", "roles": ["finance", "staff"]}
+    assert (changed["passwords"], sorted(logins(haechi))) == (None, ["admin", "kim"])
+
+
+def test_an_import_names_every_wrong_line_in_both_languages_and_changes_nothing(haechi, installed, tmp_path):
+    haechi("accounts", "create", "kim", "--role", "staff", "--person", "S1").ok()
+    lines = (
+        "login,roles,employee_id",
+        "한글,staff,",
+        "lee,재무 담당자; king,",
+        "choi,administrator;reviewer,",
+        "choi,staff,",
+        "han,staff,S9",
+        "seo,staff,S1",
+        "kim,staff",
+        "yun,,",
+    )
+    (tmp_path / "accounts.csv").write_text("\n".join(lines), "utf-8")
+    shape = haechi("accounts", "import", "accounts.csv")
+    assert shape.code == 4
+    for line in (2, 3, 5, 8, 9):
+        assert f"{line}행 (line {line})" in shape.out + shape.err
+    good = "\n".join((lines[0], lines[3], lines[5], lines[6]))
+    (tmp_path / "accounts.csv").write_text(good, "utf-8")
+    meaning = haechi("accounts", "import", "accounts.csv")
+    assert meaning.code == 4
+    for line in (2, 3, 4):
+        assert f"{line}행 (line {line})" in meaning.out + meaning.err
+    assert sorted(logins(haechi)) == ["admin", "kim"]
+    assert not (tmp_path / "accounts-passwords.csv").exists()
+
+
+def test_an_import_overwrites_no_passwords_and_keeps_an_administrator(haechi, installed, tmp_path):
+    kept = tmp_path / "accounts-passwords.csv"
+    kept.write_text("yesterday's", "utf-8")
+    (tmp_path / "accounts.csv").write_text("login,roles\nkim,staff\n", "utf-8")
+    assert haechi("accounts", "import", "accounts.csv").code == 4
+    assert (kept.read_text("utf-8"), list(logins(haechi))) == ("yesterday's", ["admin"])
+
+    (tmp_path / "accounts.csv").write_text("login,roles\nkim,staff\nadmin,staff\n", "utf-8")
+    assert haechi("accounts", "import", "accounts.csv", "--passwords", "new.csv").code == 4
+    assert (list(logins(haechi)), (tmp_path / "new.csv").exists()) == (["admin"], False)
+    (tmp_path / "accounts.csv").write_text("login,roles\nadmin,staff\nboss,administrator\n", "utf-8")
+    haechi("accounts", "import", "accounts.csv", "--passwords", "new.csv").ok()
+    assert logins(haechi)["boss"]["roles"] == ["administrator"]
