@@ -34,6 +34,10 @@ _FINISH: Final = {
 }
 
 
+_UNREADABLE: Final = "unreadable"
+"""Where a usage that is no object is kept in the raw one."""
+
+
 class Decoder(AnswerDecoder):
     def __init__(self, deployment: Deployment, *, stream: bool) -> None:
         del deployment  # nothing differs between deployments
@@ -44,7 +48,8 @@ class Decoder(AnswerDecoder):
         return (self._blocks.as_choice(),) if self._blocks else ()
 
     def report(self, raw: Mapping[str, JSON], *, partial: bool) -> UsageReport:
-        return replace(report_of(raw), partial=partial)
+        report = report_of(raw)
+        return replace(report, partial=True) if partial else report
 
     def take_body(self, body: JSON, deltas: list[Delta]) -> None:
         if body.get("type") == "error" or "content" not in body:
@@ -81,10 +86,14 @@ class Decoder(AnswerDecoder):
 
     def _count(self, usage: JSON) -> None:
         """Keep the latest of each figure; a later null or absent one does not erase an earlier."""
-        if usage:
+        if not usage:
+            return
+        if isinstance(usage, dict):
             stated = {name: value for name, value in usage.items() if value is not None}
             self.raw_usage = {**(self.raw_usage or {}), **stated}
             self.service_tier = usage.get("service_tier") or self.service_tier
+        else:
+            self.raw_usage = {**(self.raw_usage or {}), _UNREADABLE: usage}
 
     def _stop(self, delta: Mapping[str, JSON], usage: JSON, deltas: list[Delta]) -> None:
         self._count(usage)
@@ -139,7 +148,12 @@ class Decoder(AnswerDecoder):
 
 
 def report_of(raw: Mapping[str, JSON]) -> UsageReport:
-    """Read a Messages `usage`; `input_tokens` is already without cache reads and writes."""
+    """Read a Messages `usage`; `input_tokens` is already without cache reads and writes.
+
+    Raises ValueError where the answer also held one that is no object.
+    """
+    if _UNREADABLE in raw:
+        raise ValueError("a usage that is no object")
     written = count(raw, "cache_creation_input_tokens")
     split = part(raw, "cache_creation")
     hour = count(split, "ephemeral_1h_input_tokens")

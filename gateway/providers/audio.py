@@ -182,7 +182,8 @@ class Decoder(AnswerDecoder):
         return (self._blocks.as_choice(),) if self._blocks else ()
 
     def report(self, raw: Mapping[str, JSON], *, partial: bool) -> UsageReport:
-        return replace(_report({"usage": raw}) or UsageReport(Usage(), raw), partial=partial)
+        report = _report({"usage": raw}) or UsageReport(Usage(), raw, partial=True)
+        return replace(report, partial=True) if partial else report
 
     def take_event(self, event: JSON, deltas: list[Delta]) -> None:
         match event["type"]:

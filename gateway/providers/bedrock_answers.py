@@ -54,7 +54,8 @@ class Decoder(AnswerDecoder):
         return (self._blocks.as_choice(),) if self._blocks else ()
 
     def report(self, raw: Mapping[str, JSON], *, partial: bool) -> UsageReport:
-        return replace(report_of(raw), partial=partial)
+        report = report_of(raw)
+        return replace(report, partial=True) if partial else report
 
     # --- the binary stream -----------------------------------------------------------------------
 

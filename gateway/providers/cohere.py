@@ -163,7 +163,8 @@ class Decoder(AnswerDecoder):
         return (self._blocks.as_choice(),) if self._blocks else ()
 
     def report(self, raw: Mapping[str, JSON], *, partial: bool) -> UsageReport:
-        return replace(report_of(raw), partial=partial)
+        report = report_of(raw)
+        return replace(report, partial=True) if partial else report
 
     def take_body(self, body: JSON, deltas: list[Delta]) -> None:
         self.id = body.get("id") or ""

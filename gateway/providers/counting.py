@@ -13,11 +13,12 @@ from billing.usage import INPUT_TOKEN_CLASSES, OUTPUT_TOKEN_CLASSES, TOKEN_CLASS
 from gateway.domain import JSON, NOTHING, UsageReport
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 
 MAX_COUNT = 2**53
 """Beyond this a figure is no count of anything."""
+_MOST_DIGITS: Final = len(str(MAX_COUNT))
 
 
 def part(raw: Mapping[str, JSON], name: str) -> Mapping[str, JSON]:
@@ -27,16 +28,25 @@ def part(raw: Mapping[str, JSON], name: str) -> Mapping[str, JSON]:
 
 
 def count(raw: Mapping[str, JSON], *names: str) -> int | None:
-    """Return the first of `names` that holds a number; negative numbers are kept for `settled` to flag."""
+    """Return the first of `names` that holds a number; negative numbers are kept for `settled` to flag.
+
+    Digits in a text count: so JSON is written from 64-bit integers (https://protobuf.dev/programming-guides/json/).
+    """
     for name in names:
         value = raw.get(name)
         if value is None:
             continue
-        if type(value) is float and value.is_integer():
+        if type(value) is not int and _is_whole(value):
             value = int(value)
         if type(value) is int and abs(value) < MAX_COUNT:
             return value
     return None
+
+
+def _is_whole(value: JSON) -> bool:
+    if type(value) is float:
+        return value.is_integer()
+    return type(value) is str and len(value) <= _MOST_DIGITS and value.isdecimal()
 
 
 def summed(*counts: int | None) -> int | None:
@@ -85,7 +95,8 @@ def settled(
     A negative remainder (a part larger than its whole) shrinks the largest other class of its side,
     so that the side still sums to what the provider counted. Tokens that the total has and no class
     explains are booked as output, the dearest class. `beside_total` are tokens that the provider bills
-    and leaves out of its total.
+    and leaves out of its total. Without a total, a side of which nothing can be read makes the report a
+    partial one: what it does not say is estimated, not free.
     """
     stated = {name: quantity for name, quantity in classes.items() if quantity is not None}
     negative = min(stated.values(), default=0) < 0
@@ -96,17 +107,29 @@ def settled(
     if unexplained > 0:
         stated["output"] = stated.get("output", 0) + unexplained
     usage = Usage(**stated, quarantined=negative or unexplained != 0 or contradiction)
-    return UsageReport(usage, raw, provider_total, stated_cost_usd)
+    partial = (provider_total is None or provider_total < 0) and _is_silent(classes, stated)
+    return UsageReport(usage, raw, provider_total, stated_cost_usd, partial)
 
 
+def _is_silent(asked: Collection[str], stated: Collection[str]) -> bool:
+    """Whether nothing is stated of a side that was looked for, and nothing else that is billed instead."""
+    if not _INSTEAD_OF_TOKENS.isdisjoint(stated):
+        return False
+    return any(side[0] in asked and not any(name in stated for name in side) for side in _SIDES)
+
+
+_SIDES: Final = (INPUT_TOKEN_CLASSES, OUTPUT_TOKEN_CLASSES)
+_INSTEAD_OF_TOKENS: Final = frozenset({"images", "characters", "audio_ms", "video_ms"})
 _TOKENS: Final = frozenset(TOKEN_CLASSES)
 
 
 def _mended(classes: dict[str, int]) -> dict[str, int]:
-    """What is left without negative quantities; a side keeps its sum where it can."""
+    """What is left without negative quantities; a side of a negative sum is left with none."""
     mended: dict[str, int | None] = dict(classes)
-    _mend(mended, INPUT_TOKEN_CLASSES)
-    _mend(mended, OUTPUT_TOKEN_CLASSES)
+    for side in _SIDES:
+        if sum(mended.get(name) or 0 for name in side) < 0:
+            mended |= dict.fromkeys(side)
+        _mend(mended, side)
     return {name: quantity for name, quantity in mended.items() if quantity is not None and quantity >= 0}
 
 

@@ -60,7 +60,8 @@ class Decoder(AnswerDecoder):
         return tuple(self._candidates[index].blocks.as_choice() for index in sorted(self._candidates))
 
     def report(self, raw: Mapping[str, JSON], *, partial: bool) -> UsageReport:
-        return replace(report_of(raw, searches=len(self._queries) or None), partial=partial)
+        report = report_of(raw, searches=len(self._queries) or None)
+        return replace(report, partial=True) if partial else report
 
     def take_body(self, body: JSON, deltas: list[Delta]) -> None:
         for chunk in body if isinstance(body, list) else [body]:  # without `alt=sse` a stream is an array
@@ -75,7 +76,8 @@ class Decoder(AnswerDecoder):
         self.served_model = self.served_model or event.get("modelVersion") or ""
         if usage := event.get("usageMetadata"):
             self.raw_usage = usage
-            self.service_tier = usage.get("serviceTier") or self.service_tier
+            if isinstance(usage, dict):  # anything else is kept and flagged
+                self.service_tier = usage.get("serviceTier") or self.service_tier
         for candidate in event.get("candidates") or ():
             index = candidate.get("index")
             self._candidate(index if type(index) is int else 0).take(candidate, deltas)

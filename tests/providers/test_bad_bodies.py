@@ -154,6 +154,71 @@ def test_an_event_without_end_is_refused_before_it_fills_the_memory(wire: str) -
             decoder.feed(megabyte)
 
 
+# --- usage that says nothing ----------------------------------------------------------------------
+
+UNREADABLE: dict[str, Callable[[Any], Any]] = {
+    "a word": lambda _: "much",
+    "a list": lambda _: [1, 2],
+    "true": lambda _: True,
+    "members that are null": lambda usage: _each(usage, lambda _: None),
+    "members beyond any count": lambda usage: _each(usage, lambda _: 10**30),
+    "negative members": lambda usage: _each(usage, lambda count: -1 - abs(count)),
+}
+
+
+def _each(value: Any, change: Callable[[Any], Any]) -> Any:
+    if isinstance(value, dict):
+        return {name: _each(member, change) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_each(member, change) for member in value]
+    return change(value) if type(value) is int else value
+
+
+def with_usage(stream: bytes, change: Callable[[Any], Any]) -> bytes:
+    """Change every usage of a stream."""
+
+    def changed(value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {
+            name: change(member) if name in {"usage", "usageMetadata"} and member else changed(member)
+            for name, member in value.items()
+        }
+
+    def event(found: re.Match[bytes]) -> bytes:
+        return b"data: " + json.dumps(changed(json.loads(found[1]))).encode()
+
+    return re.sub(rb"data: (\{.*\})", event, stream)
+
+
+@EVERY_TEXT_WIRE
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_a_usage_that_says_nothing_is_estimated_and_costs_no_word_of_the_answer(wire: str, name: str) -> None:
+    plain, _ = read(wire, fine(wire))
+    completion, failure = read(wire, with_usage(fine(wire), UNREADABLE[name]))
+    assert failure is None
+    assert completion is not None
+    assert completion.complete
+    assert text_of(completion) == text_of(plain)
+    assert completion.report is not None
+    assert completion.report.partial, "what is not stated is estimated, not free"
+    assert completion.report.usage.total_tokens == 0
+    assert completion.report.raw
+
+
+@EVERY_TEXT_WIRE
+def test_counts_that_come_as_text_or_with_a_point_are_counts(wire: str) -> None:
+    plain, _ = read(wire, fine(wire))
+    for written in (str, float):
+        completion, _ = read(wire, with_usage(fine(wire), lambda usage, as_=written: _each(usage, as_)))
+        assert completion is not None
+        assert completion.report is not None
+        assert plain is not None
+        assert plain.report is not None
+        assert completion.report.usage == plain.report.usage
+        assert not completion.report.partial
+
+
 # --- tool arguments in pieces --------------------------------------------------------------------
 
 ARGUMENTS = '{"부서":"총무\\u2028과 \\"1팀\\"","이모지":"🏛️"}'

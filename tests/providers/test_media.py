@@ -97,7 +97,7 @@ def test_what_is_no_embeddings_answer_is_a_protocol_error(body: bytes) -> None:
         embeddings.read(body, {})
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"input_tokens":"5"}'])
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"input_tokens":"five"}'])
 def test_what_is_no_token_count_is_a_protocol_error(body: bytes) -> None:
     with pytest.raises(UpstreamProtocolError):
         embeddings.counted(body)
