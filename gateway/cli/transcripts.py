@@ -77,7 +77,15 @@ class Recording:
     @property
     def is_stream(self) -> bool:
         """Whether the answer came as events, also where its content type does not say so."""
-        return "event" in self.content_type or self.body.startswith((b"data:", b"event:", b": "))
+        marked = "event" in self.content_type or self.body.startswith((b"data:", b"event:", b": "))
+        return marked or self.is_binary
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether it came as an AWS event stream; where no content type says it, its address does."""
+        if self.content_type:
+            return self.content_type.partition(";")[0].strip() == _BINARY_STREAM
+        return urlsplit(self.uri).path.endswith(("/converse-stream", "/invoke-with-response-stream"))
 
 
 def read(path: Path, directory: Path) -> Recording:
@@ -169,7 +177,7 @@ _INVOKED = {
 
 def _answer(recording: Recording, wire: str) -> dict[str, Any]:
     decoder = adapter(wire).Decoder(_deployment(recording, wire), stream=recording.is_stream)
-    wrapped = wire == "anthropic" and recording.content_type == _BINARY_STREAM
+    wrapped = wire == "anthropic" and recording.is_binary
     with suppress(UpstreamError):  # kept in `failure`; usage may have come before it
         decoder.feed(_unwrapped(recording.body) if wrapped else recording.body)
     completion = decoder.finish()

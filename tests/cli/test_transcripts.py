@@ -111,6 +111,8 @@ def test_binary_answers_are_read_from_base64(tmp_path: Path) -> None:
     content = base64.b64encode(b"\x00\x00").decode()
     recorded(tmp_path, uri=uri, content_type="application/vnd.amazon.eventstream", base64=content)
     assert only(tmp_path)["error"]["type"] == "UpstreamBroken"
+    recorded(tmp_path, uri=uri, content_type="", base64=content)
+    assert only(tmp_path)["error"]["type"] == "UpstreamBroken"
 
 
 def test_the_command_prints_json_lines_and_says_what_was_not_understood(
