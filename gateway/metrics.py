@@ -13,6 +13,8 @@ from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histo
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from billing.usage import Usage
 
 SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
@@ -65,20 +67,23 @@ duration = Histogram("haechi_request_seconds", "From the door to the last byte",
 
 
 @lru_cache(maxsize=4096)
-def _child(metric: Counter | Histogram, *labels: str) -> Counter | Histogram:
-    return metric.labels(*labels)
+def _counting(metric: Counter, *labels: str) -> Callable[[float], None]:
+    child = metric.labels(*labels) if labels else metric
+    return child.inc
+
+
+@lru_cache(maxsize=4096)
+def _observing(metric: Histogram, *labels: str) -> Callable[[float], None]:
+    child = metric.labels(*labels) if labels else metric
+    return child.observe
 
 
 def count(metric: Counter, *labels: str, amount: float = 1) -> None:
-    child = _child(metric, *labels) if labels else metric
-    assert isinstance(child, Counter)
-    child.inc(amount)
+    _counting(metric, *labels)(amount)
 
 
 def observe(metric: Histogram, *labels: str, seconds: float) -> None:
-    child = _child(metric, *labels) if labels else metric
-    assert isinstance(child, Histogram)
-    child.observe(seconds)
+    _observing(metric, *labels)(seconds)
 
 
 def count_usage(model_id: str, usage: Usage) -> None:

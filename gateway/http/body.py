@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import orjson
-from starlette.requests import ClientDisconnect
 
 from gateway.errors import BodyTooLarge, InvalidRequest
 
@@ -27,18 +26,23 @@ async def read_body(request: Request, limit_bytes: int) -> bytes:
     if not announced.isdigit() or int(announced) > limit_bytes:
         raise _too_large(limit_bytes)
     body = bytearray()
-    try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > limit_bytes:
-                raise _too_large(limit_bytes)
-    except ClientDisconnect as error:
-        raise InvalidRequest(
-            "본문이 다 오기 전에 연결이 끊어졌습니다.",
-            "The connection closed before the whole body arrived.",
-            code="incomplete_body",
-        ) from error
-    return bytes(body)
+    while True:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise _incomplete()
+        body += message.get("body", b"")
+        if len(body) > limit_bytes:
+            raise _too_large(limit_bytes)
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+def _incomplete() -> InvalidRequest:
+    return InvalidRequest(
+        "본문이 다 오기 전에 연결이 끊어졌습니다.",
+        "The connection closed before the whole body arrived.",
+        code="incomplete_body",
+    )
 
 
 def _too_large(limit_bytes: int) -> BodyTooLarge:

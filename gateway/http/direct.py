@@ -8,9 +8,10 @@ what is not found here (another method, a trailing slash).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from fastapi.routing import APIRoute
+from starlette.datastructures import Headers
 from starlette.requests import Request
 
 from gateway.errors import GatewayError
@@ -35,6 +36,37 @@ def chats_of(router: APIRouter) -> dict[str, Endpoint]:
     return {route.path: route.endpoint for route in routes}
 
 
+class HeadersOnce(Headers):
+    """Headers that are decoded once. Starlette's own encodes the name and walks over all at every look."""
+
+    def __init__(self, raw: list[tuple[bytes, bytes]]) -> None:
+        super().__init__(raw=raw)
+        # Of one that came twice the first counts, as in Starlette.
+        self._first = {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(raw)}
+
+    def __getitem__(self, key: str) -> str:
+        return self._first[key.lower()]
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and key.lower() in self._first
+
+    def get(self, key: str, default: Any = None) -> Any:  # noqa: ANN401 - as in Mapping
+        return self._first.get(key.lower(), default)
+
+
+class Asked(Request):
+    """A request whose headers are looked at more than once."""
+
+    @property
+    def headers(self) -> HeadersOnce:
+        known = self._known
+        if known is None:
+            known = self._known = HeadersOnce(self.scope["headers"])
+        return known
+
+    _known: HeadersOnce | None = None
+
+
 class DirectEndpoints:
     """Pure ASGI. `endpoints` maps a path to what answers a POST there."""
 
@@ -47,7 +79,7 @@ class DirectEndpoints:
         if endpoint is None or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
-        request = Request(scope, receive)
+        request = Asked(scope, receive)
         try:
             response = await endpoint(request)
             await response(scope, receive, send)

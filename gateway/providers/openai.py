@@ -7,6 +7,7 @@ docs/providers.md.
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 import orjson
@@ -24,7 +25,7 @@ from gateway.providers.writing import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from gateway.catalogue import Deployment
     from gateway.domain import JSON, ChatRequest, Message, Part, ResponseFormat, Tool, ToolChoice
@@ -44,7 +45,7 @@ def request(chat: ChatRequest, deployment: Deployment) -> UpstreamRequest:
     refuse_hosted(chat.tools)
     refuse_unbounded(chat.extra)
     asked = _without_refused(_parameters(chat, profile), chat, profile)
-    dropped = sorted({name for name in asked if name in profile.lacks} | (chat.extra.keys() & _FOREIGN))
+    dropped = sorted((asked.keys() & profile.lacks) | (chat.extra.keys() & _FOREIGN))
     body: dict[str, JSON] = {
         **_passed_on(chat, profile),
         **profile.body,  # the administrator's word goes before the client's
@@ -73,34 +74,39 @@ def request(chat: ChatRequest, deployment: Deployment) -> UpstreamRequest:
 
 def _parameters(chat: ChatRequest, profile: Profile) -> dict[str, JSON]:
     """Everything the client asked for, by OpenAI's names, before anything is left out."""
-    asked: dict[str, JSON] = {
-        "tools": [_tool(tool, profile) for tool in chat.tools] or None,
-        "tool_choice": _tool_choice(chat.tool_choice),
-        "parallel_tool_calls": chat.parallel_tool_calls,
-        "response_format": _response_format(chat.response_format),
-        profile.max_tokens: chat.max_output_tokens,
-        "temperature": chat.temperature,
-        "top_p": chat.top_p,
-        "top_k": chat.top_k,
-        "stop": list(chat.stop) or None,
-        "seed": chat.seed,
-        "n": chat.n if chat.n != 1 else None,
-        "presence_penalty": chat.presence_penalty,
-        "frequency_penalty": chat.frequency_penalty,
-        "logprobs": chat.logprobs,
-        "top_logprobs": chat.top_logprobs,
-        "logit_bias": chat.logit_bias,
-        "service_tier": chat.service_tier,
-        "user": chat.user,
-        "metadata": chat.metadata,
-        **_reasoning(chat, profile),
-    }
-    return {name: value for name, value in asked.items() if value is not None}
+    values = _as_they_are(chat)
+    asked: dict[str, JSON] = {}
+    if values != _UNSAID:
+        asked = {name: value for name, value in zip(_AS_THEY_ARE, values, strict=True) if value is not None}
+    if chat.tools:
+        asked["tools"] = [_tool(tool, profile) for tool in chat.tools]
+    if chat.tool_choice is not None:
+        asked["tool_choice"] = _tool_choice(chat.tool_choice)
+    if chat.response_format is not None:
+        asked["response_format"] = _response_format(chat.response_format)
+    if chat.max_output_tokens is not None:
+        asked[profile.max_tokens] = chat.max_output_tokens
+    if chat.stop:
+        asked["stop"] = list(chat.stop)
+    if chat.n != 1:
+        asked["n"] = chat.n
+    return asked | _reasoning(chat, profile)
 
 
-def _without_refused(asked: Mapping[str, JSON], chat: ChatRequest, profile: Profile) -> dict[str, JSON]:
+_AS_THEY_ARE: Final = (
+    *("parallel_tool_calls", "temperature", "top_p", "top_k", "seed", "presence_penalty"),
+    *("frequency_penalty", "logprobs", "top_logprobs", "logit_bias", "service_tier", "user", "metadata"),
+)
+"""Parameters whose names and values are OpenAI's in the domain, too."""
+_as_they_are: Final = attrgetter(*_AS_THEY_ARE)
+_UNSAID: Final = (None,) * len(_AS_THEY_ARE)
+
+
+def _without_refused(asked: dict[str, JSON], chat: ChatRequest, profile: Profile) -> dict[str, JSON]:
     """Refuse what the provider cannot do; leave out such names where they ask for nothing."""
     kind = chat.response_format.kind if chat.response_format else ""
+    if profile.refuses.isdisjoint((*asked, kind)):
+        return asked
     meant = {name for name in asked if name in profile.refuses and not _says_nothing(name, asked[name])}
     for name in sorted(meant | ({kind} & profile.refuses)):
         raise lacking(name, "response_format" if name == kind else name)
@@ -122,7 +128,8 @@ def _reasoning(chat: ChatRequest, profile: Profile) -> dict[str, JSON]:
     if profile.reasoning_effort == "thinking":
         if effort == "none" or budget == 0:
             return {"thinking": {"type": "disabled"}}
-        return {"thinking": {"type": "enabled"}, "reasoning_effort": effort}
+        thinking: dict[str, JSON] = {"thinking": {"type": "enabled"}}
+        return thinking if effort is None else thinking | {"reasoning_effort": effort}
     return {"reasoning_effort": effort or _effort_of(budget or 0)}
 
 
@@ -133,6 +140,8 @@ def _effort_of(budget_tokens: int) -> str:
 
 def _passed_on(chat: ChatRequest, profile: Profile) -> dict[str, JSON]:
     """Fields that only the provider knows, without those that the gateway decides or another dialect has."""
+    if not chat.extra:
+        return {}
     kept_back = _OURS | _FOREIGN | profile.lacks
     return {name: value for name, value in chat.extra.items() if name not in kept_back}
 
@@ -166,17 +175,13 @@ def _tool(tool: Tool, profile: Profile) -> dict[str, JSON]:
     }
 
 
-def _tool_choice(choice: ToolChoice | None) -> JSON:
-    if choice is None:
-        return None
+def _tool_choice(choice: ToolChoice) -> JSON:
     if choice.mode == "named":
         return {"type": "function", "function": {"name": choice.name}}
     return choice.mode
 
 
-def _response_format(wanted: ResponseFormat | None) -> JSON:
-    if wanted is None:
-        return None
+def _response_format(wanted: ResponseFormat) -> JSON:
     if wanted.kind != "json_schema":
         return {"type": wanted.kind}
     schema = {

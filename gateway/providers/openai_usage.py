@@ -41,12 +41,15 @@ def report_of(raw: Mapping[str, JSON], profile: Profile, *, partial: bool = Fals
     total = count(raw, "total_tokens")
     into = part(raw, "prompt_tokens_details") or part(raw, "input_tokens_details")
     out = part(raw, "completion_tokens_details") or part(raw, "output_tokens_details")
-    reasoning = count(out, "reasoning_tokens")
     if profile.extras_beside:
         return _with_extras(raw, prompt, completion, total, partial=partial)
+    usual = raw.keys() <= _USUAL
+    if usual and not (into or out):
+        report = settled({"input": prompt, "output": completion}, raw, provider_total=total)
+        return replace(report, partial=True) if partial else report
+    reasoning = count(out, "reasoning_tokens")
     if _reasoning_is_beside(prompt, completion, reasoning, total, profile):
         completion = (completion or 0) + (reasoning or 0)
-    usual = raw.keys() <= _USUAL
     cached = count(into, "cached_tokens") if usual else _cached(raw, into)
     written = count(into, "cache_write_tokens", "cache_creation_tokens")
     fresh = rest(prompt, cached, written)

@@ -59,18 +59,22 @@ MAX_CHOICES: Final = 16
 
 def parse(body: JSON) -> ChatRequest:
     """Read a request body. Raises InvalidRequest or UnsupportedFeature, naming the field at fault."""
-    object_of(body)
-    _refuse_what_we_do_not_take(body)
-    known = {field: _FIELDS[field](body, field) for field in body if field in _FIELDS}
+    extra: Mapping[str, JSON] = NOTHING
+    if not isinstance(body, dict) or body.keys() - _TAKEN:
+        _refuse_what_we_do_not_take(object_of(body))
+        extra = rest(body, _TAKEN)
+    known = {field: read(body, field) for field in body if (read := _FIELDS.get(field)) is not None}
     for field in _ALWAYS:
-        known[field] = _FIELDS[field](body, field)
-    stream_options = optional(body, "stream_options", dict) or {}
+        if field not in known:
+            known[field] = _FIELDS[field](body, field)
     return ChatRequest(
-        messages=_messages(body),
-        include_usage=stream_options.get("include_usage") is True,
-        extra={name: value for name, value in body.items() if name not in _TAKEN} or NOTHING,
-        **_renamed(known),
+        messages=_messages(body), include_usage=_include_usage(body), extra=extra, **_renamed(known)
     )
+
+
+def _include_usage(body: Mapping[str, JSON]) -> bool:
+    options = optional(body, "stream_options", dict)
+    return options is not None and options.get("include_usage") is True
 
 
 def _refuse_what_we_do_not_take(body: Mapping[str, JSON]) -> None:
@@ -155,9 +159,11 @@ def _response_format(body: Mapping[str, JSON], field: str) -> ResponseFormat | N
 
 def _output_limit(body: Mapping[str, JSON], _field: str) -> int | None:
     """Today's name is `max_completion_tokens`, `max_tokens` the old one; of both, the smaller."""
-    read = integer(1, 10_000_000)
-    limits = [n for f in ("max_completion_tokens", "max_tokens") if (n := read(body, f)) is not None]
-    return min(limits, default=None)
+    new, old = _read_limit(body, "max_completion_tokens"), _read_limit(body, "max_tokens")
+    return min(new, old) if new is not None and old is not None else old if new is None else new
+
+
+_read_limit: Final = integer(1, 10_000_000)
 
 
 _FIELDS: Final[dict[str, Callable[[Mapping[str, JSON], str], Any]]] = {
@@ -223,10 +229,13 @@ def _message(item: JSON, path: str) -> Message:
         parts = (*_reasoning(item), *parts, *_tool_calls(item, path))
     elif not parts:
         raise wrong_type(f"{path}.content", "문자열이나 내용 목록/a string or a list of parts")
+    if item.keys() == _ROLE_AND_CONTENT:  # as nearly all are
+        return Message(role, parts)
     return Message(role, parts, optional(item, "name", str), rest(item, _MESSAGE_FIELDS))
 
 
 _ROLES: Final = frozenset({"system", "developer", "user", "assistant", "tool"})
+_ROLE_AND_CONTENT: Final = frozenset({"role", "content"})
 _MESSAGE_FIELDS: Final = frozenset(
     {"role", "content", "name", "tool_calls", "tool_call_id", "reasoning_content", "reasoning"}
 )

@@ -125,6 +125,6 @@ def of_kind(kind: type) -> Callable[[Mapping[str, JSON], str], Any]:
 
 
 def rest(item: Mapping[str, JSON], taken: Collection[str]) -> Mapping[str, JSON]:
-    if len(item) <= len(taken) and all(name in taken for name in item):
-        return NOTHING
-    return {name: value for name, value in item.items() if name not in taken}
+    """Return the members that are not `taken`."""
+    others = item.keys() - taken
+    return {name: value for name, value in item.items() if name in others} if others else NOTHING
