@@ -148,7 +148,8 @@ def _excuse(part: Part, span: Span, policy: ZonePolicy, hash_key: bytes) -> str 
             continue
         if not exception.value_hash:
             return exception.id
-        if hash_key and exception.value_hash == finding_hash(hash_key, span.type, value_of(part, span)):
+        key = exception.hash_key or hash_key
+        if key and exception.value_hash == finding_hash(key, span.type, value_of(part, span)):
             return exception.id
     return None
 

@@ -75,6 +75,8 @@ class PolicyException:
     approved_by: str = ""
     id: str = "policy"
     """What a receipt names: the id of a reviewers' exception, or that it stands in the policy."""
+    hash_key: bytes = field(default=b"", repr=False)
+    """The key that made `value_hash`, where that is not the current one: the secret was rotated."""
 
 
 @dataclass(frozen=True, slots=True)

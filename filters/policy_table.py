@@ -198,7 +198,9 @@ def _exception(value: JSON) -> PolicyException:
     table = read.table_of(value, "exceptions", _EXCEPTION_KEYS)
     if "until" not in table:
         raise PolicyError("policy.exceptions: 'until' is missing; an exception must expire")
-    said = {key: read.word(table[key], f"exceptions.{key}") for key in table if key != "until"}
+    said: dict[str, JSON] = {
+        key: read.word(table[key], f"exceptions.{key}") for key in table if key != "until"
+    }
     if not said.keys() & {"type", "rule", "value_hash"}:
         raise PolicyError(
             "policy.exceptions: name a type, a rule or a value_hash; an exception for everything is none"

@@ -280,7 +280,7 @@ class Plant:
             config=config,
             database=database,
             directory=directory,
-            exceptions=wiring.exceptions(database, config.policies, ways.use, finding_key.key_id),
+            exceptions=wiring.exceptions(database, config.policies, ways.use, keyring),
             prices=prices,
             journal=journal,
             upstream=upstream,

@@ -16,13 +16,15 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from billing.store import DatabaseUnavailable
+from billing.store import DatabaseUnavailable, open_engine
 from gateway.config import Config, unpriced
 from gateway.config_mistakes import ConfigError
-from gateway.keyring import SecretError
+from gateway.incidents.exceptions import is_lost
+from gateway.keyring import Purpose, SecretError
 from gateway.pricing import book_of
 from gateway.settings import Settings
 from gateway.store.database import NotMigrated, Unusable, check_usable, file_of, shown
+from gateway.store.incident_exceptions import approved
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -80,7 +82,7 @@ def examine(settings: Settings) -> list[Finding]:
         return findings
     findings += _prices(config)
     findings += _overhead(config)
-    findings += _database(config)
+    findings += _database(config, settings)
     findings += _valkey(config)
     findings += _disk(config)
     findings += _port(config)
@@ -174,7 +176,7 @@ def _prices(config: Config) -> Iterator[Finding]:
 # --- database, disk, port ------------------------------------------------------------------------
 
 
-def _database(config: Config) -> Iterator[Finding]:
+def _database(config: Config, settings: Settings) -> Iterator[Finding]:
     address = shown(config.database_url)
     try:
         check_usable(config.database_url)
@@ -191,6 +193,29 @@ def _database(config: Config) -> Iterator[Finding]:
         )
     else:
         yield Finding("ok", "database", f"{address}, 테이블 최신", "reachable, writable, tables up to date")
+        yield from _exceptions(config, settings)
+
+
+def _exceptions(config: Config, settings: Settings) -> Iterator[Finding]:
+    """Say which exceptions for one value match nothing, because the secret of their hash is gone."""
+    try:
+        keys = settings.keyring().all(Purpose.FINDING_HASH)
+    except SecretError:
+        return  # said already
+    engine = open_engine(config.database_url)
+    try:
+        lost = [one for one in approved(engine) if is_lost(one, keys) and one.until > datetime.now(UTC)]
+    finally:
+        engine.dispose()
+    if lost:
+        yield Finding(
+            "warn",
+            "exceptions",
+            f"값 하나의 예외 {len(lost)}건이 통과시키지 못합니다: 값의 해시를 만든 비밀키가 없습니다",
+            f"{len(lost)} exception(s) for one value match nothing: the secret of their hash is gone",
+            "비밀키 파일에 예전 키를 되돌리거나, 심사자가 예외를 다시 제안하세요",
+            "put the old secret back into the secret file, or let reviewers propose them anew",
+        )
 
 
 def _valkey(config: Config) -> Iterator[Finding]:

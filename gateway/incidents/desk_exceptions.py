@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -12,6 +12,7 @@ from gateway.audit import AuditEvent
 from gateway.errors import InvalidRequest
 from gateway.incidents.desk_base import Desk, changed_meanwhile, gone, reason_of, second_person
 from gateway.incidents.records import ReviewException
+from gateway.keyring import Purpose
 from gateway.store import incident_exceptions
 
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ class ExceptionDesk(Desk):
         Raises InvalidRequest for a scope that is too wide or unknown, or a time that is past or too far.
         """
         self._check_scope(scope, until, now)
+        if scope.value_hash and not scope.finding_key_id:  # else a rotation would end it unseen
+            current = self.keyring.current(Purpose.FINDING_HASH)
+            scope = replace(scope, finding_key_id=current.key_id)
         if incident_id is not None:
             self.near(self.incident(incident_id), reviewer, now, "exception.propose")
         one = ReviewException(

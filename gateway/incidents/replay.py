@@ -342,7 +342,8 @@ class Judge:
                 continue
             if not exception.value_hash:
                 return True
-            if past.finding_key_id != self._known.current_key_id:
+            made_with = exception.hash_key or self._known.keys.get(self._known.current_key_id)
+            if made_with is None or made_with != self._known.keys.get(past.finding_key_id):
                 doubt = True
             elif exception.value_hash == found.value_hash:
                 return True

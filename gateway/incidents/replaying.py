@@ -86,7 +86,7 @@ class Past:
     def known(self) -> Known:
         current = self.keyring.current(Purpose.FINDING_HASH)
         keys = {key.key_id: key.key for key in self.keyring.all(Purpose.FINDING_HASH)}
-        exceptions = exceptions_ever(self.database, current.key_id)
+        exceptions = exceptions_ever(self.database, keys, current.key_id)
         return Known(self.config.policies, exceptions, keys, current.key_id, MIN_SCORE)
 
     @property

@@ -33,12 +33,13 @@ def intake(
 
 
 def exceptions(
-    database: Database, policies: PolicyBook, use: Callable[[PolicyBook], None], finding_key_id: str
+    database: Database, policies: PolicyBook, use: Callable[[PolicyBook], None], keyring: Keyring
 ) -> Snapshot[PolicyBook]:
     """Hand `use` the policies with what reviewers have excepted, at the start and whenever that changes."""
+    keys = keyring.all(Purpose.FINDING_HASH)
 
     def load() -> PolicyBook:
-        book = policies.with_exceptions(in_policy(approved(database), finding_key_id))
+        book = policies.with_exceptions(in_policy(approved(database), keys))
         use(book)
         return book
 

@@ -411,10 +411,12 @@ def incidents_without_text(engine: Engine, since: datetime, until: datetime) -> 
         return int(connection.execute(statement).scalar_one())
 
 
-def exceptions_ever(engine: Engine, finding_key_id: str) -> tuple[PolicyException, ...]:
+def exceptions_ever(
+    engine: Engine, keys: Mapping[str, bytes], current_key_id: str
+) -> tuple[PolicyException, ...]:
     """Return every exception that was in force at some time; one that was revoked ends when it was.
 
-    Values hashed with another key than `finding_key_id` match nothing and are left out.
+    Values hashed with a key that is not among `keys` match nothing and are left out.
     """
     columns = incident_exception.c
     statement = select(incident_exception).where(columns.state.in_(("approved", "revoked")))
@@ -427,7 +429,8 @@ def exceptions_ever(engine: Engine, finding_key_id: str) -> tuple[PolicyExceptio
             rule=row.rule,
             department=row.department_id,
             value_hash=row.value_hash,
+            hash_key=keys[row.finding_key_id] if row.finding_key_id not in ("", current_key_id) else b"",
         )
         for row in rows
-        if not row.value_hash or row.finding_key_id == finding_key_id
+        if not row.value_hash or row.finding_key_id in ("", *keys)
     )

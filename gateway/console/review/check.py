@@ -64,7 +64,7 @@ def _check(request: Request, visitor: Visitor, parts: ConsoleParts, text: str) -
 def verdict_on(parts: ConsoleParts, text: str, unit_path: tuple[str, ...]) -> Verdict:
     """Judge a text as if these units sent it to a model outside. Raises FilterRefusal."""
     key = parts.keyring.current(Purpose.FINDING_HASH)
-    excepted = in_policy(approved(parts.database), key.key_id)
+    excepted = in_policy(approved(parts.database), parts.keyring.all(Purpose.FINDING_HASH))
     policy = parts.config.policies.with_exceptions(excepted).for_(unit_path, EXTERNAL, parts.now())
     return decide(parts.inspector.detect(text), policy, key.key)
 
