@@ -273,6 +273,6 @@ def no_department() -> Forbidden:
 def gone(korean: str, english: str) -> NotFound:
     """Return the answer for a thing that was deleted or never was."""
     return NotFound(
-        f"{korean}을(를) 찾을 수 없습니다. 지워졌거나 주소가 잘못되었습니다.",
+        f"없는 {korean}입니다. 지워졌거나 주소가 잘못되었습니다.",
         f"There is no such {english}. It was deleted, or the address is wrong.",
     )

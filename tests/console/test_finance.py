@@ -181,3 +181,6 @@ def test_what_is_no_month_and_no_invoice_is_not_found(billed):
     assert finance.get("/console/finance/months/2025-13").status_code == 404
     assert finance.get("/console/finance/invoices/HAECHI-2025-10-0099").status_code == 404
     assert finance.get("/api/billing/invoices?month=x").status_code == 400
+    assert finance.get(f"/api/billing/invoices?month={MONTH}&kind=letter").status_code == 400
+    below = finance.get(f"/api/billing/invoices?month={MONTH}&unit=CM").json()["data"]
+    assert {row["unit"] for row in below} == {"CM"}

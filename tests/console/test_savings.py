@@ -51,6 +51,8 @@ def finance(seeded):
 
 
 def test_the_pages_show_the_same_as_the_api(finance):
+    assert len(finance.get("/api/billing/savings?months=2").json()["months"]) == 2
+    assert finance.get("/api/billing/savings?months=13").status_code == 400
     found = finance.get("/api/billing/savings").json()
     whole = int(float(found["metered_krw"]))
     page = finance.get(PAGES[0])

@@ -7,7 +7,7 @@ The same people as on the finance pages, by the same session; steps of a month a
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
@@ -112,13 +112,18 @@ def router() -> APIRouter:
         visitor: Invoices,
         parts: Parts,
         month: Annotated[str, Query(description="2026-11")],
-        kind: Annotated[str | None, Query(description="department or summary")] = None,
+        kind: Annotated[Literal["department", "summary"] | None, Query()] = None,
+        unit: Annotated[
+            str | None, Query(description="id of a unit: its invoices and those below it")
+        ] = None,
         limit: Limit = 100,
         offset: Offset = 0,
     ) -> Headings:
         """List a month's invoices: final ones of a locked month, else drafts."""
         found = of_visitor(visitor, books_of(parts).invoices(month, parts.now()))
         wanted = [one for one in found if kind is None or one.kind == kind]
+        if unit is not None:
+            wanted = [one for one in wanted if unit in {above.id for above in one.path}]
         return Headings(
             month=month,
             data=[_heading(one) for one in wanted[offset : offset + limit]],

@@ -13,7 +13,7 @@ from billing.periods import billing_day
 from billing.plans import LEAST_MONTHS, Verdict
 from gateway.console import lists
 from gateway.console.finance.named import called, sees_names
-from gateway.console.finance.savings import SPANS, TERMS, plan_names, report_asked
+from gateway.console.finance.savings import SPANS, TERMS, plan_names, report_asked, span_of
 from gateway.console.i18n import N_
 from gateway.console.lists import Column, ListSpec
 from gateway.console.pages import language_for, render
@@ -105,7 +105,7 @@ def router(reports: SeatReports) -> APIRouter:
 
 def _page(request: Request, visitor: Visitor, parts: ConsoleParts, reports: SeatReports) -> Response:
     query = SPEC.read(request.query_params)
-    report = report_asked(parts, visitor, reports, query.filters)
+    report = report_asked(parts, visitor, reports, span_of(query.filters), query.filters["term"])
     counts = Counter(one.verdict for one in report.advice)
     verdict = query.filters["verdict"]
     wanted = [one for one in report.advice if verdict in {"", one.verdict.value}]

@@ -41,7 +41,7 @@ Krw = Annotated[str, Field(description="exact won as decimal text", examples=["1
 Limit = Annotated[int, Query(ge=1, le=500)]
 Offset = Annotated[int, Query(ge=0)]
 Months = Annotated[
-    str, Query(pattern="^(1|3|6)?$", description="1, 3 or 6 last months; all recorded if empty")
+    str, Query(pattern="^([1-9]|1[0-2])?$", description="so many last months, 1 to 12; all recorded if empty")
 ]
 TermWord = Annotated[str, Query(pattern="^(monthly|yearly)$")]
 
@@ -192,7 +192,7 @@ def router(reports: SeatReports) -> APIRouter:
     routes = APIRouter(prefix="/api/billing", tags=["billing"])
 
     def asked(parts: ConsoleParts, visitor: Visitor, months: str, term: str) -> SeatReport:
-        return report_asked(parts, visitor, reports, {"months": months, "term": term})
+        return report_asked(parts, visitor, reports, int(months) if months else None, term)
 
     @routes.get("/plans", responses=_ERRORS)
     def plans(

@@ -110,19 +110,24 @@ def router(reports: SeatReports) -> APIRouter:
 
 
 def report_asked(
-    parts: ConsoleParts, visitor: Visitor, reports: SeatReports, filters: Mapping[str, str]
+    parts: ConsoleParts, visitor: Visitor, reports: SeatReports, months: int | None, term: str
 ) -> SeatReport:
-    """Return the report that an address asks for: months, term, and the department that is within reach."""
+    """Return the report that an address asks for, of the department that is within reach."""
     rollups.bring_up_to_date(parts.database, most_batches=BATCHES_BEFORE_A_PAGE)
-    months = filters["months"]
     return reports.report(
         parts.database,
         parts.config.plans,
         parts.now(),
-        months=int(months) if months in SPANS and months else None,
-        term=Term.YEARLY if filters["term"] == "yearly" else Term.MONTHLY,
+        months=months,
+        term=Term.YEARLY if term == "yearly" else Term.MONTHLY,
         department_id=visitor.only_department(Permission.REPORTS_VIEW),
     )
+
+
+def span_of(filters: Mapping[str, str]) -> int | None:
+    """Return how many months a page shows; None: all that are recorded."""
+    months = filters["months"]
+    return int(months) if months in SPANS and months else None
 
 
 def plan_names(plans: Sequence[Plan], language: Language) -> dict[str, str]:
@@ -134,7 +139,7 @@ def plan_names(plans: Sequence[Plan], language: Language) -> dict[str, str]:
 def _page(request: Request, visitor: Visitor, parts: ConsoleParts, reports: SeatReports) -> Response:
     language = language_for(request, visitor)
     query = SPEC.read(request.query_params)
-    report = report_asked(parts, visitor, reports, query.filters)
+    report = report_asked(parts, visitor, reports, span_of(query.filters), query.filters["term"])
     names, called = unit_names(parts.database), plan_names(parts.config.plans, language)
 
     def source(asked: ListQuery) -> tuple[Sequence[Line], int]:
