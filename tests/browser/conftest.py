@@ -117,6 +117,16 @@ def sign_in(page: Page, login: str) -> None:
     page.wait_for_url("**/console")
 
 
+@contextmanager
+def leaving(page: Page) -> Iterator[None]:
+    """What is done inside leads to another page: end when that is there and its scripts have run.
+
+    Without it the next key may go to the page that leaves, or come before anybody listens.
+    """
+    with page.expect_navigation(wait_until="load"):
+        yield
+
+
 def axe(page: Page) -> list[str]:
     """Every violation of WCAG 2.1 AA and of good practice that axe-core finds on the page."""
     page.evaluate(AXE.read_text())  # through the debugger, which no content policy binds

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import NARROW, ROLES, WIDE, sign_in
+from tests.browser.conftest import NARROW, ROLES, WIDE, leaving, sign_in
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -31,9 +31,9 @@ def go(page: Page, korean: str, english: str, language: str) -> None:
     fold = page.locator(".menu-button")
     if fold.is_visible():
         fold.click()
-    page.locator("#menu").get_by_role(
-        "link", name=korean if language == "ko" else english, exact=True
-    ).click()
+    name = korean if language == "ko" else english
+    with leaving(page):
+        page.locator("#menu").get_by_role("link", name=name, exact=True).click()
 
 
 def heading(page: Page, korean: str, english: str, language: str) -> None:
@@ -176,10 +176,12 @@ def test_the_readers_language_and_brightness_are_kept(desk: Desk) -> None:
     with desk.page("staff") as (page, watcher):
         page.goto("/console/models")
         page.get_by_role("button", name="화면 설정").click()
-        page.get_by_role("button", name="English").click()
+        with leaving(page):
+            page.get_by_role("button", name="English").click()
         expect(page.locator("h1")).to_have_text("Models")
         page.get_by_role("button", name="Display").click()
-        page.get_by_role("button", name="Dark").click()
+        with leaving(page):
+            page.get_by_role("button", name="Dark").click()
         expect(page.locator("html")).to_have_attribute("data-theme", "dark")
         dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert sum(int(part) for part in re.findall(r"\d+", dark)) < 120

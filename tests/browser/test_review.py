@@ -23,7 +23,7 @@ from gateway.permissions import Role
 from gateway.store.accounts import NewAccount, create_account
 from gateway.store.audit import audited, verify_audit
 from gateway.store.organisation import create_key
-from tests.browser.conftest import NARROW, WIDE, axe, sign_in
+from tests.browser.conftest import NARROW, WIDE, axe, leaving, sign_in
 from tests.browser.office import PASSWORD
 
 if TYPE_CHECKING:
@@ -121,17 +121,22 @@ def _staff_reports(desk: Desk, incident_id: str) -> None:
 def _reviewer_judges(desk: Desk, incident_id: str) -> None:
     with desk.page("reviewer") as (page, watcher):
         page.goto("/console")
-        page.get_by_role("link", name="검토 대기열", exact=True).first.click()
-        page.get_by_role("link", name=incident_id[-8:]).click()
+        with leaving(page):
+            page.get_by_role("link", name="검토 대기열", exact=True).first.click()
+        with leaving(page):
+            page.get_by_role("link", name=incident_id[-8:]).click()
         expect(page.locator(".stored").first).to_contain_text("서식의 작성 예시입니다")
         assert EXAMPLE not in page.content()
         expect(page.locator("main")).to_contain_text("실제 사람의 번호가 아닙니다")
-        page.get_by_role("button", name="내가 맡기").click()
+        with leaving(page):
+            page.get_by_role("button", name="내가 맡기").click()
         _reveals(page)
         page.get_by_label("오탐", exact=False).first.check()
-        page.get_by_role("button", name="판정하기").click()
+        with leaving(page):
+            page.get_by_role("button", name="판정하기").click()
         expect(page.locator(".figures")).to_contain_text("오탐")
-        page.get_by_role("link", name="예외 제안하기").click()
+        with leaving(page):
+            page.get_by_role("link", name="예외 제안하기").click()
         page.fill("#reason", "행정 서식의 작성 예시 번호")
         page.get_by_role("button", name="제안하기").click()
         expect(page.locator("h1")).to_contain_text("예외")
@@ -144,7 +149,8 @@ def _reveals(page: Page) -> None:
     page.locator(".masked").first.click()
     expect(page.locator("#reveal-reason")).to_be_focused()
     page.fill("#reveal-reason", "신고 내용이 맞는지 확인")
-    page.keyboard.press("Enter")
+    with leaving(page):
+        page.keyboard.press("Enter")
     expect(page.locator(".opened").first).to_have_text(EXAMPLE)
     expect(page.locator("main")).to_contain_text("까지 열려 있습니다")
 
@@ -216,20 +222,22 @@ def test_the_queue_is_worked_by_keyboard_alone(desk: Desk, key: str) -> None:
         page.keyboard.press("j")
         page.keyboard.press("x")
         expect(page.locator("[data-chosen]")).to_have_text("2")
-        page.keyboard.press("a")
+        with leaving(page):
+            page.keyboard.press("a")
         expect(page.locator(".toast")).to_contain_text("처리했습니다")
         page.goto("/console/review?assignee=me")
         expect(page.locator("tbody tr")).to_have_count(2)
         page.keyboard.press("j")
-        page.keyboard.press("Enter")
+        with leaving(page):
+            page.keyboard.press("Enter")
         expect(page.locator("h1")).to_contain_text("사건")
-        page.wait_for_load_state()  # keys are heard once the page's scripts have run
         page.keyboard.press("t")
-        page.keyboard.press("Enter")
+        with leaving(page):
+            page.keyboard.press("Enter")
         expect(page.locator(".figures")).to_contain_text("정탐")
-        page.keyboard.press("u")
+        with leaving(page):
+            page.keyboard.press("u")
         expect(page.locator("h1")).to_have_text("검토 대기열")
-        page.wait_for_load_state()
         page.keyboard.press("/")
         expect(page.locator("#q")).to_be_focused()
         page.keyboard.type("jx?")
@@ -322,7 +330,8 @@ def test_what_was_opened_is_masked_again_on_a_page_that_stays_open(desk: Desk, k
         open_incident(page, incident_id)
         page.locator(".masked").first.click()
         page.fill("#reveal-reason", "시간이 지나면 가려지는지 확인")
-        page.locator("form:has(#reveal-reason) button").click()
+        with leaving(page):
+            page.locator("form:has(#reveal-reason) button").click()
         expect(page.locator(".opened").first).to_have_text(NUMBER)
         page.clock.run_for(11 * 60 * 1000)
         expect(page.locator(".opened").first).to_have_text("█████")
@@ -348,7 +357,8 @@ def test_a_member_of_staff_gets_the_masked_version_to_send_instead(desk: Desk, k
     with desk.page("staff") as (page, watcher):
         page.goto("/console/check")
         page.fill("#text", f"민원인 번호 {NUMBER} 를 확인해 주세요.")
-        page.get_by_role("button", name="확인하기").click()
+        with leaving(page):
+            page.get_by_role("button", name="확인하기").click()
         expect(page.locator(".message.bad")).to_contain_text("막힙니다")
         masked = page.locator("#masked-text").inner_text()
         assert NUMBER not in masked
