@@ -26,6 +26,7 @@ from billing.segments import Segments
 from billing.store import LedgerSink, open_engine, verify
 from billing.tables import metadata
 from billing.usage import Usage, UsageSource
+from gateway.heap import settled
 from migrations.check import postgres
 
 if TYPE_CHECKING:
@@ -134,10 +135,11 @@ def main() -> None:
         journal.start()
         asyncio.run(load(journal, 2_000, options.connections))
         requests = options.requests // ROUNDS
-        controls = [asyncio.run(load(Nothing(), requests, options.connections))[0] for _ in range(ROUNDS)]
-        groups = journal.stats.groups
-        runs = [asyncio.run(load(journal, requests, options.connections)) for _ in range(ROUNDS)]
-        groups = journal.stats.groups - groups
+        with settled():  # as in a serving process
+            controls = [asyncio.run(load(Nothing(), requests, options.connections))[0] for _ in range(ROUNDS)]
+            groups = journal.stats.groups
+            runs = [asyncio.run(load(journal, requests, options.connections)) for _ in range(ROUNDS)]
+            groups = journal.stats.groups - groups
         journal.stop()
         print(f"{engine.dialect.name}, {options.connections} connections, {options.requests} requests")
         costs = sorted(cpu - min(controls) for cpu, _ in runs)

@@ -17,17 +17,16 @@ docs/decisions/0050-holds-in-the-dispatch-transaction.md.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from billing.errors import RowRefused
 from billing.ledger import Kind, Outcome
 from billing.money import format_won
 from billing.periods import next_month
-from billing.usage import TOKEN_CLASSES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -227,11 +226,16 @@ class Movement(NamedTuple):
     refusable: bool
 
 
+_MOST_PAYERS: Final = 8_192
+"""Whose scopes and accounts are remembered: finding them anew took longer than moving them."""
+
+
 @dataclass(slots=True)
 class Budgets:
     """The budgets in force, by scope."""
 
     by_scope: Mapping[Scope, Sequence[Budget]]
+    _found: dict[tuple[frozenset[Scope], str], Mapping[AccountKey, Limits]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, budgets: Iterable[Budget]) -> Budgets:
@@ -240,12 +244,20 @@ class Budgets:
             by_scope.setdefault(budget.scope, []).append(budget)
         return cls(by_scope)
 
-    def keys(self, movement: Movement) -> dict[AccountKey, Limits]:
+    def keys(self, movement: Movement) -> Mapping[AccountKey, Limits]:
         """Accounts that a movement touches, with their tightest hard limits."""
         return self.accounts_of(movement.scopes, movement.billing_period)
 
-    def accounts_of(self, scopes: frozenset[Scope], billing_period: str) -> dict[AccountKey, Limits]:
+    def accounts_of(self, scopes: frozenset[Scope], billing_period: str) -> Mapping[AccountKey, Limits]:
         """Accounts that pay for what these scopes do, with their tightest hard limits."""
+        found = self._found.get((scopes, billing_period))
+        if found is None:
+            if len(self._found) >= _MOST_PAYERS:
+                self._found.clear()
+            found = self._found[scopes, billing_period] = self._look_up(scopes, billing_period)
+        return found
+
+    def _look_up(self, scopes: frozenset[Scope], billing_period: str) -> dict[AccountKey, Limits]:
         limits: dict[AccountKey, Limits] = {}
         for scope in scopes & self.by_scope.keys():
             for budget in self.by_scope[scope]:
@@ -270,16 +282,17 @@ def apply(
     movements: Sequence[Movement], budgets: Budgets, accounts: Mapping[AccountKey, Account]
 ) -> BudgetExceeded | None:
     """Apply the movements of one submission to the accounts: all of them, or none and why not."""
-    needed: defaultdict[AccountKey, Amounts] = defaultdict(Amounts)
+    needed: dict[AccountKey, Amounts] = {}
     for movement in movements:
         for key, limits in budgets.keys(movement).items():
             account = accounts[key]
             account.limits = limits
-            if movement.refusable:
-                needed[key] = plus(needed[key], movement.held)
-            lacking = account.lacks(needed[key]) if any(needed[key]) else None
+            if not movement.refusable:
+                continue
+            asked = needed[key] = plus(needed[key], movement.held) if key in needed else movement.held
+            lacking = account.lacks(asked) if any(asked) else None
             if lacking is not None:
-                return BudgetExceeded(account, lacking, needed[key].of(lacking))
+                return BudgetExceeded(account, lacking, asked.of(lacking))
     for movement in movements:
         for key in budgets.keys(movement):
             account = accounts[key]
@@ -296,27 +309,30 @@ def minus(one: Amounts, other: Amounts) -> Amounts:
     return Amounts(one[0] - other[0], one[1] - other[1], one[2] - other[2])
 
 
-def held_by(row: Mapping[str, Any]) -> Amounts:
+HELD: Final = ("hold_nano_krw", "input_bytes", "max_output_tokens")
+"""Columns of a dispatch that say what it holds: `held_by` in their order."""
+
+
+def held_by(hold_nano_krw: int, input_bytes: int, max_output_tokens: int | None) -> Amounts:
     """What a dispatch holds, by its columns: no charge of it can be more.
 
     Each token of the input stands for at least one byte of what was sent; what is declared beside the
     text is counted in `input_bytes` and `max_output_tokens` by whoever makes the dispatch.
     """
-    return Amounts(row["hold_nano_krw"], row["input_bytes"] + (row["max_output_tokens"] or 0), 1)
+    return Amounts(hold_nano_krw, input_bytes + (max_output_tokens or 0), 1)
 
 
-def spent_by(row: Mapping[str, Any]) -> Amounts:
-    """What a row of the charges adds to what is spent; a correction's figures are differences."""
-    tokens = sum(row[name] or 0 for name in TOKEN_CLASSES)
-    return Amounts(row["amount_nano_krw"], tokens, int(_was_taken(row)))
+def spent_by(kind: str, outcome: str, amount_nano_krw: int, tokens: Iterable[int | None]) -> Amounts:
+    """What a row of the charges adds to what is spent; a correction's figures are differences.
+
+    `tokens` of each class that counts (billing.usage.TOKEN_CLASSES).
+    """
+    was_taken = kind == Kind.CHARGE and outcome not in UNTAKEN
+    return Amounts(amount_nano_krw, sum(filter(None, tokens)), int(was_taken))
 
 
-UNTAKEN: Final = (Outcome.NOT_SENT, Outcome.REFUSED_BY_PROVIDER)
+UNTAKEN: Final = frozenset({str(Outcome.NOT_SENT), str(Outcome.REFUSED_BY_PROVIDER)})
 """Outcomes of attempts that count as no request."""
-
-
-def _was_taken(row: Mapping[str, Any]) -> bool:
-    return row["kind"] == Kind.CHARGE and row["outcome"] not in UNTAKEN
 
 
 def period_of(every: Every, billing_period: str) -> str:
@@ -359,24 +375,23 @@ def ends_on(period: str) -> date | None:
     return date(int(year), int(month), 1)
 
 
-def scopes_of(row: Mapping[str, Any]) -> frozenset[Scope]:
+@lru_cache(maxsize=_MOST_PAYERS)
+def scopes_of(key_id: str, person_id: str, unit_path: str) -> frozenset[Scope]:
     """Every scope that pays for a dispatch or charge, by its columns."""
-    units = (unit.replace("%2F", "/") for unit in row["unit_path"].split("/") if unit)
-    return frozenset(
-        [
-            Scope(ScopeKind.KEY, row["key_id"]),
-            Scope(ScopeKind.PERSON, row["person_id"]),
-            *(Scope(ScopeKind.UNIT, unit) for unit in units),
-        ]
-    )
+    units = (unit.replace("%2F", "/") for unit in unit_path.split("/") if unit)
+    return _scopes(key_id, person_id, units)
 
 
 def scopes_of_payer(payer: Attribution) -> frozenset[Scope]:
     """Every scope that pays for what is attributed to somebody."""
+    return _scopes(payer.key_id, payer.person_id, payer.unit_path)
+
+
+def _scopes(key_id: str, person_id: str, units: Iterable[str]) -> frozenset[Scope]:
     return frozenset(
         [
-            Scope(ScopeKind.KEY, payer.key_id),
-            Scope(ScopeKind.PERSON, payer.person_id),
-            *(Scope(ScopeKind.UNIT, unit) for unit in payer.unit_path),
+            Scope(ScopeKind.KEY, key_id),
+            Scope(ScopeKind.PERSON, person_id),
+            *(Scope(ScopeKind.UNIT, unit) for unit in units),
         ]
     )

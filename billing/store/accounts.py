@@ -9,11 +9,15 @@ open attempts. On PostgreSQL a share lock on the revision keeps a budget from be
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from functools import cache
+from itertools import chain
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import and_, case, func, literal, select, tuple_
+from sqlalchemy import and_, case, func, literal, select
 
 from billing.budgets import (
+    HELD,
     NOTHING,
     UNTAKEN,
     Account,
@@ -36,7 +40,7 @@ from billing.budgets import (
 )
 from billing.ledger import CHARGE_COLUMNS, CHARGE_TABLE, DISPATCH_COLUMNS, DISPATCH_TABLE, Kind, Record
 from billing.money import NANO
-from billing.store.statements import insert_rows
+from billing.store.statements import insert_rows, run
 from billing.tables import budget_accounts, budget_transfers, budgets, charges, dispatches
 from billing.usage import TOKEN_CLASSES
 
@@ -58,6 +62,8 @@ _REVISION: Final = {
     "sqlite": "SELECT number FROM budget_revision",
     "postgresql": "SELECT number FROM budget_revision FOR SHARE",
 }
+_AT_ONCE: Final = 500
+"""Accounts of one statement."""
 _REPLACE: Final = f" ON CONFLICT ({', '.join(_KEY)}) DO UPDATE SET " + ", ".join(
     f"{name} = excluded.{name}" for name in _SUMS
 )
@@ -87,7 +93,7 @@ class Accounts:
 
     def refresh(self, connection: Connection) -> bool:
         """Read the budgets if they changed; whether there are any."""
-        row = connection.exec_driver_sql(_REVISION[connection.dialect.name]).first()
+        row = run(connection, _REVISION[connection.dialect.name]).fetchone()
         number = row[0] if row else 0
         if number != self._revision:
             self._budgets = Budgets.of(read_budgets(connection))
@@ -105,10 +111,10 @@ class Accounts:
     ) -> list[BudgetExceeded | None]:
         """Take and give back holds, and add what was spent; inside the caller's transaction.
 
-        `holds` are those of open attempts that this writer knows. A submission that does not fit is
+        `holds` are those of attempts that this writer has open. A submission that does not fit is
         refused, and moves nothing.
         """
-        holds = self._holds(connection, group, holds)
+        holds = _holds(connection, group, holds)
         moves = [_movements(submission, holds, refusable=refusable) for submission in group]
         keys = sorted({key for movements in moves for m in movements for key in self._budgets.keys(m)})
         if not keys:
@@ -133,21 +139,27 @@ class Accounts:
         left = [account.left(Measure.WON) for account in accounts if account is not None]
         return min((amount for amount in left if amount is not None), default=None)
 
-    def _holds(
-        self, connection: Connection, group: Sequence[Sequence[Record]], known: Mapping[str, Amounts]
-    ) -> dict[str, Amounts]:
-        """Return the holds of all attempts that the group charges."""
-        holds = dict(known)
-        records = [record for submission in group for record in submission]
-        for record in records:
-            if record.table == DISPATCH_TABLE:
-                holds[record.values[0]] = hold_of(record)
-        missing = {r.values[1] for r in records if r.table == CHARGE_TABLE} - holds.keys()
-        if missing:
-            statement = select(*(dispatches.c[name] for name in ("attempt_id", *_HELD)))
-            found = connection.execute(statement.where(dispatches.c.attempt_id.in_(sorted(missing))))
-            holds |= {row["attempt_id"]: held_by(dict(row)) for row in found.mappings()}
-        return holds
+
+def _holds(
+    connection: Connection, group: Sequence[Sequence[Record]], known: Mapping[str, Amounts]
+) -> Mapping[str, Amounts]:
+    """Return the holds of all attempts that the group charges."""
+    holds: dict[str, Amounts] = {}
+    missing: set[str] = set()
+    for record in (record for submission in group for record in submission):
+        if record.table == DISPATCH_TABLE:
+            holds[record.values[0]] = hold_of(record)
+        elif record.table == CHARGE_TABLE:
+            attempt_id = record.values[1]
+            if attempt_id in known:
+                holds[attempt_id] = known[attempt_id]
+            elif attempt_id not in holds:
+                missing.add(attempt_id)
+    if missing:
+        statement = select(*(dispatches.c[name] for name in ("attempt_id", *HELD)))
+        found = connection.execute(statement.where(dispatches.c.attempt_id.in_(sorted(missing))))
+        holds |= {attempt_id: held_by(*held) for attempt_id, *held in found}
+    return holds
 
 
 def read_budgets(connection: Connection) -> list[Budget]:
@@ -185,7 +197,7 @@ def _transferred(connection: Connection) -> dict[str, Counter[str]]:
 def computed(connection: Connection, key: AccountKey) -> Account:
     """An account as the ledger says: the truth that the stored one is a projection of."""
     tokens = sum((func.coalesce(charges.c[name], 0) for name in TOKEN_CLASSES), start=literal(0))
-    taken = and_(charges.c.kind == Kind.CHARGE, charges.c.outcome.not_in(UNTAKEN))
+    taken = and_(charges.c.kind == Kind.CHARGE, charges.c.outcome.not_in(sorted(UNTAKEN)))
     spent = _summed(
         connection, _of_account(charges, key), charges.c.amount_nano_krw, tokens, case((taken, 1), else_=0)
     )
@@ -221,22 +233,39 @@ def _locked(connection: Connection, keys: Sequence[AccountKey]) -> dict[AccountK
 
 
 def _read(connection: Connection, keys: Sequence[AccountKey]) -> dict[AccountKey, Account]:
-    columns = [budget_accounts.c[name] for name in _KEY]
     found: dict[AccountKey, Account] = {}
-    for start in range(0, len(keys), 500):
-        wanted = [tuple(key) for key in keys[start : start + 500]]
-        statement = select(budget_accounts).where(tuple_(*columns).in_(wanted)).order_by(*columns)
-        for row in connection.execute(statement.with_for_update()).mappings():
-            account = account_of(dict(row))
+    for start in range(0, len(keys), _AT_ONCE):
+        wanted = keys[start : start + _AT_ONCE]
+        statement = lock_of(len(wanted), connection.dialect.name)
+        for row in run(connection, statement, tuple(chain.from_iterable(wanted))).fetchall():
+            account = _account(row)
             found[account.key] = account
     return found
 
 
+@cache
+def lock_of(accounts: int, dialect: str) -> str:
+    """Written out, since it runs with every group: building it took longer than all else of a group of one.
+
+    A join, since SQLite reads the whole table for keys of several columns that stand in a list.
+    """
+    mark, suffix = ("%s", " FOR UPDATE OF a") if dialect == "postgresql" else ("?", "")
+    wanted = ", ".join([f"({', '.join([mark] * len(_KEY))})"] * accounts)
+    columns, order = (", ".join(f"a.{name}" for name in names) for names in (COLUMNS, _KEY))
+    same = " AND ".join(f"a.{name} = wanted.{name}" for name in _KEY)
+    return (
+        f"WITH wanted ({', '.join(_KEY)}) AS (VALUES {wanted})"  # noqa: S608 - names of our own columns
+        f" SELECT {columns} FROM wanted CROSS JOIN budget_account a WHERE {same} ORDER BY {order}{suffix}"
+    )
+
+
 def account_of(row: Mapping[str, Any]) -> Account:
     """Return an account from a row of `budget_account`."""
-    key = AccountKey(*(row[name] for name in _KEY))
-    spent, held = (row[name] for name in _SUMS[:3]), (row[name] for name in _SUMS[3:])
-    return Account(key, Amounts(*spent), Amounts(*held))
+    return _account([row[name] for name in COLUMNS])
+
+
+def _account(row: Sequence[Any]) -> Account:
+    return Account(AccountKey(*row[:4]), Amounts(*row[4:7]), Amounts(*row[7:]))
 
 
 def _summed(
@@ -270,13 +299,21 @@ def _of_account(table: Table, key: AccountKey) -> list[ColumnElement[bool]]:
     return conditions
 
 
-_HELD: Final = ("hold_nano_krw", "input_bytes", "max_output_tokens")
-_HELD_AT: Final = tuple(DISPATCH_COLUMNS.index(name) for name in _HELD)
+def _of(columns: Sequence[str], names: Sequence[str]) -> itemgetter[Any]:
+    return itemgetter(*(columns.index(name) for name in names))
+
+
+_PAYER: Final = ("billing_period", "key_id", "person_id", "unit_path")
+_held: Final = _of(DISPATCH_COLUMNS, HELD)
+_holder: Final = _of(DISPATCH_COLUMNS, _PAYER)
+_payer: Final = _of(CHARGE_COLUMNS, _PAYER)
+_charged: Final = _of(CHARGE_COLUMNS, ("attempt_id", "kind", "outcome", "amount_nano_krw"))
+_tokens: Final = _of(CHARGE_COLUMNS, TOKEN_CLASSES)
 
 
 def hold_of(dispatch: Record) -> Amounts:
     """Return what a dispatch holds, from its columns."""
-    return held_by(dict(zip(_HELD, (dispatch.values[at] for at in _HELD_AT), strict=True)))
+    return held_by(*_held(dispatch.values))
 
 
 def _movements(
@@ -285,16 +322,13 @@ def _movements(
     movements = []
     for record in submission:
         if record.table == DISPATCH_TABLE:
-            row = dict(zip(DISPATCH_COLUMNS, record.values, strict=True))
-            movements.append(
-                Movement(scopes_of(row), row["billing_period"], held_by(row), NOTHING, refusable)
-            )
+            period, *payer = _holder(record.values)
+            movements.append(Movement(scopes_of(*payer), period, hold_of(record), NOTHING, refusable))
         elif record.table == CHARGE_TABLE:
-            row = dict(zip(CHARGE_COLUMNS, record.values, strict=True))
-            hold = holds.get(row["attempt_id"], NOTHING) if row["kind"] == Kind.CHARGE else NOTHING
+            period, *payer = _payer(record.values)
+            attempt_id, kind, outcome, amount = _charged(record.values)
+            hold = holds.get(attempt_id, NOTHING) if kind == Kind.CHARGE else NOTHING
+            spent = spent_by(kind, outcome, amount, _tokens(record.values))
             given_back = minus(NOTHING, hold)
-            spent = spent_by(row)
-            movements.append(
-                Movement(scopes_of(row), row["billing_period"], given_back, spent, refusable=False)
-            )
+            movements.append(Movement(scopes_of(*payer), period, given_back, spent, refusable=False))
     return movements

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, and_, select
 
-from billing.budgets import held_by
+from billing.budgets import HELD, held_by
 from billing.estimates import WINDOW, Sample, estimate, within
 from billing.ledger import Charge, Kind, Outcome, Record, derived_id, record_of
 from billing.store.rows import DISPATCH_SELECT, dispatch_of, read_quote
@@ -51,7 +51,7 @@ def open_of_slot(connection: Connection, slot: int, low_seq: int) -> list[tuple[
     here = (dispatches.c.slot == slot, dispatches.c.seq >= low_seq)
     statement = _open_dispatches().add_columns(dispatches.c.seq).where(*here)
     rows = connection.execute(statement).mappings()
-    return [(row["attempt_id"], row["seq"], held_by(dict(row))) for row in rows]
+    return [(row["attempt_id"], row["seq"], held_by(*(row[name] for name in HELD))) for row in rows]
 
 
 def _open_dispatches() -> Select[tuple[Any, ...]]:

@@ -42,7 +42,7 @@ from billing.store.engine import Checkpointer, writing
 from billing.store.locked_months import LockedMonths, same_dispatch
 from billing.store.rows import CHARGE_SELECT, DISPATCH_SELECT, correction_of, read_lines
 from billing.store.sealing import seal_if_due
-from billing.store.statements import insert_rows
+from billing.store.statements import insert_rows, run
 from billing.tables import charges, dispatches, lines, quotes, writers
 
 if TYPE_CHECKING:
@@ -63,10 +63,10 @@ CHAINED: Final = {
     CHARGE_TABLE: CHARGE_COLUMNS + CHAIN_COLUMNS,
 }
 
-_MOVE_HEAD: Final = (
+_MOVE_HEAD_SQLITE: Final = (
     "UPDATE ledger_writer SET seq = ?, mac = ?, low_seq = ?, heartbeat_us = ? WHERE slot = ? AND epoch = ?"
 )
-"""Written out, since it runs with every group and building it took as long as inserting the dispatches."""
+_MOVE_HEAD: Final = {"sqlite": _MOVE_HEAD_SQLITE, "postgresql": _MOVE_HEAD_SQLITE.replace("?", "%s")}
 
 _WAIT_FOR_THE_DISK: Final = (
     "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
@@ -266,8 +266,7 @@ class LedgerSink:
         """Move the head of the chain, if the slot is still ours. Raises Fenced."""
         low_seq = next((attempt.seq for attempt in self._open.values()), head.seq + 1)
         moved = (head.seq, head.mac.hex(), low_seq, to_us(self._clock()), head.slot, head.epoch)
-        statement = _MOVE_HEAD.replace("?", "%s") if connection.dialect.name == "postgresql" else _MOVE_HEAD
-        if connection.exec_driver_sql(statement, moved).rowcount != 1:
+        if run(connection, _MOVE_HEAD[connection.dialect.name], moved).rowcount != 1:
             raise slots.Fenced
 
     # --- writing ---
@@ -341,12 +340,17 @@ class LedgerSink:
         budgeted = self._accounts.refresh(connection)
         group = self._months.opened(connection, self._accounts.revision, group)
         if budgeted:
-            self._fence(connection, self._own())  # everybody locks slots before accounts
-            holds = {attempt_id: attempt.hold for attempt_id, attempt in self._open.items()}
-            refusals = [*self._accounts.move(connection, group, holds, refusable=refusable)]
+            if connection.dialect.name == "postgresql":  # SQLite has one writer at a time anyway
+                self._fence(connection, self._own())  # everybody locks slots before accounts
+            refusals = [*self._accounts.move(connection, group, self._holds(group), refusable=refusable)]
         kept = [s for s, refusal in zip(group, refusals, strict=True) if refusal is None]
         self._append(connection, self._planned(kept))
         return refusals
+
+    def _holds(self, group: Iterable[Sequence[Record]]) -> dict[str, Amounts]:
+        """Return what is held for those attempts that a group charges and that are open here."""
+        charged = (r.values[1] for submission in group for r in submission if r.table == CHARGE_TABLE)
+        return {attempt_id: self._open[attempt_id].hold for attempt_id in charged if attempt_id in self._open}
 
     def _append(self, connection: Connection, plan: _Plan) -> None:
         for attempt_id in plan.settled:

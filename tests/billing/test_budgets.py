@@ -143,8 +143,7 @@ def test_the_months_of_a_period_are_those_that_lie_in_it(month: int, every: Ever
 
 
 def test_everybody_in_the_chain_pays() -> None:
-    row = {"key_id": "k1", "person_id": "p1", "unit_path": "서울특별시/행정국/a%2Fb"}
-    assert scopes_of(row) == {
+    assert scopes_of("k1", "p1", "서울특별시/행정국/a%2Fb") == {
         Scope("key", "k1"),
         Scope("person", "p1"),
         Scope("unit", "서울특별시"),

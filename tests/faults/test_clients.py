@@ -12,7 +12,7 @@ from tests.faults.clients import RawClient
 from tests.faults.conftest import LIMITS, serving_faults
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.faults.server import Addresses, FaultServer
     from tests.journeys.conftest import Gateway
@@ -120,6 +120,16 @@ def test_a_flood_without_a_client_is_cut_by_its_tokens(gateway: Gateway, faults:
 # --- reading slowly --------------------------------------------------------------------------------
 
 
+def standing(read: Callable[[], int], still_s: float = 0.4) -> int:
+    """Wait until a count stands still; return it."""
+    count, since = read(), time.monotonic()
+    while time.monotonic() - since < still_s:
+        time.sleep(0.05)
+        if read() != count:
+            count, since = read(), time.monotonic()
+    return count
+
+
 def test_a_slow_reader_bounds_what_is_read_from_the_provider(gateway: Gateway, faults: FaultServer) -> None:
     """60 MB wait; while the client takes nothing, only the sockets' buffers fill."""
     before = len(faults.seen)
@@ -127,10 +137,7 @@ def test_a_slow_reader_bounds_what_is_read_from_the_provider(gateway: Gateway, f
         client.ask("flood/one/stream")
         client.read_first_word()
         attempt = newest_attempt(faults, before)
-        time.sleep(0.4)
-        stuck_at = faults.sent[attempt]
-        time.sleep(0.3)
-        assert faults.sent[attempt] == stuck_at
+        stuck_at = standing(lambda: faults.sent[attempt])
         print(f"{stuck_at / 1e6:.1f} MB of 30 were taken while the client took nothing")
         assert stuck_at < 20_000_000
         client.read_to_the_end()

@@ -3,10 +3,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import JSON, Boolean, Column, Integer, MetaData, Table, Text, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import JSON, Boolean, Column, Integer, MetaData, Table, Text, create_engine, select
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from billing.store.statements import insert_rows
+from billing.store.accounts import lock_of
+from billing.store.away import is_away
+from billing.store.statements import insert_rows, run
+from billing.tables import budget_accounts
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -40,3 +43,33 @@ def test_what_is_there_already_is_an_error_unless_a_suffix_says_otherwise(engine
         assert connection.execute(select(TABLE.c.name)).scalar() == "a"
     with pytest.raises(IntegrityError), engine.begin() as connection:
         insert_rows(connection, TABLE, COLUMNS, [(1, "c", True, "null")])
+
+
+def test_a_statement_for_the_driver_belongs_to_a_transaction(engine: Engine) -> None:
+    TABLE.metadata.create_all(engine)
+    mark = "%s" if engine.dialect.name == "postgresql" else "?"
+    with engine.connect() as connection:
+        run(connection, f"INSERT INTO things (id, name) VALUES ({mark}, {mark})", (1, "a"))
+        connection.rollback()
+        assert run(connection, "SELECT count(*) FROM things").fetchone()[0] == 0
+
+
+def test_a_refused_statement_raises_what_sqlalchemy_raises_and_names_no_value(engine: Engine) -> None:
+    TABLE.metadata.create_all(engine)
+    with pytest.raises(DBAPIError), engine.begin() as connection:
+        run(connection, "SELECT missing FROM things")
+    with pytest.raises(IntegrityError) as twice, engine.begin() as connection:
+        for _ in range(2):
+            insert_rows(connection, TABLE, COLUMNS, [(1, "김비밀", True, "null")])
+    assert "김비밀" not in str(twice.value)
+    assert not is_away(twice.value)
+
+
+def test_accounts_are_found_by_their_key_however_many_there_are() -> None:
+    engine = create_engine("sqlite://")
+    with engine.begin() as connection:
+        budget_accounts.create(connection)
+        plan = run(connection, "EXPLAIN QUERY PLAN " + lock_of(3, "sqlite"), ("x",) * 12).fetchall()
+    steps = [step[3] for step in plan]
+    assert any(step.startswith("SEARCH a USING INDEX") for step in steps)
+    assert "SCAN a" not in " ".join(steps)
