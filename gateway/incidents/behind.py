@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger("haechi.incidents")
 
 COUNT_S: Final = 10.0
+RESTS: Final = 20
+"""How many times as long as a round takes it rests at least: requests need the same processor."""
+LONGEST_REST_S: Final = 60.0
 WHOLE: Final = timedelta(hours=1)
 """How often everything is compared, however old: what came late is counted then."""
 MORNING: Final = time(8, 0)
@@ -54,7 +58,9 @@ class ReviewWork:
         pause_s = min(COUNT_S, self.settings.check_s) if self.settings.targets else COUNT_S
         while True:
             await asyncio.sleep(pause_s)
+            began = monotonic()
             await asyncio.to_thread(self.round, datetime.now(UTC))
+            await asyncio.sleep(min(LONGEST_REST_S, RESTS * (monotonic() - began)))
 
     def round(self, now: datetime) -> None:
         """Do everything that is due once. What fails is logged by its kind, once, and comes again."""
