@@ -118,7 +118,8 @@ def _identity(start: int, end: int) -> array[int]:
     return _COUNTING[start:end] if end <= len(_COUNTING) else array("I", range(start, end))
 
 
-_LONG, _HUGE = 4_000, 250_000
+_LONG: Final = 4_000
+_HUGE: Final = 250_000
 _PIECE: Final = 1_500
 _OVERLAP: Final = 200
 """Characters that two neighbouring pieces share: the longest identifier in its longest rendering."""

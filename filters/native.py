@@ -28,6 +28,7 @@ MODULES: Final = (
     "walker",
     "lexicon/persons",
     "lexicon/sounds",
+    "lexicon/table",
     "detectors/addresses",
     "detectors/candidates",
     "detectors/contacts",
@@ -39,6 +40,7 @@ MODULES: Final = (
     "detectors/numbers",
     "detectors/person_features",
     "detectors/person_weights",
+    "detectors/person_words",
     "detectors/phones",
 )
 """Where the time goes that is not spent inside a regular expression; sources relative to this package."""

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 _RUN: Final = re.compile(r"[0-9]++(?:[^0-9A-Za-z가-힣]{1,5}+[0-9]++)*+")
 _BETWEEN: Final = re.compile(r"([^0-9]++)")
-_MIN_DIGITS, _MAX_DIGITS = 8, 19
+_MIN_DIGITS: Final = 8
+_MAX_DIGITS: Final = 19
 _MAX_GROUPS: Final = 19
 _DATE: Final = (4, 2, 2)
 _TIES: Final = frozenset("-._·/")

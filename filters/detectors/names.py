@@ -11,28 +11,28 @@ from functools import cache
 from math import exp
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from filters import lexicon
 from filters.detector import MAX_MATCHES, DetectorError
 from filters.detectors import name_rules
 from filters.detectors.person_features import (
-    DULL,
     HONORIFIC_SUFFIX,
     JOINTS,
     MAX_RUN,
     SURNAME_ALONE,
     THREE,
-    WORDS,
     Form,
     cut,
     forms_of,
     is_company,
     is_part_of_a_number,
-    may_hold_name,
+    may_hold_if_not_dull,
     over_several_runs,
     starts_several,
     surname_alone,
     title_follows,
 )
-from filters.detectors.person_weights import Weights, weights_of
+from filters.detectors.person_weights import Sides, Weights, weights_of
+from filters.detectors.person_words import is_dull
 from filters.lexicon import LEXICON_DIR, SURNAMES
 from filters.spans import PERSON, Span
 
@@ -96,11 +96,12 @@ class Names:
 
 def find(text: str) -> list[Span]:
     """Names of people in `text`, in order, without overlaps; offsets are code points of `text`."""
+    runs = cut(text)
     spans = [
-        Span(start, end, PERSON, 1 / (1 + exp(THRESHOLD - score)), "person")
-        for score, start, end, *_ in _accepted(cut(text))
+        Span(name.start, name.end, PERSON, 1 / (1 + exp(THRESHOLD - name.score)), "person")
+        for name in _accepted(runs)
     ]
-    return _merged(spans, name_rules.find(text, spans))
+    return _merged(spans, name_rules.find(text, runs, spans))
 
 
 def _merged(scored: list[Span], ruled: Iterable[Span]) -> list[Span]:
@@ -158,10 +159,7 @@ def _scored(runs: Runs) -> list[Scored]:
     for index, word in enumerate(runs.words):
         promise = seen.get(word)
         if promise is None:
-            if len(word) == 1:
-                promise = alone.get(word, NO_PROMISE)
-            else:
-                promise = NO_PROMISE if word in DULL else _promise(weights, word)
+            promise = alone.get(word, NO_PROMISE) if len(word) == 1 else _promise(weights, word)
             seen[word] = promise
         if promise is NO_PROMISE or is_part_of_a_number(runs, index) or is_company(runs, index):
             continue
@@ -179,11 +177,15 @@ def _scored(runs: Runs) -> list[Scored]:
 def _score_here(
     weights: Weights, runs: Runs, index: int, forms: list[tuple[float, Form]], scored: list[Scored]
 ) -> None:
+    sides: Sides | None = None
     for own, (name, shape, suffix) in forms:
-        if shape == SURNAME_ALONE and not title_follows(runs, index, suffix[0]):
+        suffix_class = suffix[0]
+        if shape == SURNAME_ALONE and not title_follows(runs, index, suffix_class):
             continue
-        score = own + weights.around(runs, index, index, shape, suffix[0])
-        if shape == THREE and suffix[0] == HONORIFIC_SUFFIX and score > -HONORIFIC_BONUS:
+        if sides is None:
+            sides = weights.sides(runs, index, index)
+        score = own + weights.beside(sides, shape, suffix_class)
+        if shape == THREE and suffix_class == HONORIFIC_SUFFIX and score > -HONORIFIC_BONUS:
             score += HONORIFIC_BONUS
         if score > THRESHOLD_IF_REPEATED:
             start = runs.start_of(index)
@@ -192,7 +194,7 @@ def _score_here(
 
 def _promise(weights: Weights, word: str) -> Promise:
     """The forms of a run that are worth a look around, with their own score; whether more runs may join."""
-    if not may_hold_name(word):
+    if is_dull(word, 0, len(word)) or not may_hold_if_not_dull(word):
         return NO_PROMISE
     cut_word = word[:MAX_RUN]
     kept: list[tuple[float, Form]] = []
@@ -222,7 +224,7 @@ def _score_over_several(weights: Weights, runs: Runs, index: int, scored: list[S
 def _model() -> tuple[Weights, dict[str, Promise]]:
     """The weights, and what every single syllable promises: surnames, and parts of foreign names."""
     weights = _weights()
-    syllables = SURNAMES.union(word for word in WORDS if len(word) == 1) - DULL
+    syllables = SURNAMES.union(word for word, _ in lexicon.words() if len(word) == 1)
     promises = {syllable: _promise(weights, syllable) for syllable in syllables}
     return weights, promises
 

@@ -9,12 +9,42 @@ this module, so that they cannot drift apart. Pure: no input or output, no state
 from __future__ import annotations
 
 import re
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from filters import lexicon
+from filters.detectors.person_words import (
+    CLASSES,
+    CLASSES_ON_THE_LEFT,
+    COMPOUND_SURNAMES,
+    ENDS_A_NOUN,
+    HONORIFIC,
+    LABEL_AND_TITLE,
+    ORGANISATION_END,
+    PARTICLE,
+    TITLE,
+    code_at,
+    given_at,
+    is_dull,
+    is_inflection,
+    is_suffix,
+    is_surname_at,
+    is_usual_given,
+    is_verbal_ending,
+    is_verbal_tail,
+    kinds_at,
+    odds_first,
+    odds_foreign,
+    odds_second,
+    odds_single,
+    starts_foreign,
+    starts_with_compound,
+    suffix_at,
+)
 from filters.lexicon import korean
 from filters.lexicon.persons import is_known_person
 from filters.lexicon.sounds import is_other, sound
+
+if TYPE_CHECKING:
+    from mypy_extensions import i64
 
 RUN: Final = re.compile(r"([가-힣]+)")
 MAX_RUN: Final = 16
@@ -23,6 +53,7 @@ MAX_GAP: Final = 4
 JOINTS: Final = (" ", "-")
 """What may stand inside a name of several runs."""
 MAX_NAME: Final = 8
+LONGEST_COMPOUND: Final = 4
 
 INNER: Final = tuple(
     "shape word common token known given run suffix agree tail tail2 surname foreign compound "
@@ -76,64 +107,26 @@ class Candidate(NamedTuple):
     suffix: tuple[int, str]
 
 
-SURNAME_ALONE, TWO, THREE, THREE_OTHER, COMPOUND, LONG, MANY, SPACED = range(8)
+SURNAME_ALONE: Final = 0
+TWO: Final = 1
+THREE: Final = 2
+THREE_OTHER: Final = 3
+COMPOUND: Final = 4
+LONG: Final = 5
+MANY: Final = 6
+SPACED: Final = 7
 """Shapes: what kind of candidate it is."""
 
 NO_SOUND: Final = -100
+NOT_GIVEN: Final = 90
 SOUNDED: Final = frozenset((TWO, THREE_OTHER, LONG, MANY))
 LISTED: Final = frozenset((TWO, THREE_OTHER, LONG))
 
 HONORIFIC_SUFFIX: Final = korean.HONORIFIC_CLASS
 SURNAME_CLASS: Final = korean.SURNAME_CLASS
-TITLE, RELATION, HONORIFIC, LABEL_AND_TITLE = 2, 3, 4, 5
-CLASS_OF: Final[dict[str, int]] = (
-    dict.fromkeys(korean.TITLES, TITLE)
-    | dict.fromkeys(korean.LABELS, 1)
-    | dict.fromkeys(korean.RELATIONS, RELATION)
-    | dict.fromkeys(korean.HONORIFICS, HONORIFIC)
-    | {word: LABEL_AND_TITLE for word in korean.TITLES if word in korean.LABELS}
-)
-CLASS_OF_LEFT: Final = CLASS_OF | {
-    label + particle: 1 for label in korean.LABELS for particle in ("은", "는", "이", "가", "인", "의")
-}
 LONG_TITLES: Final = frozenset(title for title in korean.TITLES if len(title) == 3)
 UNKNOWN_SUFFIX: Final = 30, "-"
-WORDS: Final = lexicon.words()
-SURNAMES: Final = lexicon.SURNAMES
-COMPOUND_SURNAMES: Final = lexicon.COMPOUND_SURNAMES
-SUFFIXES: Final = korean.SUFFIXES
 NOT_A_NAME: Final = korean.NOT_A_NAME
-VERBAL_ENDINGS: Final = korean.VERBAL_ENDINGS
-ORGANISATION_ENDINGS: Final = korean.ORGANISATION_ENDINGS
-GIVEN: Final = lexicon.given()
-FIRST, SECOND, SINGLE, FOREIGN = (lexicon.syllables(position) for position in range(4))
-PARTICLES: Final = frozenset(form for form, (number, _) in SUFFIXES.items() if 0 < number < 50)
-VERBAL_TAILS: Final = frozenset(korean.VERBAL_TAILS)
-INFLECTIONS: Final = PARTICLES | VERBAL_TAILS
-USUAL_GIVEN: Final = frozenset(name for name, code in GIVEN.items() if code >= 40)
-
-
-def _names_nobody(word: str, code: int) -> bool:
-    """A usual word or a place, as far as the lexicon knows, and not shaped like a usual full name."""
-    common, foreign, thing, known = code // 1000, code // 100 % 10, code // 10 % 10, code % 10
-    if thing and not known and word[-1] in "시군구읍면":
-        return True
-    if known or (len(word) == 3 and word[0] in SURNAMES and word[1:] in USUAL_GIVEN):
-        return False
-    if thing and not common and len(word) == 3 and word[0] in SURNAMES:
-        return FIRST.get(word[1], -4) + SECOND.get(word[2], -4) < 0
-    return common == 1 or (common == 2 and foreign < 2) or (not foreign and (common == 3 or thing == 1))
-
-
-DULL: Final = NOT_A_NAME.union(
-    korean.PLACES,
-    (title for title in CLASS_OF if len(title) > 2),
-    (title + "님" for title in CLASS_OF),
-    (word for word, code in WORDS.items() if _names_nobody(word, code)),
-    (particle for particle in PARTICLES if len(particle) > 1),
-)
-"""Words that are not looked at, nor are their inflected forms."""
-FOREIGN_STARTS: Final = frozenset(word[:2] for word, code in WORDS.items() if code % 1000 >= 100)
 NOUN_ENDINGS: Final = frozenset(
     "명관서자실과장비률별식중상하용형직팀반국부원소권물기증표안문금일시청단회성화적력량제법도한된할함며나면론인"
 )
@@ -147,47 +140,53 @@ def cut(text: str) -> Runs:
 
 def may_hold_name(word: str) -> bool:
     """Cheap and generous: whether a run can begin a name at all, whatever stands around it."""
-    if word in DULL:
-        return False
-    if len(word) < 3:
-        return word[0] in SURNAMES or word in WORDS or word in GIVEN
-    return _looks_like_one(word) or (word[0] in SURNAMES and _is_listed(word))
+    return not is_dull(word, 0, len(word)) and may_hold_if_not_dull(word)
 
 
-def _is_listed(word: str) -> bool:
+def may_hold_if_not_dull(word: str) -> bool:
+    """The same of a word that is known not to be dull."""
+    length = len(word)
+    if length < 3:
+        known = is_surname_at(word, 0) or code_at(word, 0, length) != 0
+        return known or given_at(word, 0, length) >= 0
+    return _looks_like_one(word, length) or (is_surname_at(word, 0) and _is_listed(word, length))
+
+
+def _is_listed(word: str, length: i64) -> bool:
     """성동일은: a listed person, although its beginning is a word and its end an ending."""
-    code = WORDS.get(word)
-    return code % 10 > 0 if code else WORDS.get(word[:3], 0) % 10 > 0 and word[3:] in SUFFIXES
+    code = code_at(word, 0, length)
+    return code % 10 > 0 if code else code_at(word, 0, 3) % 10 > 0 and is_suffix(word, 3)
 
 
-def _looks_like_one(word: str) -> bool:
+def _looks_like_one(word: str, length: i64) -> bool:
     """The same for three syllables and more, as far as words and endings say."""
-    length, head = len(word), word[:2]
-    if _is_verb_form(word, head):
+    dull_head = is_dull(word, 0, 2)
+    if _is_verb_form(word, length, dull_head=dull_head):
         return False
-    if word[1:3] in USUAL_GIVEN and word[0] in SURNAMES and word[3:] in SUFFIXES:
-        return length == 3 or head not in DULL or word[2:] not in VERBAL_TAILS  # 조정하는
-    if head in DULL and (word[2:] in INFLECTIONS or word[2:4] in DULL):
+    if is_usual_given(word, 1, 3) and is_surname_at(word, 0) and is_suffix(word, 3):
+        return length == 3 or not dull_head or not is_verbal_tail(word, 2)  # 조정하는
+    if dull_head and (is_inflection(word, 2) or is_dull(word, 2, min(4, length))):
         return False
-    if word[-1] in "은는이가을를의에도만로와과" and word[:-1] in DULL:
+    if kinds_at(word, length - 1) & ENDS_A_NOUN and is_dull(word, 0, length - 1):
         return False
-    return not (word[-2:] in INFLECTIONS and word[:-2] in DULL) and word[-3:] not in VERBAL_ENDINGS
+    inflected = is_inflection(word, length - 2) and is_dull(word, 0, length - 2)
+    return not inflected and not is_verbal_ending(word, length - 3)
 
 
-def _is_verb_form(word: str, head: str) -> bool:
+def _is_verb_form(word: str, length: i64, *, dull_head: bool) -> bool:
     """소지하고, 예정임, 반영한: a noun and the ending that makes a verb of it."""
-    if word[2] == "하" and word[2:] in VERBAL_TAILS:
-        return WORDS.get(head, 0) >= 1000
-    return (
-        len(word) == 3 and word[2] in "임한함됨인" and head in DULL and 1 <= WORDS.get(head, 0) // 1000 <= 2
-    )
+    if word[2] == "하" and is_verbal_tail(word, 2):
+        return code_at(word, 0, 2) >= 1000
+    return length == 3 and dull_head and word[2] in "임한함됨인" and 1 <= code_at(word, 0, 2) // 1000 <= 2
 
 
 def is_part_of_a_number(runs: Runs, index: int) -> bool:
     """3층, 15일까지, 테헤란로 427: what stands beside digits or Latin letters without a space."""
-    word, before = runs.words[index], runs.gaps[index][-1:]
-    if before.isalnum() and before.isascii() and word[1:3] not in USUAL_GIVEN:
-        return True
+    word, before = runs.words[index], runs.gaps[index]
+    if before != " ":
+        last = before[-1:]
+        if last.isalnum() and last.isascii() and not is_usual_given(word, 1, min(3, len(word))):
+            return True
     return word[-1] in "로길동" and runs.gaps[index + 1][:2].strip(" ").isdigit()
 
 
@@ -200,7 +199,11 @@ COMPANY_WORDS: Final = frozenset(
 
 def is_company(runs: Runs, index: int) -> bool:
     """(주)한빛, 한빛(주), ㈜ 한빛, 주식회사 한빛."""
-    before, behind = runs.gaps[index].rstrip(" "), runs.gaps[index + 1].lstrip(" ")
+    before, behind = runs.gaps[index], runs.gaps[index + 1]
+    if before == " " and behind == " ":
+        before = behind = ""  # as almost always
+    else:
+        before, behind = before.rstrip(" "), behind.lstrip(" ")
     if before[-1:] in CORPORATE_SIGNS or behind[:1] in CORPORATE_SIGNS:
         return True
     if index and not before and runs.words[index - 1] in COMPANY_WORDS:
@@ -235,17 +238,16 @@ def forms_of(word: str) -> list[Form]:
     """The names that a run may begin with, each with its shape and what follows it."""
     if len(word) > MAX_RUN:
         word = word[:MAX_RUN]
-    head = word[:2]
-    foreign = head in FOREIGN_STARTS or FOREIGN.get(head[0], 0) > 1
-    longest = MAX_NAME if foreign or head in COMPOUND_SURNAMES else 3
+    foreign = starts_foreign(word) or odds_foreign(word, 0, 1) > 1
+    longest = MAX_NAME if foreign or starts_with_compound(word) else 3
     forms: list[Form] = []
     for length in range(2, min(len(word), longest) + 1):
-        suffix = SUFFIXES.get(word[length:])
-        name = word[:length]
+        suffix = suffix_at(word, length)
         if suffix is None:
-            if length < 3 or not _is_surely_a_name(name, word):
+            if length < 3 or not _is_surely_a_name(word[:length], word):
                 continue
             suffix = UNKNOWN_SUFFIX
+        name = word[:length]
         shape = _shape(name, word)
         if shape is None or name in NOT_A_NAME:
             continue
@@ -256,34 +258,34 @@ def forms_of(word: str) -> list[Form]:
 
 def surname_alone(word: str) -> Form | None:
     """김씨, 박과장, 이 의원: the form in which a run begins with a surname and no given name."""
-    surname = word[0]
-    if surname not in SURNAMES:
+    if not is_surname_at(word, 0):
         return None
-    suffix = SUFFIXES.get(word[1:])
+    suffix = suffix_at(word, 1)
     if suffix is None or 0 < suffix[0] < HONORIFIC_SUFFIX:
         return None
-    return surname, SURNAME_ALONE, suffix
+    return word[0], SURNAME_ALONE, suffix
 
 
 def _is_surely_a_name(name: str, word: str) -> bool:
     """A listed name before letters that are no particle (유해진진짜), unless a word begins inside it."""
-    code = WORDS.get(name, 0)
-    if code >= 1000 or code // 10 % 10 or (len(name) == 3 and name[1:] not in USUAL_GIVEN):
+    length = len(name)
+    code = code_at(name, 0, length)
+    if code >= 1000 or code // 10 % 10 or (length == 3 and not is_usual_given(name, 1, 3)):
         return False
-    cut_through = WORDS.get(word[len(name) - 1 : len(name) + 1], 0) >= 1000 or WORDS.get(name[:2], 0) >= 1000
-    return not cut_through and is_known_person(name)
+    if code_at(word, length - 1, min(length + 1, len(word))) >= 1000 or code_at(name, 0, 2) >= 1000:
+        return False
+    return is_known_person(name)
 
 
 def _shape(name: str, word: str) -> int | None:
     """The kind of name that this may be, or None if nothing speaks for it."""
     length = len(name)
-    first_is_surname = name[0] in SURNAMES
     if length == 2:
-        known = first_is_surname or name in GIVEN or WORDS.get(name, 0) % 1000 >= 100
+        known = is_surname_at(name, 0) or given_at(name, 0, 2) >= 0 or code_at(name, 0, 2) % 1000 >= 100
         return TWO if known or is_known_person(name) else None
-    if length in (3, 4) and name[:2] in COMPOUND_SURNAMES:
+    if length <= LONGEST_COMPOUND and starts_with_compound(name):
         return COMPOUND
-    if length == 3 and first_is_surname:
+    if length == 3 and is_surname_at(name, 0):
         return THREE
     if _looks_foreign(name, word):
         return THREE_OTHER if length == 3 else LONG
@@ -291,22 +293,14 @@ def _shape(name: str, word: str) -> int | None:
 
 
 def _looks_foreign(name: str, word: str) -> bool:
-    code = WORDS.get(name, 0)
+    code = code_at(name, 0, len(name))
     if code >= 1000:
         return code % 1000 >= 100
     if code % 1000 >= 100:
         return True
-    if WORDS.get(word, 0) >= 1000 or name[-1] in "다요며서지고게는은을던한된할될함됨음기여해":
+    if code_at(word, 0, len(word)) >= 1000 or name[-1] in "다요며서지고게는은을던한된할될함됨음기여해":
         return is_known_person(name)
-    return foreign_score(name) >= 0 or is_known_person(name)
-
-
-def foreign_score(name: str) -> int:
-    """Sum of the syllables' log odds of standing in a foreign person's name."""
-    total = 0
-    for syllable in name:
-        total += FOREIGN.get(syllable, 0)
-    return total
+    return odds_foreign(name, 0, len(name)) >= 0 or is_known_person(name)
 
 
 def title_follows(runs: Runs, index: int, suffix_class: int) -> bool:
@@ -325,16 +319,18 @@ def title_follows(runs: Runs, index: int, suffix_class: int) -> bool:
 
 def _begins_with_a_word(word: str) -> bool:
     """함양 is no Mr Ham, 유형과 no Mr Yu: the syllable and the title make another word."""
-    return any(
-        WORDS.get(word[:length], 0) >= 1000 or WORDS.get(word[:length], 0) // 10 % 10 for length in (2, 3)
-    )
+    for length in (2, 3):
+        code = code_at(word, 0, min(length, len(word)))
+        if code >= 1000 or code // 10 % 10:
+            return True
+    return False
 
 
-def class_of_start(word: str) -> int:
+def class_of_start(word: str) -> i64:
     """The class of the title, label or honorific that a word begins with (`팀장은` is a title), else 0."""
     for length in range(min(len(word), 5), 0, -1):
-        found = CLASS_OF.get(word[:length])
-        if found and (length > 1 or word[1:] in SUFFIXES):
+        found = CLASSES.at(word, 0, length)
+        if found and (length > 1 or is_suffix(word, 1)):
             return found
     return 0
 
@@ -343,29 +339,31 @@ def starts_several(word: str) -> bool:
     """Whether a name of several runs may begin with this one: a surname alone, or a foreign given name."""
     if len(word) > 6:
         return False
-    return (
-        word in SURNAMES or word in COMPOUND_SURNAMES or (_foreign_part(word) and not _hides_particle(word))
-    )
+    return _is_surname(word) or (_foreign_part(word) and not _hides_particle(word))
+
+
+def _is_surname(word: str) -> bool:
+    return is_surname_at(word, 0) if len(word) == 1 else word in COMPOUND_SURNAMES
 
 
 def over_several_runs(runs: Runs, index: int) -> list[Candidate]:
     """톰 행크스, 이브 생 로랑, 홍 길동: two to four runs with one space or hyphen between."""
     word = joined = runs.words[index]
-    spaced = word in SURNAMES or word in COMPOUND_SURNAMES
+    spaced = _is_surname(word)
     foreign = _foreign_part(word)
     found: list[Candidate] = []
-    if index + 1 == len(runs.words) or not (foreign or runs.words[index + 1][:2] in GIVEN):
+    if index + 1 == len(runs.words) or not (foreign or _starts_with_given(runs.words[index + 1])):
         return found
     for last in range(index + 1, min(index + 4, len(runs.words))):
         if runs.gaps[last] not in JOINTS:
             break
         word = runs.words[last]
         for length in range(min(len(word), 7), 0, -1):
-            suffix = SUFFIXES.get(word[length:])
-            part = word[:length]
+            suffix = suffix_at(word, length)
             if suffix is None:
                 continue
-            if spaced and last == index + 1 and length == 2 and part in GIVEN and part not in DULL:
+            part = word[:length]
+            if spaced and last == index + 1 and length == 2 and _is_free_given(part):
                 shape = SPACED
             elif (
                 foreign and _foreign_part(part) and (length > 1 or part == word) and not _hides_particle(part)
@@ -383,20 +381,34 @@ def over_several_runs(runs: Runs, index: int) -> list[Candidate]:
     return found
 
 
+def _starts_with_given(word: str) -> bool:
+    return given_at(word, 0, min(2, len(word))) >= 0
+
+
+def _is_free_given(part: str) -> bool:
+    """A given name that is no word as well."""
+    return given_at(part, 0, 2) >= 0 and not is_dull(part, 0, 2)
+
+
 def _hides_particle(word: str) -> bool:
     """마이크가 조단에게: an unknown word that is a known one with a particle ends a name."""
-    if WORDS.get(word, 0) or len(word) < 3:
+    length: i64 = len(word)
+    if length < 3 or code_at(word, 0, length):
         return False
-    return any(word[-n:] in SUFFIXES and WORDS.get(word[:-n], 0) for n in (1, 2))
+    return _ends_in_particle(word, length - 1) or _ends_in_particle(word, length - 2)
+
+
+def _ends_in_particle(word: str, at: i64) -> bool:
+    return is_suffix(word, at) and code_at(word, 0, at) > 0
 
 
 def _foreign_part(word: str, *, first: bool = True) -> bool:
-    code = WORDS.get(word, 0)
+    code = code_at(word, 0, len(word))
     if first and code // 10 % 10 and code % 1000 < 300:
         return False  # a place before all, such as 프랑스; 휘트니 휴스턴 may end with one
     if code % 1000 >= 100:
         return True
-    return code < 1000 and len(word) > 1 and foreign_score(word) >= 1
+    return code < 1000 and len(word) > 1 and odds_foreign(word, 0, len(word)) >= 1
 
 
 # Features --------------------------------------------------------------------------------------
@@ -407,15 +419,17 @@ def inner(candidate: Candidate, runs: Runs) -> Features:
     name, word, shape = candidate.name, candidate.word, candidate.shape
     if shape < MANY:
         return of_one_run(name, word, shape, candidate.suffix)
-    first = WORDS.get(runs.words[candidate.first], 0)
-    last = WORDS.get(word[: candidate.end - runs.start_of(candidate.last)], 0)
+    first_word = runs.words[candidate.first]
+    first = code_at(first_word, 0, len(first_word))
+    last = code_at(word, 0, candidate.end - runs.start_of(candidate.last))
     common, token = (first // 1000) * 5 + last // 1000, (first // 100 % 10) * 4 + last // 100 % 10
     known = int(is_known_person(name))
-    return _features(name, word, shape, candidate.suffix, WORDS.get(name, 0), common, token, known)
+    code = code_at(name, 0, len(name))
+    return _features(name, word, shape, candidate.suffix, code, common, token, known)
 
 
 def of_one_run(name: str, word: str, shape: int, suffix: tuple[int, str]) -> Features:
-    code = WORDS.get(name, 0)
+    code = code_at(name, 0, len(name))
     known = int(is_known_person(name)) if code < 1000 or code % 10 else 2
     return _features(name, word, shape, suffix, code, code // 1000, code // 10 % 100, known)
 
@@ -425,7 +439,7 @@ def _features(  # noqa: PLR0913, PLR0917 - the classes differ between one run an
 ) -> Features:  # fmt: skip
     suffix_class, demand = suffix
     kind = shape * 10 + min(len(name), MAX_NAME)
-    whole = WORDS.get(word, 0) if suffix_class else 0
+    whole = code_at(word, 0, len(word)) if suffix_class else 0
     bare = not suffix_class
     return (
         kind,
@@ -440,11 +454,16 @@ def _features(  # noqa: PLR0913, PLR0917 - the classes differ between one run an
         name[-1] if bare else "",
         name[-2:] if bare else "",
         name[0] if shape < THREE_OTHER else "",
-        shape * 100 + max(-9, min(20, foreign_score(name))) if shape >= THREE_OTHER or shape == TWO else 0,
-        WORDS.get(name[:2], 0) // 1000 * 10 + (name[2] in NOUN_ENDINGS) if shape == THREE else -1,
+        shape * 100 + foreign_score(name) if shape >= THREE_OTHER or shape == TWO else 0,
+        code_at(name, 0, 2) // 1000 * 10 + (name[2] in NOUN_ENDINGS) if shape == THREE else -1,
         sound_key(name, shape),
         listed_key(name, shape),
     )
+
+
+def foreign_score(name: str) -> i64:
+    """How foreign its syllables are together, cut to [-9, 20]."""
+    return max(-9, min(20, odds_foreign(name, 0, len(name))))
 
 
 def sound_key(name: str, shape: int) -> int:
@@ -457,21 +476,23 @@ def listed_key(name: str, shape: int) -> int:
     return shape * 10 + is_other(name) if shape in LISTED else -1
 
 
-def given_key(name: str, shape: int) -> int:
+def given_key(name: str, shape: int) -> i64:
     """How much the given name looks like one."""
     if shape == TWO:
-        as_given = GIVEN.get(name, 90)
+        as_given = given_at(name, 0, 2)
+        if as_given < 0:
+            as_given = NOT_GIVEN
         return (
-            10_000 + as_given * 10 + SINGLE.get(name[1], -4) + 5 if name[0] in SURNAMES else 20_000 + as_given
+            10_000 + as_given * 10 + odds_single(name, 1) + 5 if is_surname_at(name, 0) else 20_000 + as_given
         )
-    if shape == COMPOUND and len(name) == 3:
-        return 50_000 + SINGLE.get(name[2], -4)
+    length: i64 = len(name)
+    if shape == COMPOUND and length == 3:
+        return 50_000 + odds_single(name, 2)
     if shape in (THREE, COMPOUND, SPACED):
-        given = name[-2:]
-        known = GIVEN.get(given)
-        if known is not None:
+        known = given_at(name, length - 2, length)
+        if known >= 0:
             return 30_000 + known
-        return 40_000 + FIRST.get(given[0], -4) + SECOND.get(given[1], -4)
+        return 40_000 + odds_first(name, length - 2) + odds_second(name, length - 1)
     return 0
 
 
@@ -509,16 +530,20 @@ def left_of(runs: Runs, index: int) -> tuple[int, str]:
     if index == 0 or len(gap) > MAX_GAP:
         return 0, _outlines(gap[-2:])
     word = runs.words[index - 1]
-    return CLASS_OF_LEFT.get(word) or _class_of_end(word), _outlines(gap[:3])
+    return CLASSES_ON_THE_LEFT.at(word, 0, len(word)) or _class_of_end(word), _outlines(gap[:3])
 
 
-def _class_of_end(word: str) -> int:
-    if word[-1] in ORGANISATION_ENDINGS and len(word) > 2:
+def _class_of_end(word: str) -> i64:
+    whole: i64 = len(word)
+    kinds = kinds_at(word, whole - 1)
+    if whole > 2 and kinds & ORGANISATION_END:
         return 6
     for length in (4, 3, 2):
-        if len(word) > length and word[-length:] in CLASS_OF:
-            return CLASS_OF[word[-length:]]
-    return 7 if word[-1] in "은는이가의을를" else 0
+        if whole > length:
+            found = CLASSES.at(word, whole - length, whole)
+            if found:
+                return found
+    return 7 if kinds & PARTICLE else 0
 
 
 def right_of(runs: Runs, index: int) -> Side:
@@ -537,7 +562,7 @@ OUTLINES: Final = str.maketrans(
 
 def _outlines(gap: str) -> str:
     """A gap's outline: digits are 0, Latin letters A, Hanja 漢."""
-    if gap == " ":
+    if gap == " " or not gap:
         return gap
     outline = gap.translate(OUTLINES)
     return (

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from filters.detectors.person_features import (
-    GIVEN,
     INNER,
     MANY,
     MAX_NAME,
@@ -20,7 +19,6 @@ from filters.detectors.person_features import (
     THREE,
     THREE_OTHER,
     TWO,
-    WORDS,
     foreign_score,
     given_key,
     inner,
@@ -29,6 +27,8 @@ from filters.detectors.person_features import (
     right_of,
     sound_key,
 )
+from filters.detectors.person_words import code_at, given_at, odds_first, odds_second
+from filters.lexicon.korean import HONORIFIC_CLASS
 from filters.lexicon.persons import is_known_person
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Weights:
         self._tail, self._tail2 = tables["tail"], tables["tail2"]
         self._no_tail = self._tail.get("", 0.0) + self._tail2.get("", 0.0)
         self._known = [tables["known"].get(key, 0.0) for key in range(80)]
-        self._given_by_name = {name: tables["given"].get(30_000 + code, 0.0) for name, code in GIVEN.items()}
+        self._known_given = [tables["given"].get(30_000 + code, 0.0) for code in range(60)]
         self._given = tables["given"]
         self._compound = tables["compound"]
         self._no_compound = self._compound.get(-1, 0.0)
@@ -64,6 +64,10 @@ class Weights:
         self._native = self._foreign.get(0, 0.0)
         self._sound, self._listed = tables["sound"], tables["listed"]
         self._unheard = self._sound.get(NO_SOUND, 0.0) + self._listed.get(-1, 0.0)
+        self._left_class, self._right_class = tables["left_class"], tables["right_class"]
+        self._left_gap, self._right_gap = tables["left_gap"], tables["right_gap"]
+        self._right_head, self._both = tables["right_head"], tables["both"]
+        self._shape_gap = tables["shape_gap"]
         self._surname = tables["surname"]
         self._no_surname = self._surname.get("", 0.0)
 
@@ -80,7 +84,7 @@ class Weights:
         """The same for a candidate within one run."""
         suffix_class, demand = suffix
         kind = shape * 10 + min(len(name), MAX_NAME)
-        code = WORDS.get(name, 0)
+        code = code_at(name, 0, len(name))
         score = self._by_code.get(kind * 10_000 + code)
         if score is None:
             score = self._learn_code(kind, shape, code)
@@ -93,7 +97,7 @@ class Weights:
             suffixed = self._learn_suffix(kind, suffix_class, agreement)
         score += self._known[shape * 10 + known] + suffixed
         if suffix_class:
-            whole = WORDS.get(word, 0)
+            whole = code_at(word, 0, len(word))
             if whole:
                 score += self._of_whole(shape, whole)
         else:
@@ -102,10 +106,12 @@ class Weights:
 
     def _of_shape(self, name: str, shape: int) -> float:
         if shape == THREE:
-            score = self._given_by_name.get(name[1:])
-            if score is None:
-                score = self._given.get(given_key(name, shape), 0.0)
-            compound = WORDS.get(name[:2], 0) // 1000 * 10 + (name[2] in NOUN_ENDINGS)
+            known = given_at(name, 1, 3)
+            if known >= 0:
+                score = self._known_given[known]
+            else:
+                score = self._given.get(40_000 + odds_first(name, 1) + odds_second(name, 2), 0.0)
+            compound = code_at(name, 0, 2) // 1000 * 10 + (name[2] in NOUN_ENDINGS)
             score += self._compound.get(compound, 0.0) + self._native + self._unheard
         else:
             foreign = 0
@@ -113,7 +119,7 @@ class Weights:
                 listed_key(name, shape), 0.0
             )
             if shape >= THREE_OTHER or shape == TWO:
-                foreign = shape * 100 + max(-9, min(20, foreign_score(name)))
+                foreign = shape * 100 + foreign_score(name)
             score += self._given.get(given_key(name, shape), 0.0) + self._no_compound
             score += self._foreign.get(foreign, 0.0)
         return score + (self._surname.get(name[0], 0.0) if shape < THREE_OTHER else self._no_surname)
@@ -147,25 +153,53 @@ class Weights:
 
     def around(self, runs: Runs, first: int, last: int, shape: int, suffix_class: int) -> float:
         """What stands around a candidate adds this to its log odds."""
-        tables = self.tables
+        return self.beside(self.sides(runs, first, last), shape, suffix_class)
+
+    def sides(self, runs: Runs, first: int, last: int) -> Sides:
+        """What stands around runs `first` to `last`, for all candidates that begin and end there."""
         left_class, left_gap = left_of(runs, first)
         right_class, right_head, right_gap = right_of(runs, last)
+        always = self._left_gap.get(left_gap, 0.0) + self._right_head.get(right_head, 0.0)
+        return Sides(left_class, right_class, right_gap, always)
+
+    def beside(self, sides: Sides, shape: int, suffix_class: int) -> float:
+        """What they add to the log odds of one candidate."""
+        right_class, gap = sides.right_class, sides.right_gap
         if suffix_class:
-            right = right_class + 10 * shape if suffix_class < 50 else -1
-            gap, shape_gap = "~" + right_gap[:1], f"{shape}~"
+            right = right_class + 10 * shape if suffix_class < HONORIFIC_CLASS else -1
+            shape_gap = _BEHIND_SUFFIX[shape]
+            gap = _GAP_BEHIND_SUFFIX if gap == " " else "~" + gap[:1]
         else:
             right = right_class + 10 * shape + 1000
-            gap, shape_gap = right_gap, f"{shape}{right_gap[:1]}"
-        both = left_class * 1000 + right_class * 100 + (min(20, suffix_class))
+            shape_gap = f"{shape}{gap[:1]}"
+        both = sides.left_class * 1000 + right_class * 100 + min(20, suffix_class)
         return (
-            tables["left_class"].get(left_class + 10 * shape, 0.0)
-            + tables["left_gap"].get(left_gap, 0.0)
-            + tables["right_class"].get(right, 0.0)
-            + tables["right_head"].get(right_head, 0.0)
-            + tables["right_gap"].get(gap, 0.0)
-            + tables["both"].get(both, 0.0)
-            + tables["shape_gap"].get(shape_gap, 0.0)
+            sides.always
+            + self._left_class.get(sides.left_class + 10 * shape, 0.0)
+            + self._right_class.get(right, 0.0)
+            + self._right_gap.get(gap, 0.0)
+            + self._both.get(both, 0.0)
+            + self._shape_gap.get(shape_gap, 0.0)
         )
+
+
+class Sides:
+    """The words before and behind a candidate, as the weights ask for them.
+
+    `always` is what they say of every candidate; the rest depends on its shape.
+    """
+
+    __slots__ = ("always", "left_class", "right_class", "right_gap")
+
+    def __init__(self, left_class: int, right_class: int, right_gap: str, always: float) -> None:
+        self.left_class = left_class
+        self.right_class = right_class
+        self.right_gap = right_gap
+        self.always = always
+
+
+_GAP_BEHIND_SUFFIX: Final = "~ "
+_BEHIND_SUFFIX: Final = [f"{shape}~" for shape in range(8)]
 
 
 def weights_of(content: str) -> Weights:

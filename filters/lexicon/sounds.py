@@ -19,7 +19,8 @@ CELLS: Final = 1 << 15
 """Pairs of syllables share so many cells; the log odds were counted in the same cells."""
 TENTHS: Final = 10
 """The file holds tenths."""
-SOFTEST, LOUDEST = -8, 12
+SOFTEST: Final = -8
+LOUDEST: Final = 12
 
 
 def sound(name: str) -> int:
@@ -28,9 +29,9 @@ def sound(name: str) -> int:
     total = 0
     for syllable in name:
         code = ord(syllable)
-        total += _PAIRS[cell(before, code)]
+        total += _PAIRS[cell(before, code)] - _ZERO
         before = code
-    total += _PAIRS[cell(before, EDGE)]
+    total += _PAIRS[cell(before, EDGE)] - _ZERO
     return max(SOFTEST, min(LOUDEST, (total + TENTHS // 2) // TENTHS))
 
 
@@ -57,7 +58,8 @@ def _others() -> array[int]:
     return values
 
 
-_PAIRS: Final = array("b", (LEXICON_DIR / "sounds.bin").read_bytes())
+_ZERO: Final = 128
+_PAIRS: Final = bytes(value + _ZERO for value in array("b", (LEXICON_DIR / "sounds.bin").read_bytes()))
 _OTHERS: Final = _others()
 _SHELF_BITS: Final = 20
 """As in persons.py; a shelf holds about 14."""

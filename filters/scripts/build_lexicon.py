@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from zlib import crc32
 
 from filters.lexicon import COMPOUND_SURNAMES, LEXICON_DIR, SURNAMES
-from filters.lexicon.korean import SUFFIXES
+from filters.lexicon.korean import suffixes
 from filters.lexicon.sounds import CELLS, EDGE, TENTHS, cell
 
 if TYPE_CHECKING:
@@ -203,7 +203,10 @@ def _worth_shipping(word: str, code: str, given: Counter[str]) -> bool:
 
 def _splits_after_three(word: str) -> bool:
     """조사결과 reads as 조사결 + 과 unless the whole word is known."""
-    return any(word[length:] in SUFFIXES for length in (2, 3) if length < len(word))
+    return any(word[length:] in _SUFFIXES for length in (2, 3) if length < len(word))
+
+
+_SUFFIXES: Final = frozenset(form for form, _ in suffixes())
 
 
 def fingerprints(persons: set[str]) -> bytes:
