@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from billing.bill_layouts import Layout, Part
 from billing.bill_rows import ALL_BUCKETS, COST, Wrong, name_of, refusal
@@ -60,16 +60,24 @@ class ColumnMap:
         """Raises BillError for what is no mapping."""
         try:
             table = tomllib.loads(data.decode("utf-8-sig"))
-            classes = table.pop("classes", {})
-            known = {"column": "class_column", "quantity": "class_quantity", "names": "class_names"}
-            per = Decimal(str(classes.pop("per", table.pop("per", 1))))
-            made = cls(**table, **{known[name]: value for name, value in classes.items()}, per=per)
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, TypeError, KeyError, InvalidOperation) as error:
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise refusal(
-                f"대응표(TOML)를 읽을 수 없습니다: {error}. docs/billing.md의 보기를 보세요.",
-                f"the mapping cannot be read: {error}; docs/billing.md has an example",
+                f"대응표가 TOML이 아닙니다: {error}. docs/billing.md의 보기를 보세요.",
+                f"the mapping is not TOML: {error}; docs/billing.md has an example",
             ) from None
-        made.check()
+        try:
+            classes = {_CLASSES.get(name, name): value for name, value in table.pop("classes", {}).items()}
+            table["per"] = Decimal(str(classes.pop("per", table.pop("per", 1))))
+            _check_names(table | classes)
+            made = cls(**table, **classes)
+            made.check()
+        except (TypeError, AttributeError, InvalidOperation):
+            raise refusal(
+                "대응표의 값이 잘못되었습니다. quantities와 classes는 표, per는 숫자, 나머지는 글자입니다."
+                " docs/billing.md의 보기를 보세요.",
+                "a value of the mapping is wrong: quantities and classes are tables, per is a number,"
+                " the rest is text; docs/billing.md has an example",
+            ) from None
         return made
 
     def check(self) -> None:
@@ -118,3 +126,23 @@ class ColumnMap:
             yield Part(model, its_bucket, cell(column), key=key, currency=money, per=self.per)
         if self.cost:
             yield Part(model, bucket, None, cell(self.cost), money, key)
+
+
+_CLASSES: Final = {"column": "class_column", "quantity": "class_quantity", "names": "class_names"}
+_NAMES: Final = frozenset(one.name for one in fields(ColumnMap))
+_NEEDED: Final = ("timezone", "day")
+
+
+def _check_names(table: Mapping[str, object]) -> None:
+    """Name what a mapping has and should not, or should have."""
+    unknown = ", ".join(sorted(table.keys() - _NAMES))
+    missing = ", ".join(name for name in _NEEDED if not table.get(name))
+    if unknown or missing:
+        written = ", ".join(sorted(_NAMES - set(_CLASSES.values()) | {"classes"}))
+        korean = f"모르는 항목: {unknown}. " * bool(unknown) + f"빠진 항목: {missing}. " * bool(missing)
+        english = f"unknown: {unknown}; " * bool(unknown) + f"missing: {missing}; " * bool(missing)
+        raise refusal(
+            f"대응표(TOML)가 잘못되었습니다. {korean}쓸 수 있는 항목: {written}."
+            " docs/billing.md의 보기를 보세요.",
+            f"the mapping is wrong; {english}it may have {written}; docs/billing.md has an example",
+        )

@@ -176,11 +176,12 @@ class _Reader:
             if earlier.starts_at == later.starts_at or (
                 earlier.ends_at and earlier.ends_at > later.starts_at
             ):
+                before = billing_day(earlier.starts_at)
                 self._wrong(
                     next_entry,
                     "from",
-                    f"'{later.key}'의 적용 기간이 {entry}와 겹칩니다",
-                    f"the period of '{later.key}' overlaps {entry}",
+                    f"'{later.key}'의 적용 기간이 {before}부터인 단가({entry})와 겹칩니다",
+                    f"the period of '{later.key}' overlaps that of the price from {before} ({entry})",
                 )
             elif earlier.version == later.version:
                 self._wrong(
@@ -316,7 +317,8 @@ class _Reader:
         self._wrong(
             entry,
             name,
-            f"날짜가 필요합니다 (예: {name} = 2026-01-01). 지금 값: {value!r}",
+            f"날짜가 필요합니다 (예: {name} = 2026-01-01)."
+            f" 지금 값: {'없음' if value is None else repr(value)}",
             f"needs a date, e.g. {name} = 2026-01-01, not {value!r}",
         )
         return None

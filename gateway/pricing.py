@@ -103,6 +103,12 @@ class PriceDesk:
         before = self.book_as_of(version.number - 1) if _is_decided(version) else self.book()
         return changes(before, version.draft)
 
+    def unused(self, draft: Draft) -> list[str]:
+        """Return the keys of a draft that price no model of haechi.toml: a slip of the pen, or early."""
+        models = self.config.catalogue.models.values()
+        priced = {deployment.price_key for model in models for deployment in model.deployments}
+        return sorted({str(table["key"]) for table in draft.prices} - priced)
+
     # --- changing ---
 
     def propose(self, draft: Draft, deed: Deed, *, large_changes: bool = False) -> PriceVersion:

@@ -74,6 +74,9 @@ def propose_draft(
     from billing.pricebook import changes, check
 
     changed = [one for one in changes(desk.book(), draft) if one.kind != "same"]
+    if unused := desk.unused(draft):
+        names = ", ".join(unused[:20])
+        warn(f"이 단가키를 쓰는 모델이 없습니다: {names}", f"No model is priced by: {names}")
     if dry_run:
         check(desk.book(), draft, now(), large_changes=large_changes)
         if json:

@@ -279,6 +279,27 @@ def test_a_mapping_reads_any_other_bill_in_any_usual_encoding(encoding):
     assert rows["2026-11-03", "solar-pro", "", ""].cost == 450
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[columns]\nday = 'd'\n", "unknown: columns; missing: timezone, day"),
+        ("timezone = 'UTC'\nmodel_is = 'm'\ncost = 'c'\n", "missing: day"),
+        ("timezone = ", "not TOML"),
+        (
+            "timezone = 'UTC'\nday = 'd'\nmodel_is = 'm'\nquantities = 'n'\n",
+            "quantities and classes are tables",
+        ),
+        ("timezone = 'UTC'\nday = 'd'\nmodel_is = 'm'\ncost = 'c'\nper = 'many'\n", "per is a number"),
+        ("timezone = 'UTC'\nday = 'd'\nclasses = 3\n", "quantities and classes are tables"),
+    ],
+)
+def test_a_mapping_that_is_none_says_what_it_may_have(text, says):
+    with pytest.raises(BillError) as refused:
+        ColumnMap.read(text.encode())
+    assert says in str(refused.value)
+    assert "docs/billing.md" in str(refused.value)
+
+
 def test_a_mapping_may_find_the_class_in_a_column():
     mapping = ColumnMap.read(
         b'timezone = "UTC"\nday = "d"\nmodel_is = "m"\n[classes]\ncolumn = "what"\nquantity = "n"\nper = 1000\n'

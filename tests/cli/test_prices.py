@@ -57,6 +57,14 @@ def test_a_dry_run_and_a_comparison_keep_nothing(haechi, installed):
     assert len(haechi("prices", "list", "--json").ok().json) == 1
 
 
+def test_a_price_that_no_model_uses_is_taken_and_told(haechi, installed):
+    (installed / "p.csv").write_text(CSV.replace("city,", "citi,"))
+    ran = haechi("prices", "import", "p.csv").ok()
+    assert "citi" in ran.err
+    (installed / "q.csv").write_text(CSV)
+    assert not haechi("prices", "import", "q.csv").ok().err
+
+
 def test_one_price_is_proposed_from_the_command_line(haechi, installed):
     more = ("--currency", "KRW", "--from", SOON, "--price", "input=120", "--price", "output=350")
     assert haechi("prices", "propose", "city", *more, "--json").ok().json["version"] == 1
