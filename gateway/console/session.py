@@ -124,7 +124,7 @@ class Needs:
         visitor = signed_in(request, parts)
         if request.method in UNSAFE and not hmac.compare_digest(token.encode(), visitor.csrf.encode()):
             _refused(parts, visitor, request, "csrf")
-            raise stale_form()
+            raise no_token() if request.url.path.startswith("/api/") else stale_form()
         if visitor.account.must_change and self.permission is not Permission.ACCOUNT_OWN:
             raise SignInNeeded(
                 "처음 받은 비밀번호를 먼저 바꾸세요.",
@@ -258,6 +258,14 @@ def stale_form() -> Forbidden:
     return Forbidden(
         "양식이 오래되었거나 다른 곳에서 보낸 요청입니다. 화면을 새로 고친 뒤 다시 시도하세요.",
         "The form is out of date, or the request came from elsewhere. Reload the page and try again.",
+        code="csrf",
+    )
+
+
+def no_token() -> Forbidden:
+    return Forbidden(
+        "로그인의 토큰을 x-csrf-token 헤더로 보내세요. GET /api/incidents/session이 알려 줍니다.",
+        "Send the session's token in the header x-csrf-token; GET /api/incidents/session tells it.",
         code="csrf",
     )
 

@@ -25,7 +25,8 @@ from gateway.incidents.records import (
     Reveal,
     ShownText,
 )
-from gateway.store import incident_content, incidents
+from gateway.permissions import Role
+from gateway.store import accounts, incident_content, incidents
 from gateway.store.audit import Trail
 from gateway.vault import VaultError
 
@@ -117,8 +118,23 @@ class ReviewDesk(ExceptionDesk, StaffDesk):
     def assign(
         self, seen: Sequence[Seen], to: str | None, reviewer: Reviewer, now: datetime, reason: str = ""
     ) -> BulkResult:
-        """Hand incidents to a reviewer by login, or with None back to the queue."""
+        """Hand incidents to a reviewer by login, or with None back to the queue.
+
+        Raises InvalidRequest for a login that is no reviewer's: with it nobody would look at them.
+        """
+        if to is not None and to != reviewer.login:
+            self._check_reviewer(to)
         return self._change(seen, "assign", reviewer, now, reason, lambda one: states.assigned(one, to))
+
+    def _check_reviewer(self, login: str) -> None:
+        account = accounts.find_login(self.database, login)
+        if account is None or account.disabled_at is not None or Role.REVIEWER not in account.roles:
+            raise InvalidRequest(
+                f"'{login[:64]}'은(는) 보안 심사자의 아이디가 아닙니다.",
+                f"'{login[:64]}' is not the login of a security reviewer.",
+                code="not_a_reviewer",
+                param="to",
+            )
 
     def start(self, seen: Sequence[Seen], reviewer: Reviewer, now: datetime) -> BulkResult:
         """Take new incidents into review; those that nobody has become this reviewer's."""

@@ -14,6 +14,7 @@ from gateway.incidents.desk_base import Desk, changed_meanwhile, gone, reason_of
 from gateway.incidents.records import ReviewException
 from gateway.keyring import Purpose
 from gateway.store import incident_exceptions
+from gateway.store.organisation import unit_names
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -137,6 +138,13 @@ class ExceptionDesk(Desk):
                 "What nobody can read has no exceptions; the policy says what may pass (open_parts).",
                 code="invalid_scope",
                 param="scope",
+            )
+        if scope.department_id and scope.department_id not in unit_names(self.database):
+            raise InvalidRequest(
+                f"부서 '{scope.department_id[:64]}'이(가) 없습니다.",
+                f"There is no department '{scope.department_id[:64]}'.",
+                code="invalid_scope",
+                param="department",
             )
         if not now < until <= now + timedelta(days=self.rules.exception_days_most):
             raise no_time(self.rules.exception_days_most)

@@ -27,6 +27,9 @@ def test_the_queue_is_listed_counted_and_worked_off(haechi, filled):
     assert listed["data"][0]["person_id"].startswith("p-")
     assert "KR_RRN 1" in haechi("incidents", "list").ok().out
 
+    refused = haechi("incidents", "assign", first, second, "--to", "park")
+    assert (refused.code, "심사자" in refused.err) == (4, True)
+    haechi("accounts", "create", "park", "--role", "reviewer").ok()
     haechi("incidents", "assign", first, second, "--to", "park").ok()
     haechi("incidents", "start", first, second).ok()
     haechi("incidents", "resolve", first, "--as", "false_positive", "--reason", "예시 번호").ok()

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING
+from datetime import date
+from typing import TYPE_CHECKING, Final
 
 import pytest
+from sqlalchemy import insert
 
 from billing.store import open_engine
+from gateway.store.account_tables import account, account_role
 from gateway.store.database import migrate
+from gateway.store.tables import org_unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +25,31 @@ if TYPE_CHECKING:
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("migrated") / "haechi.db"
     migrate(f"sqlite:///{file}")
+    staff(f"sqlite:///{file}")
     return file
+
+
+def staff(url: str) -> None:
+    """Put in a department and a reviewer, whom exceptions and assignments name."""
+    unit = {"code": "CM", "name": "총무과", "kind": "division", "valid_from": date(2026, 1, 1)}
+    opened = open_engine(url)
+    with opened.begin() as connection:
+        connection.execute(insert(org_unit).values(**unit))
+        connection.execute(insert(account).values(**CHOI))
+        connection.execute(insert(account_role).values(account_id=CHOI["id"], role="reviewer"))
+    opened.dispose()
+
+
+CHOI: Final = {
+    "id": "acct_choi",
+    "login": "choi",
+    "name": "최심사",
+    "version": 1,
+    "password_hash": "",
+    "must_change": False,
+    "password_at_us": 0,
+    "created_at_us": 0,
+}
 
 
 @pytest.fixture
@@ -33,6 +61,7 @@ def engine(request: pytest.FixtureRequest, migrated: Path, tmp_path: Path) -> It
         server.psql(f'CREATE DATABASE "{name}"')
         url = server.get_uri(name)
         migrate(url)
+        staff(url)
     else:
         shutil.copy(migrated, tmp_path / "haechi.db")
         url = f"sqlite:///{tmp_path}/haechi.db"

@@ -54,6 +54,14 @@ def test_a_blocked_request_is_an_incident_that_says_what_and_whose_without_the_v
     assert len(found.value_hash) == 32
 
 
+@pytest.mark.parametrize("login", ["nobody", "CHOI", ""])
+def test_an_incident_goes_to_no_one_who_would_not_look_at_it(queue: ReviewDesk, login: str) -> None:
+    one = happen(queue.database, prompt(BLOCKED))
+    with pytest.raises(InvalidRequest, match="not the login"):
+        queue.assign(seen(queue, one), login, PARK, NOW)
+    assert queue.incident(one).assignee is None
+
+
 def test_work_goes_from_new_over_review_to_a_verdict_and_its_history_says_who(queue: ReviewDesk) -> None:
     one = happen(queue.database, prompt(BLOCKED))
 

@@ -85,6 +85,11 @@ def test_an_exception_reaches_as_far_as_its_scope(
     assert judged(queue, BLOCKED, "IS").action is other_department
 
 
+def test_an_exception_for_a_department_that_is_not_there_is_refused(queue: ReviewDesk) -> None:
+    with pytest.raises(InvalidRequest, match="no department 'MC'"):
+        queue.propose(ExceptionScope("KR_RRN", department_id="MC"), MONTH, PARK, NOW, "예시")
+
+
 def test_whoever_proposes_cannot_approve(queue: ReviewDesk) -> None:
     made = queue.propose(ExceptionScope("KR_RRN", department_id="CM"), MONTH, PARK, NOW, "예시")
     with pytest.raises(Forbidden):
