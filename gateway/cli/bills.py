@@ -161,7 +161,7 @@ def _reconciler(config: Path | None) -> Iterator[Reconciler]:
             for mistake in error.mistakes[1:]:
                 typer.echo(f"{mistake.number}: {mistake.korean} / {mistake.english}", err=True)
             first = error.mistakes[0]
-            where = f"{first.number}번째 줄: " if first.number else ""
+            where = f"{first.number}번째 자료: " if first.number else ""
             fail(f"{where}{first.korean}", first.english, Exit.INPUT)
 
 

@@ -100,7 +100,7 @@ class Problem:
         if isinstance(error, BillError):
             told = [(one.number, one.korean, one.english) for one in error.mistakes]
             return cls(
-                tuple(f"{number}번째 줄: {text}" if number else text for number, text, _ in told),
+                tuple(f"{number}번째 자료: {text}" if number else text for number, text, _ in told),
                 tuple(f"Row {number}: {text}" if number else text for number, _, text in told),
             )
         return cls((error.korean,), (error.english,))
