@@ -69,7 +69,7 @@ def _uvicorn_options(trusted_proxies: list[str], grace_s: int) -> dict[str, Any]
     """Return how uvicorn is run everywhere: fast parsers, no log of paths, no word about itself."""
     return {
         "loop": "uvloop",
-        "http": "httptools",
+        "http": "gateway.http.server:WholeAnswers",  # httptools
         "ws": "none",
         "log_config": None,  # gateway.app configures structlog
         "access_log": False,
