@@ -70,7 +70,6 @@ d1,총무과,division,seoul,2026-01-01
 """
 PEOPLE = """\
 employee_id,name,email,department_code,valid_from
-p1,김하늘,p1@seoul.example,d1,2026-01-01
 """
 
 
@@ -183,10 +182,13 @@ def upstream(*options: str) -> Iterator[None]:
         yield
 
 
-def install(folder: Path, *, zone: str = "external", more: str = "", port: int = UPSTREAM_PORT) -> str:
-    """Lay down a gateway in `folder` by its own commands; return a key."""
+def install(
+    folder: Path, *, zone: str = "external", more: str = "", port: int = UPSTREAM_PORT, people: int = 1
+) -> str:
+    """Lay down a gateway in `folder` by its own commands; return a key of its first person."""
     (folder / "units.csv").write_text(UNITS)
-    (folder / "people.csv").write_text(PEOPLE)
+    register = (f"p{n},김하늘,p{n}@seoul.example,d1,2026-01-01\n" for n in range(1, people + 1))
+    (folder / "people.csv").write_text(PEOPLE + "".join(register))
     haechi(folder, "init")
     (folder / "haechi.toml").write_text(CONFIG.format(port=port, zone=zone) + more)
     haechi(folder, "departments", "import", "units.csv")
