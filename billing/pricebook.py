@@ -203,23 +203,26 @@ def check(book: PriceBook, draft: Draft, now: datetime, *, large_changes: bool =
         raise DraftError(problems)
 
 
-def _overlaps(book: PriceBook, draft: Draft) -> Iterator[Problem]:
+def overlaps(book: PriceBook, draft: Draft) -> Iterator[tuple[int, Price]]:
+    """Yield (entry of the draft, price of the book) where both claim the same day."""
     own = PriceVersion(FIRST, draft, _EPOCH, "").prices
     for index, table in enumerate(draft.prices):
         key, start = table["key"], day_start(date.fromisoformat(table["from"]))
         price = next(one for one in own[key] if one.starts_at == start)
-        for other in book.prices.get(key, ()):
-            if not _overlap(price, other):
-                continue
-            period = _period(other)
-            yield Problem(
-                f"prices[{index}]",
-                "from",
-                f"'{key}'에는 이미 {period} 적용되는 단가({other.version})가 있습니다."
-                " 겹치지 않는 날로 바꾸세요",
-                f"'{key}' has a price {period} already ({other.version}); choose a day that does not overlap",
-            )
-            break
+        other = next((one for one in book.prices.get(key, ()) if _overlap(price, one)), None)
+        if other is not None:
+            yield index, other
+
+
+def _overlaps(book: PriceBook, draft: Draft) -> Iterator[Problem]:
+    for index, other in overlaps(book, draft):
+        key, period = other.key, period_of(other)
+        yield Problem(
+            f"prices[{index}]",
+            "from",
+            f"'{key}'에는 이미 {period} 적용되는 단가({other.version})가 있습니다. 겹치지 않는 날로 바꾸세요",
+            f"'{key}' has a price {period} already ({other.version}); choose a day that does not overlap",
+        )
 
 
 def _overlap(one: Price, other: Price) -> bool:
@@ -230,7 +233,8 @@ def _overlap(one: Price, other: Price) -> bool:
     return first.ends_at is not None and first.ends_at > second.starts_at
 
 
-def _period(price: Price) -> str:
+def period_of(price: Price) -> str:
+    """Return `2026-12-01~2026-12-31`; an open end is left out."""
     end = "" if price.ends_at is None else billing_day(price.ends_at).isoformat()
     return f"{billing_day(price.starts_at).isoformat()}~{end}"
 

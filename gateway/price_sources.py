@@ -77,7 +77,7 @@ def collect(keys: Iterable[str], starts_on: date) -> Collected:
         prices += tables
         if not tables:
             unknown.append(key)
-    return Collected(tuple(prices), tuple(unknown), tuple(notes))
+    return Collected(tuple(prices), tuple(unknown), tuple(dict.fromkeys(notes)))
 
 
 def known_keys() -> list[str]:
@@ -180,6 +180,7 @@ def _factors(
     """Return service tiers that one factor on every price of the model says."""
     base = _base(price)
     factors: dict[str, str] = {}
+    left_out: list[str] = []
     for variant in model.price_variants or ():
         name = variant.when.get("service_tier") or variant.when.get("processing")
         begins = getattr(variant.constraint, "start_date", None)
@@ -191,12 +192,15 @@ def _factors(
         if own.keys() == base.keys() and len(ratios) == 1:
             factors[name] = ratios.pop()
         elif own:
-            notes.append(
-                (
-                    f"{key}: '{name}' 등급은 한 배수로 적을 수 없어 뺐습니다. 기본 단가로 계산됩니다.",
-                    f"{key}: service tier '{name}' is no single factor; it is charged at the usual price.",
-                )
+            left_out.append(name)
+    if left_out:
+        names = ", ".join(dict.fromkeys(left_out))
+        notes.append(
+            (
+                f"{key}: 한 배수로 적을 수 없는 등급은 뺐습니다({names}). 기본 단가로 계산됩니다.",
+                f"{key}: service tiers that are no single factor are charged at the usual price: {names}.",
             )
+        )
     return factors
 
 

@@ -6,13 +6,22 @@ the access audit come together.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
 from billing.periods import billing_day
-from billing.pricebook import FIRST, Draft, PriceRefused, PriceVersion, VersionState, changes
+from billing.pricebook import (
+    FIRST,
+    Draft,
+    PriceRefused,
+    PriceVersion,
+    VersionState,
+    changes,
+    overlaps,
+    period_of,
+)
 from billing.store import DatabaseUnavailable
 from billing.store import pricebook as store
 from gateway import price_sources
@@ -139,16 +148,20 @@ class PriceDesk:
         return sorted(used | self.book().prices.keys())
 
     def collected(self, starts_on: date, keys: Collection[str] = ()) -> tuple[Draft | None, Collected]:
-        """Return what genai-prices would change, from a day on; None where it says nothing new."""
+        """Return what genai-prices would change, from a day on; None where it says nothing new.
+
+        A day that the book has a price for is left to that price, and noted.
+        """
         found = price_sources.collect(keys or self.own_keys(), starts_on)
-        draft = Draft(found.prices, (), price_sources.label())
-        changed = (
-            {change.entry for change in changes(self.book(), draft) if change.kind != "same"}
-            if found.prices
-            else set()
-        )
-        new = [table for index, table in enumerate(found.prices) if index in changed]
-        return (Draft.of(new, (), price_sources.label()) if new else None), found
+        if not found.prices:
+            return None, found
+        book, draft = self.book(), Draft(found.prices, (), price_sources.label())
+        taken = dict(overlaps(book, draft))
+        changed = {change.entry for change in changes(book, draft) if change.kind != "same"}
+        new = [found.prices[index] for index in sorted(changed - taken.keys())]
+        notes = [_left_to(taken[index]) for index in sorted(changed & taken.keys())]
+        told = replace(found, notes=(*found.notes, *notes))
+        return (Draft.of(new, (), price_sources.label()) if new else None), told
 
     def draft_of(self, sheet: Sheet, source: str, starts_on: date | None = None) -> Draft:
         """Raises gateway.imports.ImportFailed, naming every line at fault."""
@@ -179,6 +192,14 @@ def rates(book: PriceBook) -> list[FxRate]:
     """Return every rate that is known, the latest first."""
     known = [rate for found in book.fx.values() for rate in found]
     return sorted(known, key=lambda rate: (rate.published_at, rate.base), reverse=True)
+
+
+def _left_to(price: Price) -> tuple[str, str]:
+    period = period_of(price)
+    return (
+        f"{price.key}: 이미 {period} 적용되는 단가({price.version})가 있어 뺐습니다.",
+        f"{price.key}: left out, there is a price {period} already ({price.version}).",
+    )
 
 
 def _is_decided(version: PriceVersion) -> bool:

@@ -102,6 +102,14 @@ def test_genai_prices_is_a_source(haechi, installed):
     found = haechi("prices", "import", "genai-prices", *arguments).ok()
     assert {one["key"] for one in haechi("prices", "diff", "--json").ok().json} == {"openai/gpt-5.1"}
     assert '"source": "genai-prices ' in found.out
+    haechi("prices", "approve", "2").ok()
+    mended = f"key,from,currency,input,output\nopenai/gpt-5.1,{TODAY + timedelta(days=30)},USD,1.3,11\n"
+    (installed / "later.csv").write_text(mended)
+    haechi("prices", "import", "later.csv").ok()
+    haechi("prices", "approve", "3").ok()
+    taken = (TODAY + timedelta(days=30)).isoformat()
+    again = haechi("prices", "import", "genai-prices", "--from", taken, "--only", "openai/gpt-5.1").ok()
+    assert "left out" in again.err, "a day that has a price already is noted and stops nothing"
 
 
 def test_rates_are_imported_once_with_date_and_source(haechi, installed):
