@@ -39,11 +39,11 @@ NOTE_MOST: Final = 1_000
 SPEC: Final[ListSpec[Incident]] = ListSpec(
     name="my-incidents",
     columns=(
-        Column("id", N_("요청"), lambda row: row.id),
+        Column("id", N_("요청 번호"), lambda row: row.id),
         Column("at", N_("때"), lambda row: row.at),
         Column("type", N_("무엇을"), lambda row: " ".join(f"{t}:{n}" for t, n in row.counts.items())),
         Column("action", N_("처리"), lambda row: row.action),
-        Column("model", N_("모델"), lambda row: row.model_id),
+        Column("model", N_("대상 모델"), lambda row: row.model_id),
         Column(
             "state", N_("신고와 판정"), lambda row: row.resolution or ("reported" if row.reported_at else "")
         ),
