@@ -7,6 +7,7 @@ machine (Debian: fonts-noto-cjk); without one nothing is rendered, since boxes a
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -131,7 +132,7 @@ def _line(line: InvoiceLine, month: str, language: Language) -> list[str]:
         line.model,
         class_word(line.token_class, language),
         _signed(line.quantity) if metered else "",
-        f"{line.unit_price} {line.currency}/{per_word(line, language)}" if metered else "",
+        f"{Decimal(line.unit_price):,f} {line.currency}/{per_word(line, language)}" if metered else "",
         line.fx_rate,
         _exact(line.nano_krw),
         _signed(line.amount_krw),
@@ -215,6 +216,7 @@ def _part(
         "widths": ["1fr"] * len(names),
         "right": right,
         "rows": rows,
+        "unit": "" if title == "adjustments" else word("unit_note", language),
         "note": "",
     }
 

@@ -52,6 +52,7 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "fx": ("적용 환율", "FX rates"),
     "exact_krw": ("산출액(원)", "Exact (KRW)"),
     "amount_krw": ("금액(원)", "Amount (KRW)"),
+    "unit_note": ("(단위: 원, %)", "(KRW, %)"),
     "budget": ("예산 집행 현황", "Budget"),
     "budget_period": ("예산 기간", "Period"),
     "budget_krw": ("예산현액", "Budget"),
