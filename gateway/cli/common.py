@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from billing.periods import KST
 from gateway.spreadsheets import write_csv
 
 if TYPE_CHECKING:
@@ -170,6 +171,6 @@ def _cell(value: object) -> str:
         case int():
             return f"{value:,}"
         case datetime():
-            return value.astimezone().strftime("%Y-%m-%d %H:%M")
+            return value.astimezone(KST).strftime("%Y-%m-%d %H:%M")  # a container's own time is UTC
         case _:
             return str(value)

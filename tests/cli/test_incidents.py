@@ -1,7 +1,10 @@
 """`haechi incidents`: the whole review at the terminal."""
 
+from datetime import UTC, datetime
+
 import pytest
 
+from gateway.cli.common import show_table
 from gateway.settings import Settings
 from gateway.store.database import opened
 from tests.incidents.office import BLOCKED, KEPT, happen, prompt
@@ -80,3 +83,8 @@ def test_a_false_alarm_is_reported_and_texts_expire(haechi, filled):
     assert haechi("incidents", "counts", "--json").ok().json["reported"] == 1
     assert "0건" in haechi("incidents", "expire").ok().out
     assert haechi("incidents", "show", "none").code == 4
+
+
+def test_tables_tell_korean_time_wherever_the_process_runs(capfd):
+    show_table(("때",), [(datetime(2026, 11, 22, 16, 42, tzinfo=UTC),)])
+    assert "2026-11-23 01:42" in capfd.readouterr().out
