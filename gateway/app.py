@@ -12,7 +12,7 @@ import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from fastapi.exceptions import RequestValidationError
@@ -115,6 +115,7 @@ EXPOSED_HEADERS = (
 )
 """What scripts in a browser may read of an answer."""
 
+DESCRIBED_AFTER_S = 5.0
 SETTLING_S = 15.0
 """How long the settlements of answers that the server has cut may take before the journal ends."""
 
@@ -162,10 +163,28 @@ def _mount(app: FastAPI, plant: Plant) -> None:
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _invalid_parameters)
     app.add_exception_handler(Exception, _defect)
-    app.openapi().setdefault("components", {})["securitySchemes"] = {
-        "key": {"type": "http", "scheme": "bearer"}
-    }
+    _describe_keys(app)
     app.middleware_stack = _door(app.build_middleware_stack(), chats_of(chats), plant)
+
+
+def _describe_keys(app: FastAPI) -> None:
+    """Add to the API's description how a key is sent. To write it is half a second's work."""
+    written = app.openapi
+
+    def described() -> dict[str, Any]:
+        document = written()
+        document.setdefault("components", {})["securitySchemes"] = {
+            "key": {"type": "http", "scheme": "bearer"}
+        }
+        return document
+
+    app.openapi = described  # type: ignore[method-assign]  # FastAPI's own way to extend it
+
+
+async def _write_description(app: FastAPI) -> None:
+    """Have it ready before anybody asks, without a start or the event loop waiting for it."""
+    await asyncio.sleep(DESCRIBED_AFTER_S)
+    await asyncio.to_thread(app.openapi)
 
 
 def _session_of(plant: Plant) -> Callable[[Request], Awaitable[tuple[str, Actor]]] | None:
@@ -299,7 +318,7 @@ class Plant:
         )
 
     @asynccontextmanager
-    async def lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(self, app: FastAPI) -> AsyncIterator[None]:
         """Start what needs starting; on the way out settle everything before the journal ends."""
         check_migrated(self.database)
         self.inspector.detect("첫 요청이 기다리지 않도록 규칙을 미리 엽니다: 010-1234-5678")
@@ -313,7 +332,7 @@ class Plant:
         house = Housekeeping(console.database, console.keyring, config.path, config.console.audit_days)
         review = ReviewWork(self.database, console.keyring, config.review_export)
         tasks = (self.videos.run(), self.rollups.run(), self.limiter.run(), house.run(), review.run())
-        behind = [asyncio.create_task(task) for task in tasks]
+        behind = [asyncio.create_task(task) for task in (*tasks, _write_description(app))]
         try:
             with heap.settled():
                 yield
