@@ -7,6 +7,7 @@ the institution's terms, its names and the ledger's key come together.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from billing.periods import month_bounds
@@ -22,6 +23,7 @@ from billing.store.invoices import (
 )
 from billing.store.raw_rows import RAW_COLUMNS, raw_rows
 from gateway.errors import InvalidRequest
+from gateway.invoices.bundle import zipped
 from gateway.invoices.focus import department_path, focus_csv
 from gateway.invoices.pdf import NoKoreanFont, pdf_of
 from gateway.invoices.raw import raw_csv, raw_json_lines
@@ -59,7 +61,7 @@ MEDIA: Final = {
 OF_ONE: Final = ("pdf", "xlsx", "csv", "json", "focus")
 OF_A_MONTH: Final = ("csv", "json", "focus")
 ONE_BY_ONE: Final = ("pdf", "xlsx")
-"""Of a month a file for each invoice."""
+"""Of a month a file for each invoice, in a folder or a ZIP."""
 RAW: Final = ("raw", "raw-jsonl")
 """The ledger's own rows of a month, as CSV or JSON Lines."""
 
@@ -176,12 +178,25 @@ class Books:
             else:
                 yield self.file_of_month(month, kind, language, now)
 
+    def zip_of_month(self, month: str, kind: str, language: Language, now: datetime) -> File:
+        """Return a month's invoices as a ZIP. Raises what `file_of` raises, before the first byte."""
+        made = self.files_of_month(month, [kind], language, now)
+        files = ((file.name, b"".join(file.content)) for file in made)
+        first = list(islice(files, 1))
+        name = f"invoices-{month}-{kind}.zip"
+        return File(name, "application/zip", zipped(chain(first, files), month))
+
     def file_of_month(self, month: str, kind: str, language: Language, now: datetime) -> File:
-        """Return a month's invoices as one of OF_A_MONTH, or RAW. Raises InvalidRequest, MonthRefused."""
+        """Return a month's invoices as one of OF_A_MONTH, ONE_BY_ONE or RAW.
+
+        Raises InvalidRequest, MonthRefused, NoKoreanFont.
+        """
         if kind in RAW:
             return self.raw_file(month, kind)
+        if kind in ONE_BY_ONE:
+            return self.zip_of_month(month, kind, language, now)
         if kind not in OF_A_MONTH:
-            raise _no_format(kind, (*OF_A_MONTH, *RAW))
+            raise _no_format(kind, (*OF_A_MONTH, *ONE_BY_ONE, *RAW))
         found = self.invoices(month, now)
         content: Iterator[bytes]
         match kind:

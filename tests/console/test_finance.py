@@ -1,5 +1,7 @@
 """Months and invoices on the finance pages and in /api/billing, on a ledger of October."""
 
+import io
+import zipfile
 from datetime import UTC, datetime
 
 import pytest
@@ -153,6 +155,11 @@ def test_a_month_comes_as_its_ledger_rows_and_the_trail_knows(billed):
     assert "'=<b>model" in raw.text
     lines = finance.get(f"/api/billing/months/{MONTH}/file?format=raw-jsonl").text.splitlines()
     assert len(lines) == 80
+    bundle = finance.get(f"/api/billing/months/{MONTH}/file?format=xlsx")
+    with zipfile.ZipFile(io.BytesIO(bundle.content)) as archive:
+        listed = finance.get(f"/api/billing/invoices?month={MONTH}").json()["data"]
+        assert archive.namelist() == [f"{row['number']}.xlsx" for row in listed]
+        assert archive.testzip() is None
     assert "month.raw" in billed.visit("auditor").get("/console/audit?action=month.raw").text
 
 

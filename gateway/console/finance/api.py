@@ -186,7 +186,11 @@ def router() -> APIRouter:
         visitor: Months,
         parts: Parts,
         form: Annotated[
-            str, Query(alias="format", description="csv, json, focus, or the ledger's rows: raw, raw-jsonl")
+            str,
+            Query(
+                alias="format",
+                description="csv, json, focus; pdf or xlsx: a ZIP; or the ledger's rows: raw, raw-jsonl",
+            ),
         ] = "focus",
     ) -> Response:
         """Download a month's invoices, the month as FOCUS 1.2, or its ledger rows as they stand."""

@@ -79,7 +79,10 @@ def file_of_month(
     parts: ConsoleParts, visitor: Visitor, month: str, kind: str, language: Language
 ) -> StreamingResponse:
     """Return a month as a file; whoever takes its ledger rows out is in the access audit."""
-    file = books_of(parts).file_of_month(month, kind, language, parts.now())
+    try:
+        file = books_of(parts).file_of_month(month, kind, language, parts.now())
+    except NoKoreanFont as missing:
+        raise ServiceUnavailable(missing.korean, missing.english, code="no_font") from missing
     if kind in RAW:
         if visitor.reach(Permission.DEPARTMENT_PEOPLE) is not Reach.EVERYWHERE:
             raise gone("파일", "file")
