@@ -42,6 +42,10 @@ NUMBER = "900101-1234568"
 EXAMPLE = "850505-2234565"
 """Invented resident registration numbers whose check digits are right; the second becomes an exception."""
 PROMPT = f"서식의 작성 예시입니다. 주민등록번호 칸에는 {EXAMPLE} 처럼 적습니다. 안내문을 다듬어 주세요."
+PICTURE: list[dict[str, object]] = [
+    {"type": "text", "text": "이 신분증 사진의 글자를 읽어 주세요."},
+    {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}},
+]
 HOSTILE = f"<script>document.title='owned'</script><img src=x onerror=alert(1)> \u202e거꾸로\u202c \x00 {{{{7*7}}}} {NUMBER}"
 
 
@@ -66,7 +70,7 @@ def second_reviewer(institution: Institution) -> Iterator[str]:
     engine.dispose()
 
 
-def ask(desk: Desk, secret: str, prompt: str) -> httpx.Response:
+def ask(desk: Desk, secret: str, prompt: str | list[dict[str, object]]) -> httpx.Response:
     """Send a prompt as a chat client does; a new key is known everywhere within a second."""
     body = {"model": "sim-large", "messages": [{"role": "user", "content": prompt}]}
     for _ in range(30):
@@ -82,7 +86,7 @@ def ask(desk: Desk, secret: str, prompt: str) -> httpx.Response:
     raise AssertionError("the key never worked")
 
 
-def blocked(desk: Desk, secret: str, prompt: str = PROMPT) -> str:
+def blocked(desk: Desk, secret: str, prompt: str | list[dict[str, object]] = PROMPT) -> str:
     """Send what is stopped; return the incident's id, which is the request's."""
     answer = ask(desk, secret, prompt)
     assert answer.status_code == 400, answer.text
@@ -353,6 +357,29 @@ def test_hostile_text_is_shown_harmless(desk: Desk, key: str) -> None:
         assert watcher.troubles == []
 
 
+def test_a_picture_that_nobody_could_read_is_before_the_reviewers_and_has_no_exception(
+    desk: Desk, key: str
+) -> None:
+    incident_id = blocked(desk, key, PICTURE)
+    with desk.page("reviewer") as (page, watcher):
+        page.goto("/console/review")
+        page.select_option("[name=type]", "UNREAD_IMAGE")
+        with leaving(page):
+            page.get_by_role("button", name="조회").click()
+        with leaving(page):
+            page.get_by_role("link", name=incident_id[-8:]).click()
+        expect(page.get_by_role("row", name=re.compile("읽을 수 없는 그림"))).to_contain_text("content[1]")
+        expect(page.get_by_role("link", name="예외 제안하기")).to_have_count(0)
+        page.goto(f"/console/review/exceptions/new?incident={incident_id}")
+        expect(page.locator(".empty")).to_contain_text("open_parts")
+        assert watcher.troubles == []
+    with desk.page("staff") as (page, watcher):
+        page.goto(f"/console/incidents/{incident_id}")
+        expect(page.locator("main")).to_contain_text("내용을 글로 옮겨 적거나")
+        expect(page.get_by_role("link", name="가린 글을 만들어")).to_have_count(0)
+        assert watcher.troubles == []
+
+
 def test_a_member_of_staff_gets_the_masked_version_to_send_instead(desk: Desk, key: str) -> None:
     with desk.page("staff") as (page, watcher):
         page.goto("/console/check")
@@ -378,7 +405,11 @@ def test_no_page_of_the_review_has_an_accessibility_violation(
     desk: Desk, key: str, scheme: str, size: tuple[int, int], language: str
 ) -> None:
     incident_id = blocked(desk, key, f"접근성 검사용 번호 {NUMBER}")
+    picture = blocked(desk, key, PICTURE)
     pages = (
+        ("reviewer", f"/console/review/incidents/{picture}"),
+        ("reviewer", f"/console/review/exceptions/new?incident={picture}"),
+        ("staff", f"/console/incidents/{picture}"),
         ("reviewer", "/console"),
         ("reviewer", "/console/review"),
         ("reviewer", "/console/review?state=all&severity=high"),

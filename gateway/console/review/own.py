@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 from fastapi import APIRouter, Depends, Request
 
 from billing.periods import billing_day
-from filters.kinds import kind_text
+from filters.kinds import UNREAD_KINDS, kind_text
 from gateway.accounts import shown_text
 from gateway.console import lists
 from gateway.console.admin.forms import Posted
@@ -105,6 +105,7 @@ def _page(
         status=status_of(refused),
         incident=incident,
         found=found,
+        maskable=any(one.type not in UNREAD_KINDS for one in found),
         fixes=_fixes(found, language_for(request, visitor)),
         words=words_for(request, visitor, parts),
         refused=refused,
