@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from itertools import accumulate, chain
+from itertools import chain
 from string import ascii_letters
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from collections.abc import Set as AbstractSet
 
+    from mypy_extensions import i64
+
 _RUN: Final = re.compile(r"[0-9]++(?:[^0-9A-Za-z가-힣]{1,5}+[0-9]++)*+")
-_BETWEEN: Final = re.compile(r"([^0-9]++)")
 _MIN_DIGITS: Final = 8
 _MAX_DIGITS: Final = 19
 _MAX_GROUPS: Final = 19
@@ -40,17 +41,44 @@ class Row:
     __slots__ = ("digits", "ends", "lengths", "separators", "starts", "text")
 
     def __init__(self, text: str, start: int, end: int) -> None:
-        parts = _BETWEEN.split(text[start:end])
-        offsets = list(accumulate(map(len, parts), initial=start))
+        """`text[start:end]` begins and ends with a digit."""
         self.text = text
-        self.digits = parts[::2]
-        self.separators = parts[1::2]
-        self.starts, self.ends = offsets[:-1:2], offsets[1::2]
+        self.digits: list[str] = []
+        self.separators: list[str] = []
+        self.starts: list[int] = []
+        self.ends: list[int] = []
+        at = start
+        while True:
+            first, at = at, _end_of_digits(text, at, end)
+            self.digits.append(text[first:at])
+            self.starts.append(first)
+            self.ends.append(at)
+            if at == end:
+                break
+            first, at = at, _start_of_digits(text, at)
+            self.separators.append(text[first:at])
         self.lengths = tuple(map(len, self.digits))
 
     def free(self, first: int, last: int) -> bool:
         """Whether no letter touches groups `first` to `last`."""
         return _free(self.text, self.starts[first], self.ends[last])
+
+
+def _end_of_digits(text: str, at: i64, end: i64) -> i64:
+    while at < end and 0 <= ord(text[at]) - _ZERO <= _NINE:
+        at += 1
+    return at
+
+
+def _start_of_digits(text: str, at: i64) -> i64:
+    while not 0 <= ord(text[at]) - _ZERO <= _NINE:
+        at += 1
+    return at
+
+
+_ZERO: Final = 48
+"""The code of the digit 0."""
+_NINE: Final = 9
 
 
 class Candidate:
@@ -137,8 +165,21 @@ def candidates(text: str) -> Iterator[Candidate]:
     """Every stretch of digit groups that may be one number."""
     for match in _RUN.finditer(text):
         start, end = match.span()
-        if end - start >= _MIN_DIGITS:
+        if end - start >= _MIN_DIGITS and _are_enough(text, start, end):
             yield from _of_row(Row(text, start, end))
+
+
+def _are_enough(text: str, start: i64, end: i64) -> bool:
+    """Whether a run holds as many digits as a number; most are dates and amounts that do not."""
+    count: i64 = 0
+    at: i64 = start
+    while at < end:
+        if 0 <= ord(text[at]) - _ZERO <= _NINE:
+            count += 1
+            if count == _MIN_DIGITS:
+                return True
+        at += 1
+    return False
 
 
 def _of_row(row: Row) -> Iterable[Candidate]:

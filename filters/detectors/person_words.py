@@ -65,14 +65,12 @@ SURNAME: Final = 1
 ORGANISATION_END: Final = 2
 PARTICLE: Final = 4
 ENDS_A_NOUN: Final = 8
-BEGINS_A_HINT: Final = 16
 """Kinds of syllables: bits that `kinds_at` answers."""
 _KINDS_OF: Final = {
     SURNAME: "".join(SURNAMES),
     ORGANISATION_END: "".join(word for word in korean.ORGANISATION_ENDINGS if len(word) == 1),
     PARTICLE: "은는이가의을를",
     ENDS_A_NOUN: "은는이가을를의에도만로와과",
-    BEGINS_A_HINT: "응쩐팜호후부쯔즈딘드배올",
 }
 _KINDS: Final = _of_syllables(
     {
@@ -95,7 +93,8 @@ def kinds_at(word: str, at: i64) -> i64:
 
 def is_surname_at(word: str, at: i64) -> bool:
     """Whether the syllable there is a surname."""
-    return kinds_at(word, at) & SURNAME != 0
+    code: i64 = ord(word[at]) - FIRST_SYLLABLE
+    return 0 <= code < SYLLABLES and _KINDS[code] & SURNAME != 0
 
 
 def odds_first(word: str, at: i64) -> i64:
