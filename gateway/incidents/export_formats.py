@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from filters import spans
+from filters.kinds import UNREAD, UNREAD_KINDS
 from gateway.incidents.states import Resolution, Severity, State
 
 if TYPE_CHECKING:
@@ -143,6 +144,11 @@ _CEF_NAMES: Final = {
     "route": "Sensitive data kept in house",
     "block": "Sensitive data blocked",
 }
+_UNREAD: Final = "Uninspectable content blocked"
+
+
+def _name(incident: Incident) -> str:
+    return _UNREAD if UNREAD in incident.reasons else _CEF_NAMES[incident.action]
 
 
 def as_cef(one: Exported, product_version: str) -> str:
@@ -154,7 +160,7 @@ def as_cef(one: Exported, product_version: str) -> str:
         "Haechi",
         product_version,
         f"incident.{one.activity}",
-        _CEF_NAMES[incident.action],
+        _name(incident),
         _CEF_SEVERITY[incident.severity],
     )
     values: list[tuple[str, object]] = [
@@ -304,7 +310,7 @@ def _finding_info(one: Exported) -> dict[str, Any]:
     incident = one.incident
     return {
         "uid": incident.id,
-        "title": _CEF_NAMES[incident.action],
+        "title": _name(incident),
         "types": sorted(incident.counts),
         "created_time": _milliseconds(incident.at),
         "modified_time": _milliseconds(incident.changed_at),
@@ -336,6 +342,8 @@ def category_of(counts: Mapping[str, int]) -> tuple[int, str]:
 
 
 def _kind_of(type_: str) -> tuple[int, str]:
+    if type_ in UNREAD_KINDS:
+        return 0, "Unknown"
     if type_ in _GOVERNMENTAL:
         return 2, "Governmental"
     if type_ in _FINANCIAL:

@@ -137,3 +137,13 @@ def test_several_kinds_of_data_are_other():
     assert category_of({"SECRET": 1, "IP_ADDRESS": 2}) == (6, "Security")
     assert category_of({"PERSON": 1, "CREDIT_CARD": 1}) == (99, "Other")
     assert category_of({}) == (0, "Unknown")
+
+
+def test_what_nobody_could_read_is_not_called_sensitive_data():
+    one = exported(counts={"UNREAD_IMAGE": 1}, reasons=("unread",), severity=Severity.LOW)
+    event = as_ocsf(one, "0.1.0")
+    assert faults(event) == []
+    assert event["finding_info"]["title"] == "Uninspectable content blocked"
+    assert event["data_security"]["category"] == "Unknown"
+    assert "|Uninspectable content blocked|" in as_cef(one, "0.1.0")
+    assert category_of({"UNREAD_IMAGE": 1, "KR_RRN": 1}) == (99, "Other")
