@@ -262,6 +262,9 @@ def _report_import(plan: AccountPlan, kept: Path, *, json: bool, dry_run: bool) 
     for one in plan.changed[:SHOWN_CHANGES]:
         typer.echo(f"- {one.before.login}  {one.before.name}  {', '.join(sorted(one.before.roles))}")
         typer.echo(f"+ {one.before.login}  {one.name}  {', '.join(sorted(one.roles))}")
+    rest = max(len(plan.added) - SHOWN_CHANGES, 0) + max(len(plan.changed) - SHOWN_CHANGES, 0)
+    if rest:
+        say(f"… 그 밖에 {rest}건 (모두 보려면 --json)", f"… and {rest} more (--json shows all)")
     if plan.clashing:
         warn(
             f"직무 분리에 어긋나는 계정: {', '.join(plan.clashing)}",
