@@ -174,6 +174,13 @@ def test_a_manager_sees_the_invoices_of_the_own_department_only(billed):
     assert manager.get("/console/finance/months").status_code == 403
 
 
+def test_a_page_offers_no_step_that_would_be_refused(billed):
+    finance = billed.visit("finance")
+    step(billed, "preview")
+    assert 'value="approved"' in finance.get(f"/console/finance/months/{MONTH}").text
+    assert 'name="step"' not in finance.get("/console/finance/months/2199-01").text
+
+
 def test_the_pages_speak_english(billed):
     finance = billed.visit("finance")
     number = numbers(billed)[0]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 from fastapi import APIRouter, Depends, Request
 
 from billing.money import NANO
-from billing.months import BEFORE, WORDS, MonthRefused, MonthState
+from billing.months import WORDS, MonthRefused, MonthState, check_step
 from billing.periods import month_bounds
 from gateway.books import totals
 from gateway.console.admin.forms import Posted, deed, reason_of
@@ -24,6 +24,7 @@ from gateway.permissions import Permission
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from starlette.responses import Response
 
@@ -110,7 +111,7 @@ def _month_page(
         status=409 if refused else 200,
         standing=standing,
         steps=books.steps(month)[::-1],
-        offered=_offered(standing) if visitor.may(Permission.MONTHS_CHANGE) else (),
+        offered=_offered(standing, now) if visitor.may(Permission.MONTHS_CHANGE) else (),
         invoices=invoices,
         total_nano=totals(invoices) * NANO,
         states=STATES,
@@ -123,10 +124,18 @@ def _month_page(
     )
 
 
-def _offered(standing: Standing) -> tuple[MonthState, ...]:
-    """Return the steps that may follow, the way forward first."""
+def _offered(standing: Standing, now: datetime) -> tuple[MonthState, ...]:
+    """Return the steps that may follow now, the way forward first."""
     forward = (MonthState.LOCKED, MonthState.APPROVED, MonthState.PREVIEW, MonthState.OPEN)
-    return tuple(state for state in forward if standing.state in BEFORE[state])
+    return tuple(state for state in forward if _may_follow(standing, state, now))
+
+
+def _may_follow(standing: Standing, state: MonthState, now: datetime) -> bool:
+    try:
+        check_step(standing.last, state, standing.month, now)
+    except MonthRefused:
+        return False
+    return True
 
 
 def _take(
