@@ -3,8 +3,9 @@
 One worker on core 0 with all its threads, SQLite with synchronous=FULL in a folder of this checkout; the load
 generator (wrk) and the instant upstream on core 1. Identity, the Korean filter with names, the hold, durable
 dispatch and charge rows and metrics are on, and no two prompts are alike. Figures are medians of `--runs`
-runs; with `--peers DIR` LiteLLM and, with Node, Portkey are measured in turn with ours, run by run. `--more`
-adds what needs a gateway of its own: no filter, two workers, 2,000 slow streams.
+runs; at the end each measure stands beside its bar. With `--peers DIR` LiteLLM and, with Node, Portkey are
+measured in turn with ours, run by run; then, and with `--short`, what needs a gateway of its own is left out:
+no filter, two workers, 2,000 slow streams, ten times as much of everything.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import contextlib
 import os
 import platform
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -23,13 +25,37 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import load
+from benchmarks import growth, load, ratchet
 from benchmarks.beside import peers_in
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     from benchmarks.beside import Peer
+
+Measures = dict[str, float]
+
+BARS: tuple[tuple[str, str, float], ...] = (
+    ("added at one connection, p50 ms", "≤", 1.0),
+    ("added at one connection, p99 ms", "≤", 3.0),
+    ("first token added, p99 ms", "≤", 3.0),
+    ("requests/s at 32 connections", "aim", 2500),
+    ("streams of 100 chunks/s", "aim", 700),
+    ("ratio to LiteLLM: requests/s", "≥", 12),
+    ("ratio to LiteLLM: streams/s", "≥", 40),
+    ("two workers: CPU per request against one's", "≤", 1.15),
+    ("two workers: wait for a commit, p99 ms", "≤", 5),
+    ("throughput with the filter against without", "≥", 0.65),
+    ("2,000 slow streams: clean", "≥", 2000),
+    ("2,000 slow streams: MB", "≤", 400),
+    ("2,000 slow streams: chunks late, p99 ms", "≤", 50),
+    ("100 KB prompt: added, p50 ms", "≤", 30),
+    ("ready after, s", "≤", 3),
+    ("memory of an idle worker, MB", "≤", 250),
+    ("ten times of everything: calls and bytecodes", "≤", 1.1),
+)
+"""What issue and documentation promise; printed for what was measured."""
 
 OURS = load.GATEWAY + load.CHAT
 DIRECT = load.UPSTREAM + load.CHAT
@@ -80,7 +106,7 @@ def rows(key: str, peers: Sequence[Peer]) -> list[Row]:
     return measured
 
 
-def measure(folder: Path, key: str, runs: int, seconds: float, peers: Sequence[Peer]) -> None:
+def measure(folder: Path, key: str, runs: int, seconds: float, peers: Sequence[Peer]) -> Measures:
     with load.upstream(), load.gateway(folder) as server, contextlib.ExitStack() as beside:
         for peer in peers:
             beside.enter_context(peer.running())
@@ -102,10 +128,44 @@ def measure(folder: Path, key: str, runs: int, seconds: float, peers: Sequence[P
         print(f"ready in {ready_s:.2f} s; memory idle {idle_mb:.0f} MB, after the runs {busy_mb:.0f} MB")
     print(f"CPU per request at 32 connections, all threads: {cpu_us:.0f} µs")
     print(f"wait for a commit at 32 connections, the first row of each group: p99 ≤ {waited:g} ms\n")
-    show({name: load.median(found) for name, found in figures.items()}, peers)
+    medians = {name: load.median(found) for name, found in figures.items()}
+    show(medians, peers)
     print(
         f"first token added: p50 {first[0][0] - first[1][0]:.2f} ms, p99 {first[0][1] - first[1][1]:.2f} ms"
     )
+    alone = {"ready after, s": ready_s, "memory of an idle worker, MB": idle_mb}
+    return _against_bars(medians) | {
+        "first token added, p99 ms": first[0][1] - first[1][1],
+        **({} if peers else alone),  # beside peers it starts while they do
+    }
+
+
+def _against_bars(medians: dict[str, load.Figure]) -> Measures:
+    one, direct = medians["requests, 1 connection"], medians["  direct, 1 connection"]
+    large, large_direct = medians["requests of 100 KB, 1 connection"], medians["  direct, 100 KB"]
+    requests, streams = medians["requests, 32 connections"], medians["streams of 100 chunks"]
+    measured = {
+        "added at one connection, p50 ms": one.p50_ms - direct.p50_ms,
+        "added at one connection, p99 ms": one.p99_ms - direct.p99_ms,
+        "requests/s at 32 connections": requests.per_s,
+        "streams of 100 chunks/s": streams.per_s,
+        "100 KB prompt: added, p50 ms": large.p50_ms - large_direct.p50_ms,
+    }
+    if "LiteLLM: requests, 32 connections" in medians:
+        theirs = medians["LiteLLM: requests, 32 connections"], medians["LiteLLM: streams of 100 chunks"]
+        measured["ratio to LiteLLM: requests/s"] = requests.per_s / theirs[0].per_s
+        measured["ratio to LiteLLM: streams/s"] = streams.per_s / theirs[1].per_s
+    return measured
+
+
+def table(measured: Measures) -> None:
+    """Print each measure beside its bar."""
+    print(f"\n{'measure':48}{'measured':>10}   bar")
+    for name, how, bar in BARS:
+        if name in measured:
+            value = measured[name]
+            missed = value < bar if how in "≥ aim" else value > bar
+            print(f"{name:48}{value:10.2f}   {how} {bar:g}{'  MISSED' if missed else ''}")
 
 
 def stream_client(url: str, key: str, what: str, count: int) -> list[float]:
@@ -144,7 +204,7 @@ def show(medians: dict[str, load.Figure], peers: Sequence[Peer]) -> None:
 # --- what needs a gateway of its own ---------------------------------------------------------------
 
 
-def compare(folder: Path, key: str, runs: int, seconds: float) -> None:
+def compare(folder: Path, key: str, runs: int, seconds: float) -> Measures:
     """CPU per request as it is, without the filter, and with two workers; taken in turn."""
     blind = [sys.executable, "-m", "benchmarks.unfiltered", str(load.GATEWAY_PORT)]
     env = {
@@ -153,12 +213,13 @@ def compare(folder: Path, key: str, runs: int, seconds: float) -> None:
         "HAECHI_LOG_LEVEL": "error",
         "PYTHONPATH": str(load.ROOT),
     }
-    ways = {
+    ways: dict[str, Callable[[], AbstractContextManager[subprocess.Popen[bytes]]]] = {
         "as it is": lambda: load.gateway(folder),
         "without the filter": lambda: load.process(blind, load.GATEWAY_CORE, cwd=folder, env=env),
         "two workers": lambda: load.gateway(folder, workers=2),
     }
     found: dict[str, list[float]] = {name: [] for name in ways}
+    waits_ms: list[float] = []
     row = Row("", OURS, key)
     for _ in range(runs):
         for name, way in ways.items():
@@ -166,14 +227,29 @@ def compare(folder: Path, key: str, runs: int, seconds: float) -> None:
                 load.wait_for(f"{load.GATEWAY}/livez", key)
                 time.sleep(2)  # the second worker
                 row.run(1)
+                before = load.commit_waits(key)
                 found[name].append(cpu_per_request(server.pid, row, seconds))
-    usual = sorted(found["as it is"])[runs // 2]
-    for name, values in found.items():
-        middle = sorted(values)[runs // 2]
-        print(f"CPU per request, {name}: {middle:.0f} µs, {middle / usual:.2f} of what it is")
+                if name == "two workers":
+                    waits_ms.append(load.waited_ms(before, load.commit_waits(key), 0.99))
+    middle = {name: statistics.median(values) for name, values in found.items()}
+    usual = middle["as it is"]
+    for name, value in middle.items():
+        print(f"CPU per request, {name}: {value:.0f} µs, {value / usual:.2f} of what it is")
+    return {
+        "two workers: CPU per request against one's": middle["two workers"] / usual,
+        "two workers: wait for a commit, p99 ms": statistics.median(waits_ms),
+        "throughput with the filter against without": middle["without the filter"] / usual,
+    }
 
 
-def many_slow_streams(folder: Path, key: str) -> None:
+def grown() -> Measures:
+    small, large = growth.measure()
+    growth.show(small, large)
+    counted = max(large[name] / small[name] for name in ratchet.RECORDED)
+    return {"ten times of everything: calls and bytecodes": counted}
+
+
+def many_slow_streams(folder: Path, key: str) -> Measures:
     with (
         load.upstream("--interval-ms", "1000", "--chunks", "15", "--stamped"),
         load.gateway(folder) as server,
@@ -192,6 +268,11 @@ def many_slow_streams(folder: Path, key: str) -> None:
         f"chunks late p50 {p50:.1f} ms, p99 {p99:.1f} ms; {mb:.0f} MB; "
         f"CPU {chunk_us:.0f} µs a chunk while all are open"
     )
+    return {
+        "2,000 slow streams: clean": clean,
+        "2,000 slow streams: MB": mb,
+        "2,000 slow streams: chunks late, p99 ms": p99,
+    }
 
 
 def main() -> None:
@@ -201,7 +282,9 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=6)
     parser.add_argument("--peers", type=Path, help="folder with the peers: benchmarks/beside.py")
-    parser.add_argument("--more", action="store_true", help="no filter, two workers, 2,000 slow streams")
+    parser.add_argument(
+        "--short", action="store_true", help="only what one gateway and no peer is needed for"
+    )
     options = parser.parse_args()
     if shutil.which("wrk") is None:
         sys.exit("wrk가 없습니다. apt-get install wrk / wrk is missing: apt-get install wrk")
@@ -212,10 +295,12 @@ def main() -> None:
             f"{platform.machine()}, Python {platform.python_version()}, fsync {load.fsync_ms(folder):.2f} ms,"
             f" load average before {os.getloadavg()[0]:.1f}"
         )
-        measure(folder, key, options.runs, options.seconds, peers_in(options.peers))
-        if options.more:
-            compare(folder, key, min(3, options.runs), options.seconds)
-            many_slow_streams(folder, key)
+        measured = measure(folder, key, options.runs, options.seconds, peers_in(options.peers))
+        if not (options.short or options.peers):
+            measured |= compare(folder, key, min(3, options.runs), options.seconds)
+            measured |= many_slow_streams(folder, key)
+            measured |= grown()
+    table(measured)
 
 
 if __name__ == "__main__":
