@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from billing.store import open_engine
+from filters.engine import Engine
 from gateway.audit import Actor
 from gateway.errors import InvalidRequest
 from gateway.incidents.desk import ReviewDesk
@@ -147,6 +148,27 @@ def test_what_nobody_could_read_is_refused_and_comes_before_the_reviewers(
     assert {one.type for one in detail.findings} == set(types)
     found = desk.each(IncidentFilter(type=next(iter(types))))
     assert request_id in {one.id for one in found}
+
+
+def test_an_inspection_that_does_not_finish_sends_nothing_and_is_seen(
+    gateway: Gateway, desk: ReviewDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_engine: Engine, _text: str) -> list[Any]:
+        raise MemoryError(NUMBER)
+
+    sent = len(gateway.simulator.ledger())
+    monkeypatch.setattr(Engine, "detect", fails)
+    answer = ask(gateway, f"아무도 검사하지 못한 번호 {NUMBER}")
+    monkeypatch.undo()
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "filter_failed")
+    assert len(gateway.simulator.ledger()) == sent
+    detail = desk.detail(answer.headers["x-request-id"], PARK, datetime.now(UTC))
+    assert (detail.incident.counts, detail.incident.severity) == ({"UNREAD_UNFINISHED": 1}, Severity.MEDIUM)
+    assert detail.text.state == "none"
+    (receipt,) = gateway.rows("SELECT * FROM receipt WHERE request_id = :r", r=detail.incident.id)
+    assert json.loads(receipt["unscanned"]) == ["*"]
+    assert NUMBER not in str(receipt)
 
 
 def test_a_look_at_a_picture_before_it_is_sent_leaves_nothing(gateway: Gateway) -> None:
