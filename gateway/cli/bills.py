@@ -196,14 +196,14 @@ def _compared(
 
 
 def _found(books: Reconciler, month: str, compared: list[Compared]) -> dict[str, Any]:
-    from billing.bill_summary import summary
+    from billing.bill_summary import krw, summary
 
     sides = books.books(month)
     by_name = {one.provider: one for one in compared}
     providers = []
     for one in books.standings(month):
         fresh = by_name.get(one.provider)
-        said = {} if fresh is None else summary(fresh.match)
+        said = {"ledger_krw": krw(one.nano_krw)} if fresh is None else summary(fresh.match)
         row = {"provider": one.provider, "state": one.state, "bills": [_bill(bill) for bill in one.bills]}
         providers.append(row | said)
     return {

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+from decimal import Decimal
+
 import pytest
 
 from billing.ledger import Attribution, Charge, Dispatch, IdSource, record_of
@@ -124,7 +126,8 @@ def test_a_dry_run_keeps_nothing_and_a_bill_can_be_withdrawn(haechi, used):
         "1,000,000 → 2,000,000"
         in haechi("report", "reconcile", "usage.csv", "--month", "2026-10", "--dry-run").out
     )
-    assert reconcile(haechi).json["providers"][0]["state"] == "no_bill"
+    (openai, *_) = reconcile(haechi).json["providers"]
+    assert (openai["state"], Decimal(openai["ledger_krw"]) > 0) == ("no_bill", True)
     reconcile(haechi, bill()).ok()
     haechi("report", "reconcile", "--withdraw", "1", "--reason", "잘못 올림").ok()
     assert reconcile(haechi).json["providers"][0]["state"] == "no_bill"

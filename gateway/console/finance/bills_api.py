@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, File, Form, Query, UploadFile
 from pydantic import BaseModel, Field
 
 from billing.bill_formats import MOST_BYTES
+from billing.bill_summary import krw
 from billing.provider_bills import BillError
 from billing.store.bills import BillRefused
 from gateway.console.admin.forms import deed, line, reason_of
@@ -58,7 +59,7 @@ class BillList(BaseModel):
 class Standing(BaseModel):
     provider: str
     state: str = Field(description="no_bill, agrees, differs, accepted or not_billed")
-    ledger_krw: Krw
+    ledger_krw: Krw = Field(description="by the bill's time zone; without a bill, in the Korean month")
     billed_krw: Krw
     difference_krw: Krw
     outside_krw: Krw = Field(description="differences by key and model, each without its sign")
@@ -160,6 +161,7 @@ def _standing(one: ProviderStanding) -> dict[str, Any]:
     document = {} if one.outcome is None else one.outcome.document
     names = ("ledger_krw", "billed_krw", "difference_krw", "outside_krw")
     told = {name: document.get(name) for name in names}
+    told["ledger_krw"] = told["ledger_krw"] or krw(one.nano_krw)
     return {"provider": one.provider, "state": one.state, "classes": document.get("classes", {}), **told}
 
 
