@@ -1,9 +1,8 @@
 """`haechi report reconcile`: a monthly bill is read, matched, accepted, and may keep a month from its lock."""
 
 from datetime import UTC, datetime
-from pathlib import Path
-
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
