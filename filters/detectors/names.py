@@ -11,7 +11,6 @@ from functools import cache
 from math import exp
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from filters import lexicon
 from filters.detector import MAX_MATCHES, DetectorError
 from filters.detectors import name_rules
 from filters.detectors.person_features import (
@@ -32,7 +31,7 @@ from filters.detectors.person_features import (
     title_follows,
 )
 from filters.detectors.person_weights import Sides, Weights, weights_of
-from filters.detectors.person_words import is_dull
+from filters.detectors.person_words import is_dull, known_syllables
 from filters.lexicon import LEXICON_DIR, SURNAMES
 from filters.spans import PERSON, Span
 
@@ -224,7 +223,7 @@ def _score_over_several(weights: Weights, runs: Runs, index: int, scored: list[S
 def _model() -> tuple[Weights, dict[str, Promise]]:
     """The weights, and what every single syllable promises: surnames, and parts of foreign names."""
     weights = _weights()
-    syllables = SURNAMES.union(word for word, _ in lexicon.words() if len(word) == 1)
+    syllables = SURNAMES.union(known_syllables())
     promises = {syllable: _promise(weights, syllable) for syllable in syllables}
     return weights, promises
 

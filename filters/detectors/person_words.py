@@ -245,6 +245,12 @@ def code_at(word: str, start: i64, end: i64) -> i64:
     return (packed >> 4) * 1000 + (packed >> 2 & 3) * 100 + (packed >> 1 & 1) * 10 + (packed & 1)
 
 
+def known_syllables() -> list[str]:
+    """The words of one syllable."""
+    every = map(chr, range(FIRST_SYLLABLE, FIRST_SYLLABLE + SYLLABLES))
+    return [syllable for syllable in every if code_at(syllable, 0, 1)]
+
+
 def is_dull(word: str, start: i64, end: i64) -> bool:
     """Whether `word[start:end]` is a word that is not looked at, nor are its inflected forms."""
     return _WORDS.at(word, start, end) >= _DULL
@@ -257,10 +263,9 @@ _COMPOUND_SURNAME: Final = 2
 
 
 def _starts() -> Iterator[tuple[str, int]]:
-    for word, code in lexicon.words():
-        if code % 1000 >= 100:
-            start = word[:2]
-            yield start, _FOREIGN_START | _COMPOUND_SURNAME * (start in COMPOUND_SURNAMES)
+    for word, _ in lexicon.words(foreign_only=True):
+        start = word[:2]
+        yield start, _FOREIGN_START | _COMPOUND_SURNAME * (start in COMPOUND_SURNAMES)
     for surname in COMPOUND_SURNAMES:
         yield surname, _COMPOUND_SURNAME
 

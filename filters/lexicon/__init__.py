@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from filters.native import prefer_compiled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 LEXICON_DIR: Final = Path(__file__).parent
 
@@ -30,17 +30,21 @@ SURNAMES: Final = frozenset(
 COMPOUND_SURNAMES: Final = frozenset("남궁 독고 선우 황보 제갈 사공 서문 동방 어금 망절 황목".split())
 
 
-def words() -> Iterator[tuple[str, int]]:
+def words(*, foreign_only: bool = False) -> Iterator[tuple[str, int]]:
     """Word -> class `cfpk` as a number: thousands common, hundreds foreign, tens thing, ones known person.
 
     One after the other: 127,000 words kept as strings take 17 MB (filters/lexicon/table.py takes two).
     """
-    return _lines("words.txt")
+    return _lines("words.txt", lambda code: code % 1000 >= FOREIGN or not foreign_only)
+
+
+FOREIGN: Final = 100
+"""The last three digits of a class, from here on: part of foreign names."""
 
 
 def given() -> Iterator[tuple[str, int]]:
     """Two-syllable given name -> class `bc`: tens how usual it is, ones how many words end so."""
-    return _lines("given.txt")
+    return _lines("given.txt", lambda _: True)
 
 
 @cache
@@ -52,12 +56,14 @@ def syllables(position: int) -> dict[str, int]:
     return {syllable: int(code[2:]) for code, *members in classes for syllable in members}
 
 
-def _lines(name: str) -> Iterator[tuple[str, int]]:
+def _lines(name: str, wanted: Callable[[int], bool]) -> Iterator[tuple[str, int]]:
     with (LEXICON_DIR / name).open(encoding="utf-8") as lines:
         for line in lines:
             code = int(line[: line.index(" ")])
-            for word in _WORD.finditer(line):
-                yield word.group(), code
+            if wanted(code):
+                for some in _SOME_WORDS.finditer(line):
+                    yield from ((word, code) for word in some.group().split())
 
 
-_WORD: Final = re.compile("[가-힣]+")
+_SOME_WORDS: Final = re.compile("(?:[가-힣]+ ?){1,500}")
+"""Few enough that their strings come and go in the same memory."""

@@ -95,13 +95,14 @@ class Table:
             mark = place >> 20 & 255 | 1
             place &= self._mask
             number: int = code
-            entry = number.to_bytes(6, "little")
-            while marks[place] and entries[ENTRY * place : ENTRY * place + 6] != entry:
+            while marks[place] and entries[ENTRY * place : ENTRY * place + 6] != number.to_bytes(6, "little"):
                 place = (place + 1) & self._mask
             if not marks[place]:
                 free -= 1
                 if not free:
                     raise ValueError("a table of fingerprints must keep a quarter of its places free")
                 marks[place] = mark
-                entries[ENTRY * place : ENTRY * (place + 1)] = entry + bytes((value,))
+                entries[ENTRY * place : ENTRY * (place + 1)] = (number | value << 48).to_bytes(
+                    ENTRY, "little"
+                )
         return bytes(marks), bytes(entries)
