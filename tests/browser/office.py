@@ -110,6 +110,14 @@ def build(folder: Path, simulator_url: str) -> Any:
     return settings
 
 
+def add_account(settings: Any, login: str, name: str, roles: set[Role]) -> None:
+    """Make one more account, with the password of all: for a test that leaves something on it."""
+    engine = audited(open_engine(settings.load_config().database_url), settings.keyring)
+    new = NewAccount(login, name, frozenset(roles), None, passwords.hashed(PASSWORD), must_change=False)
+    create_account(engine, new, deed=Deed(datetime.now(UTC), Actor("test")))
+    engine.dispose()
+
+
 def _csv(header: tuple[str, ...], rows: Any) -> bytes:
     stream = io.StringIO()
     csv.writer(stream).writerows([header, *rows])

@@ -10,7 +10,9 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
+from gateway.permissions import Role
 from tests.browser.conftest import NARROW, ROLES, WIDE, leaving, sign_in
+from tests.browser.office import add_account
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -173,7 +175,10 @@ def test_the_console_works_without_scripts(desk: Desk) -> None:
 
 
 def test_the_readers_language_and_brightness_are_kept(desk: Desk) -> None:
-    with desk.page("staff") as (page, watcher):
+    add_account(
+        desk.institution.settings, "reader", "읽는 이", {Role.STAFF}
+    )  # the language stays with the account
+    with desk.page("reader") as (page, watcher):
         page.goto("/console/models")
         page.get_by_role("button", name="화면 설정").click()
         with leaving(page):
@@ -193,12 +198,13 @@ def test_a_second_click_sends_a_form_once(desk: Desk) -> None:
     with desk.page("staff") as (page, _):
         page.goto("/console/keys")
         page.fill("#label", "두 번 누름")
-        page.get_by_role(
-            "button", name="키 만들기"
-        ).evaluate(  # the page leaves while it clicks: nothing waits for it
+        button = page.get_by_role("button", name="키 만들기")
+        twice = (
             "button => addEventListener('keydown', () => { button.click(); button.click() }, {once: true})"
         )
-        page.keyboard.press("F9")
+        button.evaluate(twice)
+        with leaving(page):
+            page.keyboard.press("F9")
         expect(page.locator("h1")).to_have_text("키를 만들었습니다")
         page.goto("/console/keys")
         expect(page.get_by_role("row", name=re.compile("두 번 누름"))).to_have_count(1)

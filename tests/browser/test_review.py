@@ -14,17 +14,14 @@ import pytest
 from playwright.sync_api import expect
 
 from billing.store import open_engine
-from gateway import passwords
-from gateway.audit import Actor, Deed
 from gateway.console.review.evidence import FILES
 from gateway.keyring import Purpose
 from gateway.organisation import Grant
 from gateway.permissions import Role
-from gateway.store.accounts import NewAccount, create_account
 from gateway.store.audit import audited, verify_audit
 from gateway.store.organisation import create_key
 from tests.browser.conftest import NARROW, WIDE, axe, leaving, sign_in
-from tests.browser.office import PASSWORD
+from tests.browser.office import add_account
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,8 +61,7 @@ def second_reviewer(institution: Institution) -> Iterator[str]:
     hash_key = settings.keyring().current(Purpose.API_KEY_HASH)
     grant = Grant(label="사무실 PC", person_id="p1", expires_at=now + timedelta(days=9))
     _, secret = create_key(engine, hash_key, grant, at=now, actor="test")
-    new = NewAccount(SECOND, "한도윤", frozenset({Role.REVIEWER}), None, passwords.hashed(PASSWORD), False)
-    create_account(engine, new, deed=Deed(now, Actor("test")))
+    add_account(settings, SECOND, "한도윤", {Role.REVIEWER})
     yield secret
     engine.dispose()
 
