@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 from sqlalchemy import func, select
 
 from billing.ledger import Row, record_of
 from billing.store import LedgerSink
+from filters.errors import Reason
+from filters.kinds import KINDS, UNREAD_KINDS, unread_type
+from filters.protocol import UNREADABLE_PARTS
 from filters.verdict import Action
-from gateway.incidents.intake import MOST_FINDINGS, finding_rows, is_incident
+from gateway.incidents.intake import MOST_FINDINGS, finding_rows, is_incident, weight
 from gateway.incidents.records import Seen
 from gateway.incidents.states import Resolution, ReviewRules, Severity, due_at, severity_of
 from gateway.store.incident_tables import JOURNALLED, incident, incident_content, incident_finding
@@ -131,3 +134,15 @@ def test_a_deadline_counts_korean_working_days() -> None:
     assert due_at(after_hours, Severity.CRITICAL) == datetime(2026, 9, 29, 9, tzinfo=UTC)
     assert working_days_between(before_chuseok, datetime(2026, 9, 29, tzinfo=UTC)) == 2
     assert working_days_between(datetime(2026, 9, 29, tzinfo=UTC), before_chuseok) == -2
+
+
+def test_whatever_cannot_be_read_has_a_name_and_a_way_to_mend_it() -> None:
+    reasons = set(get_args(Reason)) - {"unknown_part", "unreadable_part"}
+    kinds = {*UNREADABLE_PARTS.values(), "tokens", "unknown", "remote", "stored", "unfinished", *reasons}
+    assert {unread_type(kind) for kind in kinds} == set(UNREAD_KINDS)
+    assert all(all(words) for words in UNREAD_KINDS.values())
+    assert not UNREAD_KINDS.keys() & KINDS.keys()
+
+
+def test_a_picture_weighs_less_than_what_hides_from_the_filter() -> None:
+    assert weight(["UNREAD_IMAGE", "UNREAD_FILE"]) < weight(["UNREAD_IMAGE", "UNREAD_UNKNOWN"])
