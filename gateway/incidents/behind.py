@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
-from time import monotonic
+from time import thread_time
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
@@ -34,7 +34,7 @@ log = structlog.get_logger("haechi.incidents")
 
 COUNT_S: Final = 10.0
 RESTS: Final = 20
-"""How many times as long as a round takes it rests at least: requests need the same processor."""
+"""How many times the processor time of a round it rests at least: requests need the same processor."""
 LONGEST_REST_S: Final = 60.0
 WHOLE: Final = timedelta(hours=1)
 """How often everything is compared, however old: what came late is counted then."""
@@ -58,18 +58,22 @@ class ReviewWork:
         pause_s = min(COUNT_S, self.settings.check_s) if self.settings.targets else COUNT_S
         while True:
             await asyncio.sleep(pause_s)
-            began = monotonic()
-            await asyncio.to_thread(self.round, datetime.now(UTC))
-            await asyncio.sleep(min(LONGEST_REST_S, RESTS * (monotonic() - began)))
+            spent_s = await asyncio.to_thread(self.round, datetime.now(UTC))
+            await asyncio.sleep(min(LONGEST_REST_S, RESTS * spent_s))
 
-    def round(self, now: datetime) -> None:
-        """Do everything that is due once. What fails is logged by its kind, once, and comes again."""
+    def round(self, now: datetime) -> float:
+        """Do everything that is due once; return the processor time that it took, in seconds.
+
+        What fails is logged by its kind, once, and comes again.
+        """
+        began_s = thread_time()
         self._do("count", lambda: self._count(now))
         if self.settings.targets:
             exporter = Exporter(self.database, self.keyring, self.settings, lambda: datetime.now(UTC))
             self._do("export", exporter.round)
         if self.settings.weekly_to:
             self._do("weekly", lambda: self._report(now))
+        return thread_time() - began_s
 
     def _do(self, what: str, work: Callable[[], object]) -> None:
         try:
