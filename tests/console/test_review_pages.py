@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -99,6 +100,23 @@ def test_a_way_back_to_elsewhere_is_not_taken(queue: Site) -> None:
     reviewer.get("/console/review")
     answer = reviewer.post("/console/review/bulk", {"chosen": [], "back": "https://evil.example/console"})
     assert answer.headers["location"].startswith("/console?")
+
+
+def test_an_incident_is_handed_to_another_reviewer_and_to_nobody_else(queue: Site) -> None:
+    reviewer = queue.visit("reviewer")
+    page = reviewer.get("/console/review?state=new").text
+    chosen = re.findall(r'name="chosen" value="([^"]+)"', page)[0]
+    assert 'value="to:second"' in page
+    assert 'value="to:reviewer"' not in page
+    refused = reviewer.post("/console/review/bulk", {"step": "to:staff", "chosen": [chosen]})
+    assert refused.status_code == 400
+    incident_id, _, version = chosen.partition(":")
+    assert 'value="to:second"' in reviewer.get(f"/console/review/incidents/{incident_id}").text
+    answer = reviewer.post(
+        f"/console/review/incidents/{incident_id}/step", {"step": "to:second", "version": version}
+    )
+    assert answer.status_code == 303
+    assert incident_id in queue.visit("second").get("/console/review?assignee=me").text
 
 
 def test_a_step_that_there_is_not_changes_nothing(queue: Site) -> None:

@@ -13,9 +13,9 @@ from gateway.console.admin.forms import REASON_MOST, Posted, reason_of
 from gateway.console.finance.shared import pseudonym
 from gateway.console.i18n import N_, translations
 from gateway.console.notices import done
-from gateway.console.pages import render
+from gateway.console.pages import language_for, render
 from gateway.console.parts import ConsoleParts, Parts
-from gateway.console.review.queue import problems_of, take
+from gateway.console.review.queue import colleagues, problems_of, take
 from gateway.console.review.shared import (
     INCIDENTS,
     KEYS,
@@ -157,6 +157,7 @@ def _page(
         why_not=WHY_NO_TEXT.get(detail.text.state, ""),
         opened=max((one.until for one in mine if one.until), default=None),
         waiting=[one for one in detail.reveals if one.state == "asked"],
+        colleagues=colleagues(parts, visitor, language_for(request, visitor)),
         exceptable=any(one.type not in UNREAD_KINDS for one in detail.findings),
         reveal_choices=_reveal_choices(detail, words),
         similar=_alike(desk.similar(incident_id)),

@@ -108,6 +108,10 @@ STEPS: Final = (
 )
 
 
+HAND_TO: Final = "to:"
+"""A step that begins so names the login of the reviewer who gets the incidents."""
+
+
 @dataclass(frozen=True, slots=True)
 class NotDone:
     """An incident that a step did not change, and why."""
@@ -261,8 +265,20 @@ def _choices(parts: ConsoleParts, visitor: Visitor, language: Language) -> dict[
         ],
         "action": everything + [(word, say(label)) for word, (label, _) in ACTIONS.items()],
         "only": [*everything, ("late", say(N_("기한 지남"))), ("reported", say(N_("오탐 신고")))],
-        "step": [(value, say(label)) for value, label in STEPS],
+        "step": [*((value, say(label)) for value, label in STEPS), *colleagues(parts, visitor, language)],
     }
+
+
+def colleagues(parts: ConsoleParts, visitor: Visitor, language: Language) -> list[tuple[str, str]]:
+    """Return the step that hands an incident to each other reviewer, and what it is called."""
+    able = AccountFilter(role=Role.REVIEWER, disabled=False)
+    others = list_accounts(parts.database, able, order="name", limit=MOST_REVIEWERS)
+    said = translations(language).gettext(N_("%(name)s에게 맡기기"))
+    return [
+        (f"{HAND_TO}{one.login}", said % {"name": one.name})
+        for one in others
+        if one.login != visitor.account.login
+    ]
 
 
 # --- several at once --------------------------------------------------------------------------------------
@@ -301,6 +317,8 @@ def take(parts: ConsoleParts, visitor: Visitor, step: str, seen: Sequence[Seen],
             return _begun(desk, desk.assign(seen, visitor.account.login, reviewer, now, note), reviewer, now)
         case "release":
             return desk.assign(seen, None, reviewer, now, note)
+        case _ if step.startswith(HAND_TO):
+            return desk.assign(seen, step.removeprefix(HAND_TO), reviewer, now, note)
         case "reopen":
             return desk.reopen(seen, reviewer, now, note)
         case _ if step in set(Resolution):
