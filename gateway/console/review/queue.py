@@ -275,7 +275,7 @@ def colleagues(parts: ConsoleParts, visitor: Visitor, language: Language) -> lis
     others = list_accounts(parts.database, able, order="name", limit=MOST_REVIEWERS)
     said = translations(language).gettext(N_("%(name)s에게 맡기기"))
     return [
-        (f"{HAND_TO}{one.login}", said % {"name": one.name})
+        (f"{HAND_TO}{one.login}", said % {"name": f"{one.name} ({one.login})"})
         for one in others
         if one.login != visitor.account.login
     ]
