@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from filters.spans import Span
 
-RULES_VERSION: Final = "2026.11.3"
+RULES_VERSION: Final = "2026.11.4"
 """Raised with every change of what is found; docs/filter.md keeps the changelog."""
 
 THRESHOLD: Final = MIN_SCORE

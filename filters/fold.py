@@ -202,8 +202,12 @@ def _decoded_escapes(text: str) -> Iterator[Edit]:
 
 
 def _whole(start: int, end: int, new: str) -> Iterator[Edit]:
-    """One edit, unless the escape stands for nothing printable: then it stays as it is written."""
-    if new and len(new) <= 2 and (new.isprintable() or new.isspace()):
+    """One edit, unless the escape stands for a control character: then it stays as it is written.
+
+    A format character (`&#8203;`) is invisible and goes with its like.
+    """
+    shown = new.isprintable() or new.isspace()
+    if new and len(new) <= 2 and (shown or unicodedata.category(new[0]) == "Cf"):
         yield start, end, new
 
 

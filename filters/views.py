@@ -120,11 +120,11 @@ _SAID: Final = _ENGLISH | _ROMANISED
 _SIGN: Final = "[" + "".join(_SIGNS) + "]"
 _KOREAN: Final = f"(?:{'|'.join(_NATIVE)}|{_SIGN})"
 _DASH_WORDS: Final = "다시|대시|대쉬|하이픈|하이푼|빼기|dash|hyphen|minus"
-_JOIN: Final = rf"(?:[\s\-.,·/~_|]{{1,3}}|\s?(?:{_DASH_WORDS}|바|에|의|の|점)\s?)"
+_JOIN: Final = rf"(?:[\s\-.,·/~_|()…]{{1,3}}|\s?(?:{_DASH_WORDS}|그리고|바|에|의|の|점)\s?)"
 _SPOKEN_DASH: Final = re.compile(_DASH_WORDS)
 _SPOKEN: Final = re.compile(f"(?:{_KOREAN}|[0-9])(?:{_JOIN}?(?:{_KOREAN}|[0-9]))" + "{6,}+")
 _SPOKEN_PART: Final = re.compile(
-    f"(?P<numeral>{'|'.join(_NATIVE)}|{_SIGN})|[0-9]|(?P<join>{_DASH_WORDS}|[^0-9])"
+    f"(?P<numeral>{'|'.join(_NATIVE)}|{_SIGN})|[0-9]|(?P<join>{_DASH_WORDS}|그리고|[^0-9])"
 )
 _WORD: Final = f"(?:{'|'.join(sorted(_SAID, key=len, reverse=True))})"
 _SPELLED: Final = re.compile(
@@ -335,7 +335,7 @@ def _reversed(text: str) -> Iterator[Edit]:
 
 
 _GATE_SIGN: Final = f"(?:{'|'.join(_NATIVE)}|{_SIGN.replace('○', '')})"
-_GATE_JOIN: Final = r"(?:[^0-9A-Za-z가-힣]|에|의|점|바)?"
+_GATE_JOIN: Final = r"(?:[^0-9A-Za-z가-힣]{0,3}|에|의|점|바)"
 VIEWS: Final = (
     View(
         "spoken",
@@ -365,5 +365,5 @@ VIEWS: Final = (
     View("hexadecimal", (r"(?:[2-3][0-9a-dA-D][\s:,\-]?(?:0x|\\x)?){6}[0-9]",), _hexadecimal),
     View("character_codes", (r"(?:(?:4[5-9]|5[0-7])[\s,;]{1,2}){6}[0-9]",), _character_codes),
     View("threaded", (r"(?:[0-9][^0-9\n]?[A-Za-z가-힣][^0-9\n]?){7}[0-9]",), _threaded),
-    View("reversed", (r"거꾸로|역순|뒤집|반대로|(?i:revers|backward)",), _reversed),
+    View("reversed", (r"거꾸로|역순|뒤에서 ?부터|뒤집|반대로|(?i:revers|backward)",), _reversed),
 )

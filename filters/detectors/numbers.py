@@ -485,18 +485,32 @@ _BIRTH_NEAR: Final = re.compile(
 _BACK_REACH: Final = 60
 
 
+_BEHIND_BIRTHDAY: Final = re.compile(
+    r"(?<![0-9])(?:19|20)?[0-9]{2}년 ?[0-9]{1,2}월 ?[0-9]{1,2}일 ?(?:생|출생)[ \-,/·:]{1,3}"
+    r"(?P<back>[1-8][0-9]{6})(?![0-9]|-[0-9])"
+)
+"""1986년 2월 24일생 2345671: nobody writes another number there."""
+
+
 class BackHalves:
     """Seven digits called the back of a resident number; `partial` where no birth date stands near."""
 
     name = "back_halves"
-    gates = (r"(?:뒷|뒤|끝)[^0-9\n]{0,16}7?[^0-9\n]{0,10}[1-8][0-9]{6}",)
+    gates = (
+        r"(?:뒷|뒤|끝)[^0-9\n]{0,16}7?[^0-9\n]{0,10}[1-8][0-9]{6}",
+        r"일 ?(?:생|출생)[ \-,/·:]{1,3}[1-8][0-9]{6}",
+    )
 
     def find(self, text: str) -> list[Span]:
-        return [
+        spans = [
             span
             for match in limited(_BACK_HALF.finditer(text), self.name)
             if (span := _back_half(text, match)) is not None
         ]
+        for match in limited(_BEHIND_BIRTHDAY.finditer(text), self.name):
+            kind = KR_FRN if match["back"][0] in "5678" else KR_RRN
+            spans.append(Span(*match.span("back"), kind, 0.75, "kr_rrn_back"))
+        return spans
 
 
 def _back_half(text: str, match: re.Match[str]) -> Span | None:
@@ -515,15 +529,16 @@ _RESIDENT: Final = 13
 # --- masked resident numbers -------------------------------------------------------------------------
 
 _PARTIAL: Final = re.compile(
-    r"(?<![0-9A-Za-z\-])[0-9]{6}\s?-\s?[0-9](?:[*xX●○•#◯■□]{1,8}+|(?![0-9A-Za-z\-]))"
+    r"(?<![0-9A-Za-z\-])[0-9]{6}\s?-\s?(?:[0-9](?:[*xX●○•#◯■□]{1,8}+|(?![0-9A-Za-z\-]))"
+    r"|[0-9]{2,6}[*xX●○•#◯■□]{1,5}+(?![0-9A-Za-z]))"
 )
 
 
 class PartialResidents:
-    """YYMMDD-S****** : birth date and sex, the rest already masked. Labelled `partial`."""
+    """YYMMDD-S******, YYMMDD-S2345** : birth date and sex, the rest already masked. Labelled `partial`."""
 
     name = "partial_residents"
-    gates = (r"[0-9]{6} ?- ?[0-9](?:[^0-9]|$)",)
+    gates = (r"[0-9]{6} ?- ?[0-9](?:[^0-9]|$)", r"[0-9]{6} ?- ?[0-9]{2,6}[*xX●○•#◯■□]")
 
     def find(self, text: str) -> list[Span]:
         return [

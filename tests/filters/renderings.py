@@ -242,5 +242,14 @@ DISGUISES = {
     "the back beside a birth date": "생년월일 1988년 4월 12일, 주민번호 뒷자리 1056782",
     "the back beside six digits": "홍길동(880412), 주민번호 뒤 7자리는 1056782",
     "a birthday told, then the back": "88년 4월 12일생이고 뒤에 1056782 붙이면 주민번호",
+    "the back right behind a birthday": "1988년 4월 12일생 1056782",
+    "spoken with commas": "팔, 팔, 공, 사, 일, 이, 일, 공, 오, 육, 칠, 팔, 이",
+    "spoken with ellipses": "팔...팔...공...사...일...이...일...공...오...육...칠...팔...이",
+    "spoken with the back in parentheses": "팔팔공사일이(일공오육칠팔이)",
+    "spoken with 그리고": "팔팔에 공사에 일이 그리고 일공오육칠팔이 입니다",
+    "zero-width spaces as entities": "8&#8203;8&#8203;0412-1&#8203;056782",
+    "read from the end": "뒤에서부터 읽으세요 2876501214088",
+    "masked but for two": "880412-10567**",
+    "masked but for one": "880412-105678*",
 }
 """A resident number without any label, in a text that a person might write to get it past a filter."""
