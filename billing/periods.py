@@ -22,7 +22,8 @@ def billing_day(at: datetime) -> date:
 
 def billing_month(at: datetime) -> str:
     """Korean calendar month of an aware instant, `2026-11`."""
-    return _aware(at).astimezone(KST).strftime("%Y-%m")
+    local = _aware(at).astimezone(KST)
+    return f"{local.year:04d}-{local.month:02d}"
 
 
 def month_bounds(month: str) -> tuple[datetime, datetime]:

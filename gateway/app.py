@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
@@ -115,7 +116,6 @@ EXPOSED_HEADERS = (
 )
 """What scripts in a browser may read of an answer."""
 
-DESCRIBED_AFTER_S = 5.0
 SETTLING_S = 15.0
 """How long the settlements of answers that the server has cut may take before the journal ends."""
 
@@ -163,12 +163,15 @@ def _mount(app: FastAPI, plant: Plant) -> None:
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _invalid_parameters)
     app.add_exception_handler(Exception, _defect)
-    _describe_keys(app)
+    _describe(app)
     app.middleware_stack = _door(app.build_middleware_stack(), chats_of(chats), plant)
 
 
-def _describe_keys(app: FastAPI) -> None:
-    """Add to the API's description how a key is sent. To write it is half a second's work."""
+def _describe(app: FastAPI) -> None:
+    """Add to the API's description how a key is sent, and let a thread write it when somebody first asks.
+
+    It is half a second's work: on the event loop it held up every answer, at the start it delayed that.
+    """
     written = app.openapi
 
     def described() -> dict[str, Any]:
@@ -179,12 +182,10 @@ def _describe_keys(app: FastAPI) -> None:
         return document
 
     app.openapi = described  # type: ignore[method-assign]  # FastAPI's own way to extend it
-
-
-async def _write_description(app: FastAPI) -> None:
-    """Have it ready before anybody asks, without a start or the event loop waiting for it."""
-    await asyncio.sleep(DESCRIBED_AFTER_S)
-    await asyncio.to_thread(app.openapi)
+    path = str(app.openapi_url)
+    routes = app.router.routes
+    routes[:] = [route for route in routes if getattr(route, "path", "") != path]
+    app.add_route(path, lambda _: JSONResponse(app.openapi()), include_in_schema=False)
 
 
 def _session_of(plant: Plant) -> Callable[[Request], Awaitable[tuple[str, Actor]]] | None:
@@ -318,7 +319,7 @@ class Plant:
         )
 
     @asynccontextmanager
-    async def lifespan(self, app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
         """Start what needs starting; on the way out settle everything before the journal ends."""
         check_migrated(self.database)
         self.inspector.detect("첫 요청이 기다리지 않도록 규칙을 미리 엽니다: 010-1234-5678")
@@ -332,7 +333,7 @@ class Plant:
         house = Housekeeping(console.database, console.keyring, config.path, config.console.audit_days)
         review = ReviewWork(self.database, console.keyring, config.review_export)
         tasks = (self.videos.run(), self.rollups.run(), self.limiter.run(), house.run(), review.run())
-        behind = [asyncio.create_task(task) for task in (*tasks, _write_description(app))]
+        behind = [asyncio.create_task(task) for task in tasks]
         try:
             with heap.settled():
                 yield

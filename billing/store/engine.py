@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 BUSY_TIMEOUT_S: Final = 10
+FIRST_WAIT_S: Final = 0.000_2
+LAST_WAIT_S: Final = 0.002
+"""Between two looks at SQLite's write lock, which another worker holds for a millisecond or two."""
 WAL_LIMIT_BYTES: Final = 32 * 1024 * 1024
 
 
@@ -89,7 +93,27 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 -
 
 def _begin_sqlite(connection: Connection) -> None:
     mode = connection.get_execution_options().get("sqlite_begin", "DEFERRED")
-    run_bare(connection, f"BEGIN {mode}")
+    driver: Any = connection.connection.driver_connection
+    until, wait_s = time.monotonic() + BUSY_TIMEOUT_S, FIRST_WAIT_S
+    while time.monotonic() < until:
+        try:
+            driver.execute(f"BEGIN {mode}")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:  # the plain code of an extended one
+                break
+            time.sleep(wait_s)
+            wait_s = min(wait_s * 1.5, LAST_WAIT_S)
+        else:
+            return
+    run_bare(connection, f"BEGIN {mode}")  # once more, for the error that everybody knows
+
+
+def without_busy_handler(connection: Connection) -> None:
+    """Let a connection that writes all the time wait for its turn in our steps, not in SQLite's.
+
+    SQLite sleeps up to 100 ms between two looks at the lock: beside another worker some waited half a second.
+    """
+    connection.exec_driver_sql("PRAGMA busy_timeout = 0")
 
 
 class Checkpointer:

@@ -38,7 +38,7 @@ from billing.store.accounts import Accounts, hold_of
 from billing.store.adoption import adopt_attempts, adopt_slot, open_of_slot
 from billing.store.away import is_away, without_values
 from billing.store.corrections import rows_of_attempt
-from billing.store.engine import Checkpointer, writing
+from billing.store.engine import Checkpointer, without_busy_handler, writing
 from billing.store.locked_months import LockedMonths, same_dispatch
 from billing.store.rows import CHARGE_SELECT, DISPATCH_SELECT, correction_of, read_lines
 from billing.store.sealing import seal_if_due
@@ -439,6 +439,7 @@ class LedgerSink:
             self._connection = connection = self._engine.connect()
             if connection.dialect.name == "sqlite":
                 connection.exec_driver_sql("PRAGMA wal_autocheckpoint = 0")
+                without_busy_handler(connection)
             else:  # a commit that is acknowledged is on the disk, whatever the server's default is
                 connection.exec_driver_sql(_WAIT_FOR_THE_DISK)
             connection.commit()

@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from billing.ledger import record_of
 from billing.store import Checkpointer, DatabaseUnavailable, LedgerSink, open_engine, writing
+from billing.store.engine import without_busy_handler
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,3 +84,20 @@ def test_a_grown_log_is_truncated_off_the_journal_thread(
     Checkpointer(sqlite)._checkpoint()
     assert wal.stat().st_size == 0
     sink.close()
+
+
+def test_a_writer_waits_for_its_turn_and_gives_up_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = writing(open_engine(f"sqlite:///{tmp_path}/turns.db"))
+    with database.connect() as holder, database.connect() as waiter:
+        without_busy_handler(waiter)
+        waiter.commit()
+        held = holder.begin()
+        threading.Timer(0.1, held.commit).start()
+        began = time.monotonic()
+        with waiter.begin():
+            assert time.monotonic() - began >= 0.09
+        monkeypatch.setattr("billing.store.engine.BUSY_TIMEOUT_S", 0.05)
+        with holder.begin(), pytest.raises(OperationalError, match="locked"):
+            waiter.begin()
