@@ -185,7 +185,7 @@ def upstream(*options: str) -> Iterator[None]:
 def install(
     folder: Path, *, zone: str = "external", more: str = "", port: int = UPSTREAM_PORT, people: int = 1
 ) -> str:
-    """Lay down a gateway in `folder` by its own commands, hard budgets over everybody; return a person's key."""
+    """Lay down a gateway in `folder` by its own commands, hard budgets over all; return a person's key."""
     (folder / "units.csv").write_text(UNITS)
     register = (f"p{n},김하늘,p{n}@seoul.example,d1,2026-01-01\n" for n in range(1, people + 1))
     (folder / "people.csv").write_text(PEOPLE + "".join(register))
