@@ -99,7 +99,8 @@ def _begin_sqlite(connection: Connection) -> None:
         try:
             driver.execute(f"BEGIN {mode}")
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:  # the plain code of an extended one
+            code = getattr(error, "sqlite_errorcode", 0)
+            if code & 0xFF != sqlite3.SQLITE_BUSY:  # the plain code of an extended one
                 break
             time.sleep(wait_s)
             wait_s = min(wait_s * 1.5, LAST_WAIT_S)

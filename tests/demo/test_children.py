@@ -47,7 +47,8 @@ def test_a_server_says_where_it_is_and_ends_when_it_is_told_to(tmp_path):
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_server_does_not_outlive_a_parent_that_is_killed(tmp_path, ending):
     parent = (
-        "import sys, time; from pathlib import Path; from gateway.demo.children import Child\n"
+        "import signal, sys, time; from pathlib import Path; from gateway.demo.children import Child\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)  # who runs behind a shell ignores it\n"
         f"child = Child({SERVER!r}, Path({str(tmp_path / 'log')!r}))\n"
         "print(child.ready()['pid'], flush=True); time.sleep(600)"
     )

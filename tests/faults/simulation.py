@@ -13,7 +13,6 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import event
-from sqlalchemy.exc import OperationalError
 
 from billing.journal import Journal, _Submission
 from billing.ledger import Charge, record_of
@@ -50,7 +49,7 @@ class Weather:
         self.away, self._plan = False, None
 
     def install(self, engine: Any) -> None:
-        event.listen(engine, "before_cursor_execute", self._statement)
+        event.listen(engine, "do_connect", self._connect)
         commit = engine.dialect.do_commit
 
         def do_commit(connection: Any) -> None:
@@ -60,29 +59,45 @@ class Weather:
 
         engine.dialect.do_commit = do_commit
 
-    def _statement(self, _connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+    def _connect(self, _dialect: Any, _record: Any, arguments: Any, options: Any) -> sqlite3.Connection:
+        """Connect below SQLAlchemy: the journal hands its own statements to the driver."""
+        weather = self
+
+        class Cursor(sqlite3.Cursor):
+            def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
+                weather._statement(statement)
+                return super().execute(statement, *values)
+
+        class Connection(sqlite3.Connection):
+            def cursor(self, *_: Any) -> sqlite3.Cursor:
+                return super().cursor(Cursor)
+
+            def execute(self, *statement: Any) -> sqlite3.Cursor:
+                return self.cursor().execute(*statement)
+
+        return sqlite3.connect(*arguments, factory=Connection, **options)
+
+    def _statement(self, statement: str) -> None:
         if self.away:
-            raise _gone(statement)
+            raise _gone()
         if self._plan is not None:
             what, after = self._plan
             if what.startswith("statement") and after == 0:
-                self._fail_at("statement", statement)
+                self._fail_at("statement")
             elif after > 0:
                 self._plan = (what, after - 1)
 
-    def _fail_at(self, where: str, statement: str = "COMMIT") -> None:
+    def _fail_at(self, where: str) -> None:
         if self._plan is None or not self._plan[0].startswith(where) or self._plan[1] > 0:
             return
         what, self._plan = self._plan[0], None
         if what.endswith("_dies"):
             raise Died(where)
-        if where == "statement":
-            raise _gone(statement)
-        raise sqlite3.OperationalError("disk I/O error")
+        raise _gone()
 
 
-def _gone(statement: str) -> OperationalError:
-    return OperationalError(statement, None, sqlite3.OperationalError("disk I/O error"))
+def _gone() -> sqlite3.OperationalError:
+    return sqlite3.OperationalError("disk I/O error")
 
 
 class Morgue(Watch):
