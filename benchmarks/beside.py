@@ -32,11 +32,12 @@ class Peer:
     headers: tuple[tuple[str, str], ...] = ()
 
     @contextlib.contextmanager
-    def running(self) -> Iterator[None]:
+    def running(self) -> Iterator[int]:
+        """Start it; yields its process id when it answers."""
         env = {**os.environ, **self.environment}
-        with load.process([*self.command], load.GATEWAY_CORE, env=env):
+        with load.process([*self.command], load.GATEWAY_CORE, env=env) as started:
             load.wait_for(self.url + self.health, self.key, 180)
-            yield
+            yield started.pid
 
 
 def peers_in(folder: Path | None) -> list[Peer]:

@@ -15,6 +15,7 @@ import contextlib
 import os
 import platform
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -29,7 +30,7 @@ from benchmarks import growth, load, ratchet
 from benchmarks.beside import peers_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from benchmarks.beside import Peer
@@ -108,8 +109,9 @@ def rows(key: str, peers: Sequence[Peer]) -> list[Row]:
 
 def measure(folder: Path, key: str, runs: int, seconds: float, peers: Sequence[Peer]) -> Measures:
     with load.upstream(), load.gateway(folder) as server, contextlib.ExitStack() as beside:
+        serving = {load.GATEWAY: server.pid}
         for peer in peers:
-            beside.enter_context(peer.running())
+            serving[peer.url] = beside.enter_context(peer.running())
         ready_s = load.wait_for(f"{load.GATEWAY}/readyz", key)
         idle_mb = load.memory_mb(server.pid)
         measured = rows(key, peers)
@@ -118,11 +120,13 @@ def measure(folder: Path, key: str, runs: int, seconds: float, peers: Sequence[P
         figures: dict[str, list[load.Figure]] = {row.name: [] for row in measured}
         for _ in range(runs):
             for row in measured:
-                figures[row.name].append(row.run(seconds))
-        before = load.commit_waits(key)
-        cpu_us = cpu_per_request(server.pid, measured[0], seconds)
-        waited = load.waited_ms(before, load.commit_waits(key), 0.99)
-        first = [stream_client(url, key, "first", 300) for url in (OURS, DIRECT)]
+                with only(serving, row.url):
+                    figures[row.name].append(row.run(seconds))
+        with only(serving, OURS):
+            before = load.commit_waits(key)
+            cpu_us = cpu_per_request(server.pid, measured[0], seconds)
+            waited = load.waited_ms(before, load.commit_waits(key), 0.99)
+            first = [stream_client(url, key, "first", 300) for url in (OURS, DIRECT)]
         busy_mb = load.memory_mb(server.pid)
     if not peers:
         print(f"ready in {ready_s:.2f} s; memory idle {idle_mb:.0f} MB, after the runs {busy_mb:.0f} MB")
@@ -138,6 +142,20 @@ def measure(folder: Path, key: str, runs: int, seconds: float, peers: Sequence[P
         "first token added, p99 ms": first[0][1] - first[1][1],
         **({} if peers else alone),  # beside peers it starts while they do
     }
+
+
+@contextlib.contextmanager
+def only(serving: Mapping[str, int], url: str) -> Iterator[None]:
+    """Stop every server but the one that is asked: what others do while idle falls into nobody's figures."""
+    idle = [top for prefix, top in serving.items() if not url.startswith(prefix)]
+    others = [pid for top in idle for pid in load.family(top)]
+    for pid in others:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in others:
+            os.kill(pid, signal.SIGCONT)
 
 
 def _against_bars(medians: dict[str, load.Figure]) -> Measures:
