@@ -76,6 +76,28 @@ def test_evaluation_reports_figures_per_type(haechi):
     assert "PHONE_NUMBER" in haechi("filter", "eval", "data.jsonl").ok().out
 
 
+def test_news_and_reviews_are_measured_apart_and_together(haechi):
+    tagged = {
+        "x-wikitree": [(letter, "B-PS" if at == 0 else "I-PS") for at, letter in enumerate("김민준")]
+        + [(" ", "O")],
+        "x-nsmc": [(letter, "O") for letter in "재미있어요"],
+    }
+    blocks = (
+        f"## {name}\t문장\n" + "".join(f"{letter}\t{tag}\n" for letter, tag in letters)
+        for name, letters in tagged.items()
+    )
+    Path("klue.tsv").write_text("\n".join(blocks))
+    report = haechi("filter", "eval", "klue.tsv", "--json").ok().json
+    assert report["documents"] == 2
+    assert {name: one["documents"] for name, one in report["sources"].items()} == {
+        "klue-news": 1,
+        "klue-reviews": 1,
+    }
+    shown = haechi("filter", "eval", "klue.tsv").ok().out
+    assert "klue-news" in shown
+    assert "klue-reviews" in shown
+
+
 @pytest.mark.parametrize("content", ["not json\n", '{"text": "x"}\n', ""])
 def test_data_that_cannot_be_read_is_said(haechi, content):
     Path("data.txt").write_text(content)
