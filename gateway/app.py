@@ -15,10 +15,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
-from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
 from billing.journal import Journal
@@ -31,24 +29,23 @@ from billing.store.billed_budgets import BilledSink, surcharged
 from billing.surcharges import Surcharges
 from filters.engine import Engine
 from filters.inspector import Inspector
-from gateway import heap, logs, metrics
+from gateway import error_handlers, heap, logs, metrics
 from gateway.access import Access
 from gateway.attempt import Desk, Unsettled
 from gateway.breaker import BreakerRules
 from gateway.cache import AnswerCache, CacheRules
 from gateway.catalogue import Strategy
-from gateway.console import failures, incidents_api
+from gateway.console import incidents_api
 from gateway.console.guard import Guard
 from gateway.console.parts import ConsoleParts
 from gateway.console.routes import router as console_router
 from gateway.directory import directory_snapshot
 from gateway.dispatch import Dispatcher
-from gateway.errors import GatewayError, InvalidRequest
 from gateway.estimates import Estimator
 from gateway.failover import Team
 from gateway.health import Fleet, QueueRules
 from gateway.housekeeping import Housekeeping
-from gateway.http import chat, errors, filter_preview, incidents, me, media, models, operations
+from gateway.http import chat, filter_preview, incidents, me, media, models, operations
 from gateway.http import videos as videos_http
 from gateway.http.direct import DirectEndpoints, chats_of
 from gateway.http.middleware import RequestIdentity
@@ -83,7 +80,6 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
     from starlette.requests import Request
-    from starlette.responses import Response
     from starlette.types import ASGIApp
 
     from billing.ledger import Entry
@@ -159,10 +155,7 @@ def _mount(app: FastAPI, plant: Plant) -> None:
         app.state.console = plant.console
         app.include_router(console_router())
         app.add_middleware(Guard)
-    app.add_exception_handler(GatewayError, _gateway_error)
-    app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(RequestValidationError, _invalid_parameters)
-    app.add_exception_handler(Exception, _defect)
+    error_handlers.register(app)
     _describe(app)
     app.middleware_stack = _door(app.build_middleware_stack(), chats_of(chats), plant)
 
@@ -473,48 +466,3 @@ def _receipts(finding_key_id: str) -> Callable[[Call, Verdict, str, int], Entry]
         return Row(RECEIPT_TABLE.name, values)
 
     return receipt
-
-
-# --- what Starlette raises by itself, in our words ---------------------------------------------------
-
-
-def _gateway_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, GatewayError), "registered for this class"
-    if failures.is_page(request):
-        return failures.page_of(request, error)
-    return errors.response(error, request.headers, request.url.path)
-
-
-def _http_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException), "registered for this class"
-    if failures.is_page(request):
-        return failures.page_of_http(request, error)
-    if error.status_code == 405:
-        words = (
-            "이 주소에 쓸 수 없는 메서드입니다.",
-            "This address does not take that method.",
-            "method_not_allowed",
-        )
-    else:
-        words = (
-            "그런 주소는 없습니다. 쓸 수 있는 주소: /docs",
-            "There is no such address. See /docs.",
-            "not_found",
-        )
-    korean, english, code = words
-    response = errors.response(InvalidRequest(korean, english, code=code), request.headers, request.url.path)
-    response.status_code = error.status_code
-    response.headers.update(error.headers or {})
-    return response
-
-
-def _defect(request: Request, _error: Exception) -> Response:
-    """Answer in the caller's envelope; RequestIdentity logs what it was, without its message."""
-    return errors.response(errors.INTERNAL, request.headers, request.url.path)
-
-
-def _invalid_parameters(request: Request, error: Exception) -> Response:
-    if failures.is_page(request):
-        return failures.page_of_http(request, HTTPException(400))
-    assert isinstance(error, RequestValidationError), "registered for this class"
-    return errors.response(errors.invalid(error.errors()), request.headers)
