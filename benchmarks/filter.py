@@ -81,7 +81,7 @@ def _print_first_pieces(engine: Engine, documents: Sequence[str]) -> None:
     times, held = [], 0
     for text in documents:
         verdict = decide(inspector.detect(text), policy)
-        answer = text if verdict.body is None else str(verdict.body)
+        answer = str(verdict.body)
         channel, start = AnswerFilter(verdict, engine), time.perf_counter()
         fed = 0
         while not channel.feed(answer[fed : fed + PIECE]) and fed < len(answer):
