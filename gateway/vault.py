@@ -112,7 +112,10 @@ class Vault:
         cipher = self.cipher if name == self.cipher.name else AesGcm()
         if name != cipher.name:
             raise VaultError(f"sealed by the cipher {name[:40]!r}, which is not configured")
-        return cipher.decrypt(key, base64.b64decode(text, validate=True), bound_to)
+        sealed = base64.b64decode(text, validate=True)
+        if base64.b64encode(sealed).decode() != text:  # the bits that a last character leaves over
+            raise ValueError("not as it was written")
+        return cipher.decrypt(key, sealed, bound_to)
 
 
 def vault_of(keyring: Keyring, cipher: str | None) -> Vault:
