@@ -45,7 +45,7 @@ from billing.tables import budget_accounts, budget_transfers, budgets, charges, 
 from billing.usage import TOKEN_CLASSES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from sqlalchemy import ColumnElement, Connection, Table
 
@@ -105,16 +105,16 @@ class Accounts:
         self,
         connection: Connection,
         group: Sequence[Sequence[Record]],
-        holds: Mapping[str, Amounts],
+        open_hold: Callable[[str], Amounts | None],
         *,
         refusable: bool,
     ) -> list[BudgetExceeded | None]:
         """Take and give back holds, and add what was spent; inside the caller's transaction.
 
-        `holds` are those of attempts that this writer has open. A submission that does not fit is
+        `open_hold` knows the attempts that this writer has open. A submission that does not fit is
         refused, and moves nothing.
         """
-        holds = _holds(connection, group, holds)
+        holds = _holds(connection, group, open_hold)
         moves = [_movements(submission, holds, refusable=refusable) for submission in group]
         keys = sorted({key for movements in moves for m in movements for key in self._budgets.keys(m)})
         if not keys:
@@ -141,7 +141,7 @@ class Accounts:
 
 
 def _holds(
-    connection: Connection, group: Sequence[Sequence[Record]], known: Mapping[str, Amounts]
+    connection: Connection, group: Sequence[Sequence[Record]], open_hold: Callable[[str], Amounts | None]
 ) -> Mapping[str, Amounts]:
     """Return the holds of all attempts that the group charges."""
     holds: dict[str, Amounts] = {}
@@ -151,8 +151,9 @@ def _holds(
             holds[record.values[0]] = hold_of(record)
         elif record.table == CHARGE_TABLE:
             attempt_id = record.values[1]
-            if attempt_id in known:
-                holds[attempt_id] = known[attempt_id]
+            hold = open_hold(attempt_id)
+            if hold is not None:
+                holds[attempt_id] = hold
             elif attempt_id not in holds:
                 missing.add(attempt_id)
     if missing:

@@ -18,7 +18,7 @@ from billing.store.sink import LedgerSink
 from billing.surcharges import NO_SURCHARGES, Surcharges
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from sqlalchemy import Connection, Engine
 
@@ -67,11 +67,11 @@ class BilledAccounts(Accounts):
         self,
         connection: Connection,
         group: Sequence[Sequence[Record]],
-        holds: Mapping[str, Amounts],
+        open_hold: Callable[[str], Amounts | None],
         *,
         refusable: bool,
     ) -> list[BudgetExceeded | None]:
-        refusals = super().move(connection, group, holds, refusable=refusable)
+        refusals = super().move(connection, group, open_hold, refusable=refusable)
         return [None if one is None else self._told(one) for one in refusals]
 
     def left_nano_krw(self, payer: Attribution, billing_period: str) -> int | None:

@@ -12,11 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from sqlalchemy import Table, select, update
-from sqlalchemy.exc import (
-    DBAPIError,
-    IntegrityError,
-    SQLAlchemyError,
-)
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from billing.errors import RowRefused, SinkUnavailable
 from billing.ledger import (
@@ -342,15 +338,15 @@ class LedgerSink:
         if budgeted:
             if connection.dialect.name == "postgresql":  # SQLite has one writer at a time anyway
                 self._fence(connection, self._own())  # everybody locks slots before accounts
-            refusals = [*self._accounts.move(connection, group, self._holds(group), refusable=refusable)]
+            refusals = [*self._accounts.move(connection, group, self._hold, refusable=refusable)]
         kept = [s for s, refusal in zip(group, refusals, strict=True) if refusal is None]
         self._append(connection, self._planned(kept))
         return refusals
 
-    def _holds(self, group: Iterable[Sequence[Record]]) -> dict[str, Amounts]:
-        """Return what is held for those attempts that a group charges and that are open here."""
-        charged = (r.values[1] for submission in group for r in submission if r.table == CHARGE_TABLE)
-        return {attempt_id: self._open[attempt_id].hold for attempt_id in charged if attempt_id in self._open}
+    def _hold(self, attempt_id: str) -> Amounts | None:
+        """Return what is held for an attempt that is open here."""
+        attempt = self._open.get(attempt_id)
+        return None if attempt is None else attempt.hold
 
     def _append(self, connection: Connection, plan: _Plan) -> None:
         for attempt_id in plan.settled:

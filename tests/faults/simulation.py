@@ -75,6 +75,11 @@ class Weather:
             def execute(self, *statement: Any) -> sqlite3.Cursor:
                 return self.cursor().execute(*statement)
 
+            def close(self) -> None:
+                """A cursor of ours lives on in the traceback of `Died`, and would keep SQLite's lock."""
+                self.rollback()
+                super().close()
+
         return sqlite3.connect(*arguments, factory=Connection, **options)
 
     def _statement(self, statement: str) -> None:
