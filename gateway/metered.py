@@ -10,7 +10,7 @@ with an error, and settles it.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import field
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from starlette.responses import Response
@@ -20,6 +20,7 @@ from filters.records import record
 from gateway import metrics, unavailable
 from gateway.answer import Channels
 from gateway.cache import as_deltas
+from gateway.domain import UsageReport
 from gateway.errors import FilterFailed, GatewayError, RecordRefused, UpstreamError
 from gateway.limits import words
 from gateway.reader import Reader
@@ -249,9 +250,14 @@ def _raw(headers: Mapping[str, str], content_type: str) -> RawHeaders:
 
 
 def _completion(opened: Opened) -> Completion:
-    completion = opened.attempt.completion
+    """Return the answer; where its provider did not say what was used, it says what is charged."""
+    completion, charge = opened.attempt.completion, opened.attempt.charge
     assert completion is not None, "events() ended without an error"
-    return completion
+    assert charge is not None, "events() ends settled"
+    report = completion.report
+    if report is not None and not report.partial:
+        return completion
+    return replace(completion, report=UsageReport(charge.usage, {}, partial=True))
 
 
 def replayed(reply: Reply, way: Way, completion: Completion) -> Response:

@@ -148,7 +148,8 @@ def test_what_is_no_answer_is_a_clear_error_and_one_charge(
     assert charge_of(gateway, response)["outcome"] in {"error", "broken"}
 
 
-def judged(gateway: Gateway, response: Any, name: str, text: str) -> None:
+def judged(gateway: Gateway, response: Any, name: str, text: str, usage: dict[str, Any]) -> None:
+    """The client is shown what is charged, also where the provider did not say it."""
     assert text == ("네\u2028네" if name == "separators" else "네")
     charge = charge_of(gateway, response)
     wanted = TOKENS.get(name, (9, 3))
@@ -157,13 +158,16 @@ def judged(gateway: Gateway, response: Any, name: str, text: str) -> None:
     else:
         assert (charge["input"], charge["output"] or 0) == wanted
     assert charge["outcome"] == "success"
+    assert usage["prompt_tokens"] == charge["input"] + (charge["cache_read"] or 0) > 0
+    assert usage["completion_tokens"] == (charge["output"] or 0) + (charge["reasoning"] or 0)
 
 
 @pytest.mark.parametrize("name", ANSWERS)
 def test_an_odd_body_is_a_right_answer_and_one_charge(gateway: Gateway, name: str) -> None:
     response = ask(gateway, name)
     assert response.status_code == 200
-    judged(gateway, response, name, response.json()["choices"][0]["message"]["content"])
+    answer = response.json()
+    judged(gateway, response, name, answer["choices"][0]["message"]["content"], answer["usage"])
 
 
 @pytest.mark.parametrize("name", STREAMS)
@@ -173,7 +177,7 @@ def test_an_odd_stream_is_a_right_answer_and_one_charge(gateway: Gateway, name: 
     assert events[-1] == "[DONE]"
     deltas = [json.loads(event)["choices"] for event in events[:-1]]
     text = "".join(choice["delta"].get("content") or "" for choices in deltas for choice in choices)
-    judged(gateway, response, name, text)
+    judged(gateway, response, name, text, json.loads(events[-2])["usage"])
 
 
 def test_arguments_split_in_an_escape_and_a_character_come_whole(gateway: Gateway) -> None:
