@@ -10,6 +10,9 @@ from __future__ import annotations
 
 def main() -> None:
     """Run the command line; ends the process with one of the exit codes above."""
+    from gateway.heap import look_rarely
+
+    look_rarely()
     from gateway.cli.root import run
 
     run()
