@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv native demo test test-full prove check bench bench-peers format lock clean
+.PHONY: help venv native demo test test-full prove kills check bench bench-peers format lock clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -43,16 +43,20 @@ test-full: venv ## adds what needs Debian or npm packages (clients in JavaScript
 PROOFS := tests/faults/test_kill_loop.py tests/faults/test_power_cut.py tests/faults/test_database_outage.py \
 	tests/faults/test_overspend.py tests/faults/test_simulation.py tests/faults/test_kill_gateway.py \
 	tests/faults/test_outage_gateway.py tests/limits/test_four_workers.py
+KILLS := tests/faults/test_kill_loop.py tests/faults/test_kill_gateway.py
 
 prove: venv ## the ledger's proofs at full size, hours, resumable (QUICK=1: CI's size): docs/reliability.md
 ifdef QUICK
 	@$(BIN)/python -m pytest -q -m "not slow and not full" $(PROOFS) tests/faults/test_clock.py tests/billing/store $(ARGS)
-	@HAECHI_KILL_ROUNDS=25 $(BIN)/python -m pytest -q -m slow tests/faults/test_kill_loop.py $(ARGS)
+	@$(MAKE) --no-print-directory kills
 else
 	@HAECHI_PROOFS=docs/proofs/ledger.jsonl $(BIN)/python -m pytest -q -s -m "slow or full" $(PROOFS) $(ARGS)
 	@$(BIN)/python -m pytest -q tests/faults/test_clock.py
 	@$(BIN)/python -m benchmarks.ledger
 endif
+
+kills: venv ## 25 kills of a writer, and of whole gateways, on each database
+	@HAECHI_KILL_ROUNDS=25 HAECHI_GATEWAY_KILLS=25 $(BIN)/python -m pytest -q -n $(WORKERS) -m slow $(KILLS) $(ARGS)
 
 check: venv ## ruff, mypy --strict, import rules, migrations
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
