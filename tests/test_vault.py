@@ -66,7 +66,11 @@ def test_a_changed_byte_is_noticed(data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(["wrapped_key", "content"]))
     text = getattr(sealed, name)
     place = data.draw(st.integers(0, len(text) - 1))
-    changed = text[:place] + data.draw(st.sampled_from("ABZz09+/=.").filter(lambda c: c != text[place])) + text[place + 1 :]
+    changed = (
+        text[:place]
+        + data.draw(st.sampled_from("ABZz09+/=.").filter(lambda c: c != text[place]))
+        + text[place + 1 :]
+    )
     with pytest.raises(VaultError):
         vault.open(Sealed(**{**_fields(sealed), name: changed}), "1/text")
 
