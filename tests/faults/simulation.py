@@ -7,17 +7,19 @@ before or after it took hold, or stay away; `Died` ends the process in the middl
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import sqlite3
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import event
+from sqlalchemy.exc import SQLAlchemyError
 
 from billing.journal import Journal, _Submission
 from billing.ledger import Charge, record_of
 from billing.segments import Segments
-from billing.store import LedgerSink, open_engine
+from billing.store import Checkpointer, LedgerSink, open_engine
 from billing.store.slots import STOPPED, Process, Watch
 
 if TYPE_CHECKING:
@@ -132,6 +134,7 @@ class Writer:
         process = Process("here", self.pid, "1")
         self.sink = LedgerSink(self.engine, KEY, clock=clock, process=process)
         self.sink._watch = Morgue(process, 15.0, {})
+        self.sink._checkpointer = Checkpointer(self.engine, every_s=3600)  # `tick` does it, in its turn
         Morgue.dead = dead
         self.journal = HandDriven(self.sink, Segments(directory / "segments", 1 << 18), clock=clock)
         self.journal._open()
@@ -157,6 +160,8 @@ class Writer:
             self.journal._ship()
         self.journal._ticked_at = -1e9
         self.journal._tick()
+        with contextlib.suppress(SQLAlchemyError, sqlite3.Error):
+            self.sink._checkpointer._checkpoint()
 
     def stop(self) -> None:
         """End in order."""
