@@ -13,6 +13,7 @@ under way is heard out, nothing new begins.
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -259,10 +260,20 @@ class Failover:
         if too_late or seconds > self._team.rules.pause_most_s:
             return False
         self._gone = loop.create_future()
-        await asyncio.wait((self._gone,), timeout=seconds)
+        await wait_out(seconds, self._gone)
         return not self._client_gone
 
     def _why_nobody(self, leg: Leg, deployments: Sequence[Deployment]) -> GatewayError:
         if not deployments:
             return unavailable.no_deployment(leg.way.model.id)
         return unavailable.resting(leg.way.model.id, self._team.fleet.retry_after_s(deployments))
+
+
+async def wait_out(seconds: float, gone: asyncio.Future[None]) -> None:
+    """Wait until the whole pause is over, or `gone` is done.
+
+    uvloop's timers end up to a millisecond early: too soon for the breaker, which knows the pause too.
+    """
+    until = time.monotonic() + seconds
+    while not gone.done() and (left := until - time.monotonic()) > 0:
+        await asyncio.wait((gone,), timeout=left)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+
 import pytest
+import uvloop
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway import errors as e
+from gateway.failover import wait_out
 from gateway.providers.failures import from_response
 from gateway.retry import Hope, RetryRules, hope, is_its_fault, pause_s
 from gateway.upstream import UpstreamNotSent
@@ -40,3 +45,29 @@ def test_a_pause_grows_with_failures_is_bounded_and_never_shorter_than_asked_for
     assert pause >= (retry_after or 0)
     assert pause >= min(0.1 * 2 ** min(failures - 1, 5), 2.0)
     assert pause <= max(4.0, retry_after or 0)
+
+
+def test_a_pause_is_never_shorter_than_was_asked_for() -> None:
+    """A timer of uvloop alone is, two times in five."""
+
+    async def took(number: int) -> float:
+        await asyncio.sleep(number * 0.000_37)
+        began = time.monotonic()
+        await wait_out(0.05, asyncio.get_running_loop().create_future())
+        return time.monotonic() - began
+
+    async def all_of_them() -> list[float]:
+        return await asyncio.gather(*map(took, range(300)))
+
+    assert min(uvloop.run(all_of_them())) >= 0.05
+
+
+def test_a_pause_ends_when_the_client_is_gone() -> None:
+    async def took() -> float:
+        gone = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_later(0.01, gone.set_result, None)
+        began = time.monotonic()
+        await wait_out(60, gone)
+        return time.monotonic() - began
+
+    assert uvloop.run(took()) < 30
