@@ -42,7 +42,7 @@ ROUTING = """
 [routing]
 strategy = "cheapest"
 attempts = 3
-retry_for_s = 6.0
+retry_for_s = 2.0
 backoff_s = 0.05
 """
 
