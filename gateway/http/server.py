@@ -6,6 +6,7 @@ twice. Whatever is not one whole body (a stream, HEAD, what uvicorn says itself)
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -18,8 +19,12 @@ class WholeAnswers(HttpToolsProtocol):
     """What `haechi serve` gives uvicorn as its protocol."""
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 - uvicorn's
-        cycle.send = _Sending(cycle).send  # type: ignore[method-assign]
-        super()._start_asgi_task(cycle, app)
+        super()._start_asgi_task(cycle, partial(_sending, app, cycle))
+
+
+def _sending(app: Any, cycle: RequestResponseCycle, scope: Any, receive: Any, send: Any) -> Any:  # noqa: ANN401 - ASGI
+    """Call the app. The cycle must not know of it: a request would leave 16 containers to the collector."""
+    return app(scope, receive, _Sending(cycle, send).send)
 
 
 class _Sending:
@@ -27,9 +32,9 @@ class _Sending:
 
     __slots__ = ("_cycle", "_head", "_send")
 
-    def __init__(self, cycle: RequestResponseCycle) -> None:
+    def __init__(self, cycle: RequestResponseCycle, send: Any) -> None:  # noqa: ANN401 - ASGI
         self._cycle = cycle
-        self._send = cycle.send
+        self._send = send
         self._head: Any = None
 
     async def send(self, message: Any) -> None:  # noqa: ANN401 - an ASGI message
