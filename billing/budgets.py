@@ -130,6 +130,8 @@ class Account:
     spent: Amounts = NOTHING
     held: Amounts = NOTHING
     limits: Limits = NO_LIMITS
+    leased: Amounts = NOTHING
+    """What is set aside for writers (billing.leases)."""
 
     def left(self, measure: Measure) -> int | None:
         """Return what a hard limit leaves; below zero where a provider stated more than a hold."""
@@ -140,7 +142,8 @@ class Account:
     def lacks(self, needed: Sequence[int]) -> Measure | None:
         """Return the first measure in which `needed` does not fit."""
         for place, limit in enumerate(self.limits):
-            if limit is not None and needed[place] > limit - self.spent[place] - self.held[place]:
+            gone = self.spent[place] + self.held[place] + self.leased[place]
+            if limit is not None and needed[place] > limit - gone:
                 return _MEASURES[place]
         return None
 
@@ -165,7 +168,7 @@ class BudgetExceeded(RowRefused):
 
     @property
     def left(self) -> int:
-        return max(0, self.account.left(self.measure) or 0)
+        return max(0, (self.account.left(self.measure) or 0) - self.account.leased.of(self.measure))
 
     @property
     def resets_on(self) -> date | None:

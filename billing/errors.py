@@ -27,3 +27,11 @@ class RowRefused(Exception):
 
     is_defect = True
     """Whether somebody should be told: a row that the database cannot take is a fault of ours."""
+
+
+def nothing_recorded() -> JournalUnavailable:
+    """The refusal of a dispatch that cannot be made durable."""
+    return JournalUnavailable(
+        "사용 기록을 남길 수 없어 요청을 보내지 않았습니다. 잠시 뒤에 다시 시도하세요.",
+        "usage cannot be recorded now, so nothing was sent; try again shortly",
+    )

@@ -3,10 +3,13 @@
     event loop    append(entries) -> Future        waits for the group commit, not for its own
     journal thread    takes all that waits, writes it in one transaction, wakes the loop once
 
-The database commit is the durable point. While the database is away, local segments that are
-fsynced take its place (`billing.segments`): charges always, new dispatches for a configured time and
-as long as there is room for their charges. What is spilled is shipped, in order, when the database
-is back; shipping twice changes nothing. No SQL lives here; a sink (`billing.store`) does it.
+On one machine (SQLite) most submissions are durable and acknowledged before, in this process's own log, and
+come here a moment later (`billing.early`). For all others the database commit is the durable point.
+
+While the database is away, local segments that are fsynced take its place (`billing.segments`): charges
+always, new dispatches for a configured time and as long as there is room for their charges. What is spilled
+is shipped, in order, when the database is back; shipping twice changes nothing. No SQL lives here; a sink
+(`billing.store`) does it.
 """
 
 from __future__ import annotations
@@ -17,28 +20,24 @@ import queue
 import threading
 import time
 from concurrent.futures import Future as ThreadFuture
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
+from enum import Enum
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-from billing.errors import JournalUnavailable, RowRefused, SinkUnavailable
+from billing.early import Early
+from billing.errors import JournalUnavailable, RowRefused, SinkUnavailable, nothing_recorded
+from billing.late import Late
 from billing.ledger import Charge, Dispatch, record_of
+from billing.submissions import NOTHING_BACK, JournalStats, Sink, Submission, Waiting, resolve, with_back
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Generator, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 
     from billing.ledger import Entry, Record
     from billing.segments import Segments
+    from billing.submissions import Result
 
-__all__ = [
-    "Journal",
-    "JournalStats",
-    "JournalUnavailable",
-    "RowRefused",
-    "Sink",
-    "SinkUnavailable",
-    "Waiting",
-]
+__all__ = ["Journal", "JournalUnavailable", "RowRefused", "Sink", "SinkUnavailable"]
 
 log = logging.getLogger(__name__)
 
@@ -56,86 +55,25 @@ FIRST_RETRY_S: Final = 0.05
 LAST_RETRY_S: Final = 2.0
 
 
-class Sink(Protocol):
-    """Where groups become durable. Called on the journal thread only."""
+class _Word(Enum):
+    """What stands in the queue beside submissions."""
 
-    def open(self) -> None:
-        """Connect and take a writer slot. Raises SinkUnavailable."""
-
-    def write(self, group: Sequence[Sequence[Record]]) -> list[RowRefused | None]:
-        """Write a group in one transaction; each submission whole or not at all.
-
-        Returns, for each submission, None or why it was refused. Writing a submission a second time
-        changes nothing. Raises SinkUnavailable when the database is away: then nothing is known.
-        """
-
-    def ship(self, group: Sequence[Sequence[Record]]) -> list[RowRefused | None]:
-        """Write what was acknowledged while the database was away: no budget refuses it any more."""
-
-    def needs_database(self, submission: Sequence[Record]) -> bool:
-        """Whether a hard budget stands over a dispatch, so that it cannot be taken without a look."""
-
-    def tick(self) -> None:
-        """Keep the slot alive, and adopt what dead writers left open. Raises SinkUnavailable."""
-
-    def adopt(self, attempt_ids: Sequence[str]) -> int:
-        """Charge these attempts by estimate where they have no charge; return how many."""
-
-    def still_open(self, attempt_ids: Collection[str]) -> set[str]:
-        """Return those that this writer dispatched and nobody has charged."""
-
-    def close(self) -> None:
-        """Give the slot back."""
-
-
-class Waiting:
-    """Awaits a dispatch. A caller that is cancelled meanwhile sends nothing, and the journal settles.
-
-    Without this, an attempt whose row became durable in the moment of the cancellation would stay
-    open for as long as this process lives.
-    """
-
-    def __init__(self, future: asyncio.Future[None], abandon: Callable[[], None]) -> None:
-        self._future = future
-        self._abandon = abandon
-
-    def __await__(self) -> Generator[object, None, None]:
-        try:
-            yield from self._future
-        except (asyncio.CancelledError, GeneratorExit):
-            if self._future.done() and not self._future.cancelled() and self._future.exception() is None:
-                self._abandon()
-            raise
-
-
-@dataclass(frozen=True, slots=True)
-class _Submission:
-    entries: tuple[Entry, ...]
-    waiter: asyncio.Future[None] | ThreadFuture[None]
-    loop: asyncio.AbstractEventLoop | None
-    must_keep: bool
-    at: float = field(default_factory=time.monotonic)
+    END = "end"
+    LOOK = "look"
+    """Something was acknowledged early."""
 
 
 _Write: TypeAlias = "Callable[[Sequence[Sequence[Record]]], list[RowRefused | None]]"
 
 
-@dataclass(slots=True)
-class JournalStats:
-    """Counters for /metrics and /readyz."""
-
-    groups: int = 0
-    submissions: int = 0
-    refused: int = 0
-    spilled: int = 0
-    shipped: int = 0
-    available: bool = False
-
-
 class Journal:
-    """`serve_without_database_s`: how long new dispatches are accepted on segments alone."""
+    """`serve_without_database_s`: how long new dispatches are accepted on segments alone.
 
-    def __init__(
+    `early`: acknowledge from a log of this process where the sink is for one machine, but for rows of tables
+    that are looked for `at_once`.
+    """
+
+    def __init__(  # noqa: PLR0913 - each by its name, with a default
         self,
         sink: Sink,
         segments: Segments | None = None,
@@ -143,6 +81,8 @@ class Journal:
         max_pending: int = 20_000,
         tick_s: float = 2.0,
         serve_without_database_s: float = 60.0,
+        early: bool = True,
+        at_once: Collection[str] = (),
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         committed: Callable[[int, float], None] = lambda _submissions, _longest_wait_s: None,
     ) -> None:
@@ -155,9 +95,13 @@ class Journal:
         self._serve_without_database_s = serve_without_database_s
         self._clock = clock
         self._committed = committed
-        self._queue: queue.SimpleQueue[_Submission | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Submission | _Word] = queue.SimpleQueue()
         self._started: ThreadFuture[None] = ThreadFuture()
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+        self._wants_early = early
+        self._at_once = frozenset(at_once)
+        self._early: Early | None = None
+        self._late: Late | None = None
         self._backlog: list[list[Record]] = []
         self._in_doubt: list[Dispatch] = []
         self._away_since: float | None = None
@@ -183,7 +127,9 @@ class Journal:
     def stop(self, timeout_s: float = 30.0) -> None:
         """Write what waits, give the slot back and end the thread."""
         self._stopping = True
-        self._queue.put(None)
+        if self._early is not None:
+            self._early.close()
+        self._queue.put(_Word.END)
         self._thread.join(timeout_s)
 
     @property
@@ -201,7 +147,7 @@ class Journal:
         entries = tuple(entries)
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[None] = loop.create_future()
-        self._submit(entries, waiter, loop)
+        self._submit(Submission.of(entries, waiter, loop))
         if any(isinstance(entry, Dispatch) for entry in entries):
             return Waiting(waiter, lambda: self._settle_abandoned(entries))
         return waiter
@@ -209,20 +155,16 @@ class Journal:
     def write(self, entries: Iterable[Entry], timeout_s: float = 60.0) -> None:
         """Make entries durable together and wait, for code that runs in threads."""
         waiter: ThreadFuture[None] = ThreadFuture()
-        self._submit(tuple(entries), waiter, None)
+        self._submit(Submission.of(tuple(entries), waiter, None))
         waiter.result(timeout_s)
 
-    def _submit(
-        self,
-        entries: tuple[Entry, ...],
-        waiter: asyncio.Future[None] | ThreadFuture[None],
-        loop: asyncio.AbstractEventLoop | None,
-    ) -> None:
-        must_keep = any(isinstance(entry, Charge) for entry in entries)
+    def _submit(self, submission: Submission) -> None:
+        """Acknowledge it early, or queue it for the database."""
+        must_keep = submission.must_keep
         if not must_keep and (self._refusing() or self._queue.qsize() >= self._max_pending):
-            waiter.set_exception(_unavailable())
-            return
-        self._queue.put(_Submission(entries, waiter, loop, must_keep))
+            submission.waiter.set_exception(nothing_recorded())
+        elif self._early is None or self._away_since is not None or not self._early.take(submission):
+            self._queue.put(submission)
 
     def _settle_abandoned(self, entries: tuple[Entry, ...]) -> None:
         charged = {entry.attempt_id for entry in entries if isinstance(entry, Charge)}
@@ -233,7 +175,7 @@ class Journal:
             if isinstance(entry, Dispatch) and entry.attempt_id not in charged
         )
         if charges:
-            self._submit(charges, ThreadFuture(), None)
+            self._submit(Submission.of(charges, ThreadFuture(), None))
 
     def _refusing(self) -> bool:
         if self._stopping or not self._thread.is_alive():
@@ -264,10 +206,35 @@ class Journal:
             if self._segments is not None:
                 self._segments.open()
                 self._ship_orphans(self._segments)
+            self._open_early()
             self._sink.tick()
         except Exception:
             self._last_words()
             raise
+
+    def _open_early(self) -> None:
+        """Acknowledge from a log from now on, where the database is for one machine."""
+        purse = None
+        if self._segments is not None and self._wants_early:
+            purse = self._sink.lease_as(self._segments.name)
+        if self._segments is None or purse is None:
+            return
+        try:
+            segments_log = self._segments.open_log()
+        except OSError:
+            log.warning("journal_log_unavailable")  # everything waits for the database then
+            return
+        early = Early(
+            segments_log,
+            purse,
+            at_once=self._at_once,
+            wake=lambda group: self._wake([(one, None) for one in group]),
+            turn_away=self._queue.put,
+            rouse=lambda: self._queue.put(_Word.LOOK),
+            committed=self._committed,
+        )
+        self._late = Late(early, self._sink, self._segments.name, self._ship_records)
+        self._early = early
 
     def _step(self) -> bool:
         group, ended = self._collect()
@@ -276,25 +243,37 @@ class Journal:
             self._commit(group)
         elif self._away_since is not None:
             self._ship()
+        elif self._late is not None and self._late.wait_s() == 0:
+            self._unless_away(self._late.ship)
         self._tick()
+        if self._late is not None:
+            self._late.recall()
         return not ended
 
-    def _collect(self) -> tuple[list[_Submission], bool]:
+    def _collect(self) -> tuple[list[Submission], bool]:
         """Wait for the first submission, then take all that are there."""
-        group: list[_Submission] = []
-        wait_s = self._tick_s if self._away_since is None else max(0.0, self._retry_at - time.monotonic())
+        group: list[Submission] = []
         try:
-            item = self._queue.get(timeout=wait_s)
-            if item is not None and self._last_group > 1:
+            item = self._queue.get(timeout=self._wait_s())
+            if isinstance(item, Submission) and self._last_group > 1:
                 self._gather()
-            while item is not None:
-                group.append(item)
+            while item is not _Word.END:
+                if isinstance(item, Submission):
+                    group.append(item)
+                elif self._late is not None:
+                    self._late.roused()
                 if len(group) >= MAX_GROUP:
                     return group, False
                 item = self._queue.get_nowait()
         except queue.Empty:
             return group, False
         return group, True
+
+    def _wait_s(self) -> float:
+        if self._away_since is not None:
+            return max(0.0, self._retry_at - time.monotonic())
+        wait_s = None if self._late is None else self._late.wait_s()
+        return self._tick_s if wait_s is None else wait_s
 
     def _gather(self) -> None:
         step_s = min(GATHER_MOST_S, GATHER_S * self._last_group)
@@ -305,13 +284,14 @@ class Journal:
             if waiting == before or waiting >= MAX_GROUP:
                 return
 
-    def _commit(self, group: list[_Submission]) -> None:
+    def _commit(self, group: list[Submission]) -> None:
         group, records = self._readable(group)
         if self._away_since is not None and not self._ship():
             self._spill(group, records)
             return
         try:
-            results = self._write(records, self._sink.write)
+            back = NOTHING_BACK if self._late is None else self._late.ship(but_leases=True)
+            results = self._write(records, with_back(self._sink.write, back))
         except SinkUnavailable as error:
             self._went_away(error)
             self._in_doubt += self._spill(group, records)
@@ -322,7 +302,18 @@ class Journal:
         if group:
             self._committed(len(group), time.monotonic() - group[0].at)
 
-    def _readable(self, group: list[_Submission]) -> tuple[list[_Submission], list[list[Record]]]:
+    def _unless_away(self, work: Callable[[], object]) -> bool:
+        """Do what needs the database; whether it was there."""
+        try:
+            work()
+        except SinkUnavailable as error:
+            self._went_away(error)
+            return False
+        return True
+
+    # --- writing ---
+
+    def _readable(self, group: list[Submission]) -> tuple[list[Submission], list[list[Record]]]:
         """Turn entries into plain columns; what cannot be turned is refused alone."""
         readable, records = [], []
         for submission in group:
@@ -333,6 +324,20 @@ class Journal:
                 log.exception("journal_entry_unreadable")
                 self._resolve([submission], [RowRefused(type(error).__name__)])
         return readable, records
+
+    def _ship_records(self, records: list[list[Record]], how: _Write) -> None:
+        """Write what was acknowledged; what the database will not take is kept for the next start."""
+        results = self._write(records, how)
+        self.stats.groups += 1
+        self.stats.submissions += len(records)
+        refused = [one for one, result in zip(records, results, strict=True) if result is not None]
+        if refused and self._segments is not None:
+            try:
+                self._segments.keep(refused)
+            except OSError:
+                log.exception("journal_refused_not_kept", extra={"submissions": len(refused)})
+        if refused and self._early is not None:
+            self._early.rest()
 
     def _write(self, records: list[list[Record]], how: _Write) -> list[RowRefused | None]:
         """Write a group; where that fails in a way nobody foresaw, each submission alone."""
@@ -379,7 +384,7 @@ class Journal:
             self._retry_s = min(2 * self._retry_s, LAST_RETRY_S)
         self._retry_at = time.monotonic() + self._retry_s
 
-    def _spill(self, group: list[_Submission], records: list[list[Record]]) -> list[Dispatch]:
+    def _spill(self, group: list[Submission], records: list[list[Record]]) -> list[Dispatch]:
         """Keep charges on the local disk whatever happens; return the dispatches that were refused."""
         kept = [
             index
@@ -388,7 +393,7 @@ class Journal:
         ]
         durable = self._spill_records([records[i] for i in kept], [group[i].must_keep for i in kept])
         written = {index for index, is_durable in zip(kept, durable, strict=True) if is_durable}
-        self._resolve(group, [None if i in written else _unavailable() for i in range(len(group))])
+        self._resolve(group, [None if i in written else nothing_recorded() for i in range(len(group))])
         refused = (entry for i, one in enumerate(group) if i not in written for entry in one.entries)
         return [entry for entry in refused if isinstance(entry, Dispatch)]
 
@@ -413,9 +418,11 @@ class Journal:
         if time.monotonic() < self._retry_at:
             return False
         try:
+            if self._late is not None:
+                self._late.ship()
             while self._backlog:
                 group = self._backlog[:MAX_GROUP]
-                self._write(group, self._sink.ship)
+                self._ship_records(group, self._sink.ship)
                 del self._backlog[: len(group)]
                 self.stats.shipped += len(group)
             self._sink.tick()
@@ -444,44 +451,39 @@ class Journal:
         for orphan in segments.orphans():
             submissions = list(orphan.read())
             for start in range(0, len(submissions), MAX_GROUP):
-                self._write(submissions[start : start + MAX_GROUP], self._sink.ship)
+                self._ship_records(submissions[start : start + MAX_GROUP], self._sink.ship)
             attempts = {r.attempt_id for s in submissions for r in s if r.attempt_id is not None}
             adopted = self._sink.adopt(sorted(attempts))
             if submissions:
                 log.warning(
                     "journal_orphan_shipped", extra={"submissions": len(submissions), "adopted": adopted}
                 )
+            self._sink.end_leases(orphan.name)
             orphan.remove()
 
     def _last_words(self) -> None:
         """Before the thread ends: ship once more, and leave the rest on disk for the next start."""
         self._retry_at = 0.0
-        emptied = self._away_since is None or self._ship()
+        late = self._late
+        if self._away_since is not None:
+            emptied = self._ship()
+        else:
+            emptied = late is None or self._unless_away(late.ship)
         try:
+            if emptied and late is not None:
+                late.end()
             self._sink.close()
         except SinkUnavailable:
             emptied = False
         if self._segments is not None:
             self._segments.close(keep=not emptied)
 
-    def _resolve(self, group: Sequence[_Submission], results: Sequence[Exception | None]) -> None:
-        """Wake each event loop once for all of its futures."""
-        by_loop: dict[asyncio.AbstractEventLoop, list[tuple[_Submission, Exception | None]]] = {}
-        for submission, result in zip(group, results, strict=True):
-            waiter = submission.waiter
-            if submission.loop is not None and isinstance(waiter, asyncio.Future):
-                by_loop.setdefault(submission.loop, []).append((submission, result))
-            elif result is None:
-                waiter.set_result(None)
-            else:
-                waiter.set_exception(result)
-        for loop, waiters in by_loop.items():
-            try:
-                loop.call_soon_threadsafe(self._wake, waiters)
-            except RuntimeError:  # the loop is closed: nobody waits any more, and the rows are written
-                log.warning("journal_waiters_gone", extra={"waiters": len(waiters)})
+    def _resolve(self, group: Sequence[Submission], results: Sequence[Exception | None]) -> None:
+        gone = resolve(group, results, self._wake)
+        if gone:  # their loop is closed: nobody waits any more, and the rows are written
+            log.warning("journal_waiters_gone", extra={"waiters": gone})
 
-    def _wake(self, waiters: list[tuple[_Submission, Exception | None]]) -> None:
+    def _wake(self, waiters: Sequence[Result]) -> None:
         """Runs on the event loop."""
         for submission, result in waiters:
             if submission.waiter.cancelled():
@@ -491,10 +493,3 @@ class Journal:
                 submission.waiter.set_result(None)
             else:
                 submission.waiter.set_exception(result)
-
-
-def _unavailable() -> JournalUnavailable:
-    return JournalUnavailable(
-        "사용 기록을 남길 수 없어 요청을 보내지 않았습니다. 잠시 뒤에 다시 시도하세요.",
-        "usage cannot be recorded now, so nothing was sent; try again shortly",
-    )

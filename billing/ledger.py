@@ -168,6 +168,8 @@ class Charge:
     first_token_us: int | None = None
     usage_delta: Mapping[str, int] | None = None
     reason: str | None = None
+    held_nano_krw: int = field(default=0, compare=False)
+    """What its dispatch held and is free again; no column."""
 
     @property
     def amount_nano_krw(self) -> int:
@@ -229,6 +231,7 @@ class Charge:
             stated_cost=stated_cost_usd,
             stated_currency=None if stated_cost_usd is None else "USD",
             service_tier=service_tier,
+            held_nano_krw=dispatch.hold_nano_krw,
             **more,
         )
 

@@ -234,6 +234,21 @@ budget_accounts = Table(
 )
 """A projection of the ledger: what its charges sum to, and the holds of its open attempts."""
 
+budget_leases = Table(
+    "budget_lease",
+    metadata,
+    Column("owner", Text, primary_key=True),
+    Column("scope_kind", Text, primary_key=True),
+    Column("scope_id", Text, primary_key=True),
+    Column("every", Text, primary_key=True),
+    Column("period", Text, primary_key=True),
+    Column("nano_krw", BigInteger, nullable=False),
+    Column("tokens", BigInteger, nullable=False),
+    Column("requests", BigInteger, nullable=False),
+    Index(None, "scope_id", "scope_kind", "every", "period"),
+)
+"""What a writer may take from an account before its rows are here; `owner` names its segment."""
+
 budget_revision = Table(
     "budget_revision",
     metadata,

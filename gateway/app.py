@@ -233,7 +233,12 @@ class Plant:
         notices = NoticeBoard(database, config.notices)
         sink = BilledSink(database, chain_key, key_version=len(keyring.masters), tables=tables)
         sink.on_adopted = notices.adopted
-        journal = Journal(sink, Segments(config.journal_dir), committed=metrics.journal_committed)
+        journal = Journal(
+            sink,
+            Segments(config.journal_dir),
+            at_once=(VIDEO_TABLE.name,),
+            committed=metrics.journal_committed,
+        )
         inspector = Inspector(Engine(config.custom_rules))
         upstream = Upstream()
         ids = IdSource()

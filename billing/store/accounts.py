@@ -11,14 +11,12 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from functools import cache
 from itertools import chain
-from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy import and_, case, func, literal, select
 
 from billing.budgets import (
     HELD,
-    NOTHING,
     UNTAKEN,
     Account,
     AccountKey,
@@ -27,20 +25,19 @@ from billing.budgets import (
     Budgets,
     Every,
     Measure,
-    Movement,
     Scope,
     ScopeKind,
     apply,
     held_by,
-    minus,
     months_of,
-    scopes_of,
     scopes_of_payer,
-    spent_by,
 )
-from billing.ledger import CHARGE_COLUMNS, CHARGE_TABLE, DISPATCH_COLUMNS, DISPATCH_TABLE, Kind, Record
+from billing.ledger import CHARGE_TABLE, DISPATCH_TABLE, Kind
 from billing.money import NANO
+from billing.movements import hold_of, movements_of
+from billing.store.leases import LeaseBook, largest_holds, set_aside
 from billing.store.statements import insert_rows, run
+from billing.submissions import NOTHING_BACK, Back
 from billing.tables import budget_accounts, budget_transfers, budgets, charges, dispatches
 from billing.usage import TOKEN_CLASSES
 
@@ -50,7 +47,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection, Table
 
     from billing.budgets import BudgetExceeded
-    from billing.ledger import Attribution
+    from billing.ledger import Attribution, Record
 
 _KEY: Final = ("scope_kind", "scope_id", "every", "period")
 _SUMS: Final = (
@@ -69,13 +66,24 @@ _REPLACE: Final = f" ON CONFLICT ({', '.join(_KEY)}) DO UPDATE SET " + ", ".join
 )
 
 
+class Moving(NamedTuple):
+    """`refusable`: budgets may say no. `grants`: more may be set aside for this writer."""
+
+    refusable: bool
+    back: Back = NOTHING_BACK
+    grants: bool = True
+
+
 class Accounts:
     """The budgets in force as this sink last read them."""
 
     def __init__(self) -> None:
         self._budgets = Budgets({})
         self._revision: int | None = None
-        self._seen: dict[AccountKey, Account] = {}
+        self._seen: dict[AccountKey, tuple[Account, int]] = {}
+        """Accounts after this sink's last group, with what was added to them early until then."""
+        self._counted: dict[AccountKey, int] = {}
+        self.leases = LeaseBook()
 
     @property
     def revision(self) -> int | None:
@@ -86,19 +94,21 @@ class Accounts:
         """Whether a hard budget stands over a dispatch of this submission, or nobody knows."""
         if self._revision is None:
             return True
-        movements = _movements(submission, {}, refusable=True)
+        movements = movements_of(submission, {}, refusable=True)
         return any(
             any(movement.held) and self._budgets.refuses_without_database(movement) for movement in movements
         )
 
     def refresh(self, connection: Connection) -> bool:
         """Read the budgets if they changed; whether there are any."""
+        self.leases.looking()
         row = run(connection, _REVISION[connection.dialect.name]).fetchone()
         number = row[0] if row else 0
         if number != self._revision:
             self._budgets = Budgets.of(read_budgets(connection))
             self._revision = number
             self._seen.clear()
+            self.leases.recall()
         return bool(self._budgets.by_scope)
 
     def move(
@@ -106,8 +116,7 @@ class Accounts:
         connection: Connection,
         group: Sequence[Sequence[Record]],
         open_hold: Callable[[str], Amounts | None],
-        *,
-        refusable: bool,
+        how: Moving,
     ) -> list[BudgetExceeded | None]:
         """Take and give back holds, and add what was spent; inside the caller's transaction.
 
@@ -115,19 +124,29 @@ class Accounts:
         refused, and moves nothing.
         """
         holds = _holds(connection, group, open_hold)
-        moves = [_movements(submission, holds, refusable=refusable) for submission in group]
+        moves = [movements_of(submission, holds, refusable=how.refusable) for submission in group]
         keys = sorted({key for movements in moves for m in movements for key in self._budgets.keys(m)})
-        if not keys:
+        if not keys and not how.back.freed:
             return [None] * len(group)
         accounts = _locked(connection, keys)
+        on_one_machine = connection.dialect.name == "sqlite"
+        if on_one_machine:
+            self.leases.count(connection, accounts, how.back.freed)
         refusals = [apply(movements, self._budgets, accounts) for movements in moves]
         rows = [(*a.key, *a.spent, *a.held) for a in accounts.values()]
         insert_rows(connection, budget_accounts, COLUMNS, rows, _REPLACE)
-        self._seen.update(accounts)
+        self._counted |= how.back.sums
+        self._seen |= {key: (account, self._counted.get(key, 0)) for key, account in accounts.items()}
+        if on_one_machine and how.grants:
+            self.leases.grant(connection, accounts.values(), largest_holds(moves, self._budgets))
         return refusals
 
+    def committed(self) -> None:
+        """Say that the transaction of `refresh` and `move` is in the database."""
+        self.leases.committed(self._budgets)
+
     def left_nano_krw(self, payer: Attribution, billing_period: str) -> int | None:
-        """Nano-won that the tightest hard budget over a payer leaves, as of this sink's last group.
+        """Nano-won that the tightest hard budget over a payer leaves, as of this writer's last row.
 
         None: no hard budget in won, or none of its accounts was moved by this sink yet. Callable from
         any thread.
@@ -135,9 +154,13 @@ class Accounts:
         if not self._budgets.by_scope:
             return None
         keys = self._budgets.accounts_of(scopes_of_payer(payer), billing_period)
-        accounts = (self._seen.get(key) for key in keys)
-        left = [account.left(Measure.WON) for account in accounts if account is not None]
-        return min((amount for amount in left if amount is not None), default=None)
+        lefts = []
+        for key in keys:
+            account, counted = self._seen.get(key, (None, 0))
+            left = None if account is None else account.left(Measure.WON)
+            if left is not None:
+                lefts.append(left - self.leases.added(key) + counted)
+        return min(lefts, default=None)
 
 
 def _holds(
@@ -218,7 +241,9 @@ def stored_account(connection: Connection, key: AccountKey) -> Account:
     """Return an account as it stood a moment ago; locks nothing, for whoever only looks."""
     of_key = (budget_accounts.c[name] == part for name, part in zip(_KEY, key, strict=True))
     row = connection.execute(select(budget_accounts).where(*of_key)).mappings().first()
-    return computed(connection, key) if row is None else account_of(dict(row))
+    account = computed(connection, key) if row is None else account_of(dict(row))
+    account.leased = set_aside(connection, key)
+    return account
 
 
 def _locked(connection: Connection, keys: Sequence[AccountKey]) -> dict[AccountKey, Account]:
@@ -298,38 +323,3 @@ def _of_account(table: Table, key: AccountKey) -> list[ColumnElement[bool]]:
             unit = key.scope_id.replace("/", "%2F")
             conditions.append(("/" + table.c.unit_path + "/").contains(f"/{unit}/", autoescape=True))
     return conditions
-
-
-def _of(columns: Sequence[str], names: Sequence[str]) -> itemgetter[Any]:
-    return itemgetter(*(columns.index(name) for name in names))
-
-
-_PAYER: Final = ("billing_period", "key_id", "person_id", "unit_path")
-_held: Final = _of(DISPATCH_COLUMNS, HELD)
-_holder: Final = _of(DISPATCH_COLUMNS, _PAYER)
-_payer: Final = _of(CHARGE_COLUMNS, _PAYER)
-_charged: Final = _of(CHARGE_COLUMNS, ("attempt_id", "kind", "outcome", "amount_nano_krw"))
-_tokens: Final = _of(CHARGE_COLUMNS, TOKEN_CLASSES)
-
-
-def hold_of(dispatch: Record) -> Amounts:
-    """Return what a dispatch holds, from its columns."""
-    return held_by(*_held(dispatch.values))
-
-
-def _movements(
-    submission: Sequence[Record], holds: Mapping[str, Amounts], *, refusable: bool
-) -> list[Movement]:
-    movements = []
-    for record in submission:
-        if record.table == DISPATCH_TABLE:
-            period, *payer = _holder(record.values)
-            movements.append(Movement(scopes_of(*payer), period, hold_of(record), NOTHING, refusable))
-        elif record.table == CHARGE_TABLE:
-            period, *payer = _payer(record.values)
-            attempt_id, kind, outcome, amount = _charged(record.values)
-            hold = holds.get(attempt_id, NOTHING) if kind == Kind.CHARGE else NOTHING
-            spent = spent_by(kind, outcome, amount, _tokens(record.values))
-            given_back = minus(NOTHING, hold)
-            movements.append(Movement(scopes_of(*payer), period, given_back, spent, refusable=False))
-    return movements

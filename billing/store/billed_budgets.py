@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from billing.budgets import Account, Amounts, Budget, BudgetExceeded, Budgets, Measure
 from billing.money import NANO, half_even
-from billing.store.accounts import Accounts
+from billing.store.accounts import Accounts, Moving
 from billing.store.sink import LedgerSink
 from billing.surcharges import NO_SURCHARGES, Surcharges
 
@@ -45,7 +45,12 @@ def as_billed(connection: Connection, account: Account) -> Account:
     surcharges = surcharges_of(connection)
     if surcharges.is_none:
         return account
-    return replace(account, spent=_billed(surcharges, account.spent), held=_billed(surcharges, account.held))
+    return replace(
+        account,
+        spent=_billed(surcharges, account.spent),
+        held=_billed(surcharges, account.held),
+        leased=_billed(surcharges, account.leased),
+    )
 
 
 class BilledAccounts(Accounts):
@@ -68,10 +73,9 @@ class BilledAccounts(Accounts):
         connection: Connection,
         group: Sequence[Sequence[Record]],
         open_hold: Callable[[str], Amounts | None],
-        *,
-        refusable: bool,
+        how: Moving,
     ) -> list[BudgetExceeded | None]:
-        refusals = super().move(connection, group, open_hold, refusable=refusable)
+        refusals = super().move(connection, group, open_hold, how)
         return [None if one is None else self._told(one) for one in refusals]
 
     def left_nano_krw(self, payer: Attribution, billing_period: str) -> int | None:
@@ -97,6 +101,7 @@ class BilledAccounts(Accounts):
             account,
             spent=_billed(surcharges, account.spent),
             held=_billed(surcharges, account.held),
+            leased=_billed(surcharges, account.leased),
             limits=type(limits)(won, *limits[1:]),
         )
         return BudgetExceeded(shown, refusal.measure, surcharges.billed(refusal.needed))

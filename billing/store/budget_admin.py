@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -9,11 +10,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import Connection, delete, insert, select, update
 
 from billing.budgets import Budget, Every, Measure, Scope
+from billing.leases import FRESH_S
 from billing.money import won
 from billing.periods import billing_month, to_us
 from billing.store.accounts import account_of, computed, read_budgets, stored_account
 from billing.store.billed_budgets import as_billed
 from billing.store.engine import writing
+from billing.store.slots import somebody_writes
 from billing.tables import budget_accounts, budget_revision, budgets
 
 if TYPE_CHECKING:
@@ -98,6 +101,7 @@ def set_budget(
             subject = ":".join(budget.scope)
             after = described(budget)
             trail(connection, BudgetChange("budget.set", subject, before, after, now, by, reason))
+    wait_until_in_force(engine)
 
 
 def end_budget(
@@ -112,7 +116,9 @@ def end_budget(
         if trail is not None:
             subject = ":".join(found.scope)
             trail(connection, BudgetChange("budget.end", subject, described(found), {}, now, by, reason))
-        return _end(connection, budget_id, now, by, reason)
+        ended = _end(connection, budget_id, now, by, reason)
+    wait_until_in_force(engine)
+    return ended
 
 
 def _kind(budget: Budget) -> tuple[object, ...]:
@@ -177,6 +183,14 @@ def _end(connection: Connection, budget_id: str, now: datetime, by: str, reason:
         .values(ended_at_us=to_us(now), ended_by=by, end_reason=reason)
     )
     return connection.execute(statement).rowcount == 1
+
+
+def wait_until_in_force(engine: Engine) -> None:
+    """Wait until no writer of this machine goes by the budgets of before (billing.leases)."""
+    if engine.dialect.name == "sqlite":
+        with engine.connect() as connection:
+            if somebody_writes(connection):
+                time.sleep(FRESH_S)
 
 
 def raise_revision(connection: Connection) -> None:

@@ -9,55 +9,46 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from sqlalchemy import Table, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from billing.errors import RowRefused, SinkUnavailable
 from billing.ledger import (
-    CHARGE_COLUMNS,
     CHARGE_TABLE,
-    DISPATCH_COLUMNS,
     DISPATCH_TABLE,
-    LINE_COLUMNS,
-    LINE_TABLE,
     Outcome,
     Record,
-    canonical,
-    chain,
 )
 from billing.periods import to_us
 from billing.seals import EVERY_US
 from billing.store import slots
-from billing.store.accounts import Accounts, hold_of
+from billing.store.accounts import Accounts, Moving
 from billing.store.adoption import adopt_attempts, adopt_slot, open_of_slot
 from billing.store.away import is_away, without_values
 from billing.store.corrections import rows_of_attempt
 from billing.store.engine import Checkpointer, without_busy_handler, writing
 from billing.store.locked_months import LockedMonths, same_dispatch
+from billing.store.plans import Open, Plan, Planner
 from billing.store.rows import CHARGE_SELECT, DISPATCH_SELECT, correction_of, read_lines
 from billing.store.sealing import seal_if_due
 from billing.store.statements import insert_rows, run
+from billing.submissions import NOTHING_BACK, Back
 from billing.tables import charges, dispatches, lines, quotes, writers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from sqlalchemy import Connection, Engine
 
     from billing.budgets import Amounts
+    from billing.leases import Purse
     from billing.ledger import Attribution
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-CHAIN_COLUMNS: Final = ("slot", "epoch", "seq", "key_version", "mac")
-CHAINED: Final = {
-    DISPATCH_TABLE: DISPATCH_COLUMNS + CHAIN_COLUMNS,
-    CHARGE_TABLE: CHARGE_COLUMNS + CHAIN_COLUMNS,
-}
 
 _MOVE_HEAD_SQLITE: Final = (
     "UPDATE ledger_writer SET seq = ?, mac = ?, low_seq = ?, heartbeat_us = ? WHERE slot = ? AND epoch = ?"
@@ -68,26 +59,10 @@ _WAIT_FOR_THE_DISK: Final = (
     "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
 )
 
+_SHIPPING: Final = Moving(refusable=False, grants=False)
+
 _ROWS_FAULT: Final = (DBAPIError, TypeError, ValueError, OverflowError)
 """What a row can cause by what is in it, unless `is_away` says that the database is the cause."""
-
-
-class _Open(NamedTuple):
-    """An attempt without a charge: its place in the chain and what is held for it."""
-
-    seq: int
-    hold: Amounts
-
-
-class _Plan(NamedTuple):
-    """Rows by table with their places in the chain, and the head after them."""
-
-    rows: dict[str, list[tuple[Any, ...]]]
-    columns: dict[str, tuple[str, ...]]
-    quotes: dict[str, str]
-    head: slots.Head
-    opened: dict[str, _Open]
-    settled: list[str]
 
 
 class LedgerSink:
@@ -111,13 +86,14 @@ class LedgerSink:
         self._key = key
         self._key_version = key_version
         self._tables = {table.name: table for table in (dispatches, charges, lines, *tables)}
+        self._planner = Planner(key, key_version, self._tables)
         self._clock = clock
         self.on_adopted: Callable[[str, int], None] = lambda _whose, _attempts: None
         self._watch = slots.Watch(process or slots.Process.this(), lease_s, {})
         self._checkpointer = Checkpointer(engine)
         self._connection: Connection | None = None
         self._head: slots.Head | None = None
-        self._open: dict[str, _Open] = {}
+        self._open: dict[str, Open] = {}
         self._accounts = Accounts()
         self._months = LockedMonths()
         self._known_quotes: set[str] = set()
@@ -134,13 +110,31 @@ class LedgerSink:
         self._guarded(self._take_slot)
         self._checkpointer.start()
 
-    def write(self, group: Sequence[Sequence[Record]]) -> list[RowRefused | None]:
-        """Write a group; what a hard budget does not cover is refused. See billing.journal.Sink."""
-        return self._write_unfenced(group, refusable=True)
+    def write(self, group: Sequence[Sequence[Record]], back: Back = NOTHING_BACK) -> list[RowRefused | None]:
+        """Write a group; what a hard budget does not cover is refused. See billing.submissions.Sink."""
+        return self._write_unfenced(group, Moving(refusable=True, back=back))
 
-    def ship(self, group: Sequence[Sequence[Record]]) -> list[RowRefused | None]:
+    def ship(self, group: Sequence[Sequence[Record]], back: Back = NOTHING_BACK) -> list[RowRefused | None]:
         """Write what was acknowledged before: no budget refuses it any more."""
-        return self._write_unfenced(group, refusable=False)
+        return self._write_unfenced(group, Moving(refusable=False, back=back))
+
+    def lease_as(self, owner: str) -> Purse | None:
+        """Lease from hard budgets under this name from now on; None: this database is for many machines."""
+        return self._accounts.leases.lease_as(owner) if self._engine.dialect.name == "sqlite" else None
+
+    def wants_recall(self) -> bool:
+        return self._accounts.leases.wants_recall
+
+    def end_leases(self, owner: str) -> None:
+        """End the leases of a writer whose rows are all written. Raises SinkUnavailable."""
+
+        def ending(connection: Connection) -> None:
+            with connection.begin():
+                self._accounts.leases.end(connection, owner)
+
+        if self._engine.dialect.name == "sqlite":
+            self._guarded(ending)
+            self._accounts.leases.ended(owner)
 
     def needs_database(self, submission: Sequence[Record]) -> bool:
         """Whether a hard budget, as this sink knows them, stands over a dispatch."""
@@ -167,7 +161,7 @@ class LedgerSink:
             reason = "its journal segment was recovered"
             with connection.begin():
                 records = adopt_attempts(connection, attempt_ids, self._clock(), reason)
-                self._append_group(connection, [records], refusable=False)
+                self._append_group(connection, [records], _SHIPPING)
             return records
 
         records = self._guarded(adopting)
@@ -209,7 +203,7 @@ class LedgerSink:
             with connection.begin():
                 if slots.raise_epoch(connection, row, slots.FREE, self._watch.process, to_us(now)):
                     records = adopt_slot(connection, row.slot, row.low_seq, now, _died(row.slot, row.epoch))
-                    self._append_group(connection, [records], refusable=False)
+                    self._append_group(connection, [records], _SHIPPING)
                     connection.execute(
                         update(writers).where(writers.c.slot == row.slot).values(low_seq=writers.c.seq + 1)
                     )
@@ -239,6 +233,10 @@ class LedgerSink:
         with connection.begin():
             self._accounts.refresh(connection)  # so that they are known if the database goes away now
             self._fence(connection, self._own())
+            if connection.dialect.name == "sqlite":
+                alone = slots.is_alone(connection, self._own().slot)
+                self._accounts.leases.sweep(connection, alone=alone)
+        self._accounts.committed()
 
     def _release_slot(self, connection: Connection) -> None:
         own = self._own()
@@ -250,6 +248,7 @@ class LedgerSink:
 
     def _lose_slot(self) -> None:
         self._known_quotes.clear()
+        self._accounts.leases.doubt()
         self._head = None
         self._open.clear()
 
@@ -267,43 +266,48 @@ class LedgerSink:
 
     # --- writing ---
 
-    def _write_unfenced(
-        self, group: Sequence[Sequence[Record]], *, refusable: bool
-    ) -> list[RowRefused | None]:
+    def _write_unfenced(self, group: Sequence[Sequence[Record]], how: Moving) -> list[RowRefused | None]:
         try:
-            return self._guarded(lambda connection: self._write(connection, group, refusable=refusable))
+            return self._guarded(lambda connection: self._write(connection, group, how))
         except slots.Fenced:
             log.error("ledger_writer_fenced", extra={"slot": self.slot})  # noqa: TRY400 - expected, no traceback
             self._lose_slot()
             self._guarded(self._take_slot)
-            return self._guarded(lambda connection: self._write(connection, group, refusable=refusable))
+            return self._guarded(lambda connection: self._write(connection, group, how))
+        except SinkUnavailable:
+            self._accounts.leases.doubt()
+            raise
 
     def _write(
-        self, connection: Connection, group: Sequence[Sequence[Record]], *, refusable: bool
+        self, connection: Connection, group: Sequence[Sequence[Record]], how: Moving
     ) -> list[RowRefused | None]:
         own = self._own()
         before = dict(self._open)
         try:
             with connection.begin():
-                results = self._append_group(connection, group, refusable=refusable)
+                results = self._append_group(connection, group, how)
         except (*_ROWS_FAULT, RowRefused) as error:
             self._head, self._open = own, before
             if is_away(error):
                 raise
             self._known_quotes.clear()
-            return self._write_apart(connection, group, refusable=refusable)
+            self._accounts.leases.undone()
+            return self._write_apart(connection, group, how._replace(grants=False))
+        self._accounts.committed()
         return results
 
     def _write_apart(
-        self, connection: Connection, group: Sequence[Sequence[Record]], *, refusable: bool
+        self, connection: Connection, group: Sequence[Sequence[Record]], how: Moving
     ) -> list[RowRefused | None]:
         """Write each submission in a savepoint of its own."""
         results: list[RowRefused | None] = []
         own, before = self._own(), dict(self._open)
         try:
             with connection.begin():
+                self._append_group(connection, [], how)
+                how = how._replace(back=NOTHING_BACK)
                 for submission in group:
-                    results.append(self._write_one(connection, submission, refusable=refusable))  # noqa: PERF401 - each changes the head
+                    results.append(self._write_one(connection, submission, how))  # noqa: PERF401 - each changes the head
         except BaseException:
             self._head, self._open = own, before
             self._known_quotes.clear()
@@ -311,13 +315,13 @@ class LedgerSink:
         return results
 
     def _write_one(
-        self, connection: Connection, submission: Sequence[Record], *, refusable: bool
+        self, connection: Connection, submission: Sequence[Record], how: Moving
     ) -> RowRefused | None:
         own, before = self._own(), dict(self._open)
         try:
             with connection.begin_nested():
                 missing = [_settling(connection, r) for r in submission if not self._is_there(connection, r)]
-                for refusal in self._append_group(connection, [missing], refusable=refusable):
+                for refusal in self._append_group(connection, [missing], how):
                     if refusal is not None:
                         raise refusal
         except (*_ROWS_FAULT, RowRefused) as error:
@@ -329,7 +333,7 @@ class LedgerSink:
         return None
 
     def _append_group(
-        self, connection: Connection, group: Sequence[Sequence[Record]], *, refusable: bool
+        self, connection: Connection, group: Sequence[Sequence[Record]], how: Moving
     ) -> list[RowRefused | None]:
         """Let budgets decide, and write the rest, inside the caller's transaction. Raises Fenced."""
         refusals: list[RowRefused | None] = [None] * len(group)
@@ -338,9 +342,9 @@ class LedgerSink:
         if budgeted:
             if connection.dialect.name == "postgresql":  # SQLite has one writer at a time anyway
                 self._fence(connection, self._own())  # everybody locks slots before accounts
-            refusals = [*self._accounts.move(connection, group, self._hold, refusable=refusable)]
+            refusals = [*self._accounts.move(connection, group, self._hold, how)]
         kept = [s for s, refusal in zip(group, refusals, strict=True) if refusal is None]
-        self._append(connection, self._planned(kept))
+        self._append(connection, self._planner.plan(self._own(), kept))
         return refusals
 
     def _hold(self, attempt_id: str) -> Amounts | None:
@@ -348,7 +352,7 @@ class LedgerSink:
         attempt = self._open.get(attempt_id)
         return None if attempt is None else attempt.hold
 
-    def _append(self, connection: Connection, plan: _Plan) -> None:
+    def _append(self, connection: Connection, plan: Plan) -> None:
         for attempt_id in plan.settled:
             plan.opened.pop(attempt_id, None)
             self._open.pop(attempt_id, None)
@@ -362,37 +366,6 @@ class LedgerSink:
             insert_rows(connection, self._tables[table.partition(":")[0]], plan.columns[table], rows)
         self._known_quotes.update(plan.quotes)
         self._head = plan.head
-
-    def _planned(self, group: Iterable[Sequence[Record]]) -> _Plan:
-        """Give every row its place in the chain; nothing is written yet."""
-        slot, epoch, seq, low_seq, mac = _fields(self._own())
-        plan = _Plan({}, {}, {}, self._own(), {}, [])
-        for record in (record for submission in group for record in submission):
-            columns = CHAINED.get(record.table)
-            if columns is None:
-                self._plan_other(plan, record)
-                continue
-            seq += 1
-            mac = chain(mac, seq, canonical(record, slot, epoch), self._key)
-            values = (*record.values, slot, epoch, seq, self._key_version, mac.hex())
-            plan.columns[record.table] = columns
-            plan.rows.setdefault(record.table, []).append(values)
-            if record.table == DISPATCH_TABLE:
-                plan.opened[record.values[0]] = _Open(seq, hold_of(record))
-                if record.quote_id is not None and record.quote_document is not None:
-                    plan.quotes[record.quote_id] = record.quote_document
-            else:
-                plan.settled.append(record.values[1])
-                _plan_lines(plan, record)
-        return plan._replace(head=slots.Head(slot, epoch, seq, low_seq, mac))
-
-    def _plan_other(self, plan: _Plan, record: Record) -> None:
-        table = self._tables.get(record.table)
-        if table is None or record.columns is None or not set(record.columns) <= set(table.columns.keys()):
-            raise RowRefused(f"the journal was given no table {record.table!r} with these columns")
-        name = f"{record.table}:{','.join(record.columns)}"
-        plan.columns[name] = record.columns
-        plan.rows.setdefault(name, []).append(record.values)
 
     def _is_there(self, connection: Connection, record: Record) -> bool:
         """Whether this very row is written already. Raises RowRefused for another row of the same id."""
@@ -451,7 +424,7 @@ class LedgerSink:
             left_open = open_of_slot(connection, own.slot, row.low_seq) if row.epoch == own.epoch else []
         if row.epoch == own.epoch:
             self._head = slots.Head(own.slot, own.epoch, row.seq, row.low_seq, bytes.fromhex(row.mac))
-            self._open = {attempt_id: _Open(seq, hold) for attempt_id, seq, hold in left_open}
+            self._open = {attempt_id: Open(seq, hold) for attempt_id, seq, hold in left_open}
 
     def _disconnect(self) -> None:
         self._known_quotes.clear()
@@ -478,20 +451,6 @@ def _settling(connection: Connection, record: Record) -> Record:
         raise RowRefused(f"attempt {record.values[1]} has its charge {rows[0]['charge_id']} already")
     charged = [line for row in rows for line in read_lines(connection, row["charge_id"])]
     return correction_of(rows, charged, record, "the usage arrived after the estimate")
-
-
-def _plan_lines(plan: _Plan, record: Record) -> None:
-    if not record.lines:
-        return
-    plan.columns[LINE_TABLE] = ("charge_id", "line_no", *LINE_COLUMNS)
-    charge_id = record.values[0]
-    plan.rows.setdefault(LINE_TABLE, []).extend(
-        (charge_id, number, *line) for number, line in enumerate(record.lines, start=1)
-    )
-
-
-def _fields(head: slots.Head) -> Iterator[Any]:
-    return iter((head.slot, head.epoch, head.seq, head.low_seq, head.mac))
 
 
 def _died(slot: int, epoch: int) -> str:

@@ -116,6 +116,19 @@ def raise_epoch(
     return result.rowcount == 1
 
 
+def is_alone(connection: Connection, slot: int) -> bool:
+    """Whether no other process writes; one that died a moment ago still counts."""
+    others = select(writers.c.slot).where(writers.c.state == ACTIVE, writers.c.slot != slot)
+    return connection.execute(others.limit(1)).first() is None
+
+
+def somebody_writes(connection: Connection) -> bool:
+    return (
+        connection.execute(select(writers.c.slot).where(writers.c.state == ACTIVE).limit(1)).first()
+        is not None
+    )
+
+
 def dead_writers(connection: Connection, watch: Watch, own_slot: int) -> list[Row[tuple[object, ...]]]:
     rows = connection.execute(
         select(writers).where(writers.c.slot != own_slot, writers.c.state != FREE)

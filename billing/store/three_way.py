@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 
 from billing.ledger import CHARGE_TABLE, Kind
 from billing.money import NANO
-from billing.segments import Segment
+from billing.segments import Segments
 from billing.store.months import open_attempts
 from billing.store.rollups import bring_up_to_date
 from billing.tables import charges, dispatches, usage_days
@@ -84,14 +84,11 @@ def providers_billed(engine: Engine, month: str) -> dict[str, int]:
 def waiting(journal_dir: Path) -> int:
     """Count charges that dead processes left on this machine's disk; a gateway ships them when it starts."""
     count = 0
-    for path in sorted(journal_dir.glob("*.segment")) if journal_dir.is_dir() else ():
-        segment = Segment.take_orphan(path)
-        if segment is None:
-            continue
+    for orphan in Segments(journal_dir).orphans():
         try:
-            count += sum(record.table == CHARGE_TABLE for records in segment.read() for record in records)
+            count += sum(record.table == CHARGE_TABLE for records in orphan.read() for record in records)
         finally:
-            segment.release()
+            orphan.release()
     return count
 
 

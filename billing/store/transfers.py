@@ -17,7 +17,7 @@ from billing.money import format_won_exact, won
 from billing.periods import billing_month, from_us, to_us
 from billing.store.accounts import read_budgets, stored_account
 from billing.store.billed_budgets import as_billed
-from billing.store.budget_admin import BudgetChange, raise_revision
+from billing.store.budget_admin import BudgetChange, raise_revision, wait_until_in_force
 from billing.store.engine import writing
 from billing.tables import budget_transfers, budgets
 
@@ -101,6 +101,7 @@ def transfer(
         connection.execute(insert(budget_transfers).values(_row(made, now, by, reason)))
         if trail is not None:
             trail(connection, _change(made, now, by, reason))
+    wait_until_in_force(engine)
     return made
 
 
@@ -155,9 +156,10 @@ def _moved(giver: Budget, taker: Budget, amount: int, month: str) -> Transfer:
 
 
 def _refuse_too_much(connection: Connection, made: Transfer, month: str) -> None:
-    """Refuse to give what is spent or held: the giver must stay within what is left of its limit."""
+    """Refuse to give what is spent, held or set aside: the giver must stay within its limit."""
     account = as_billed(connection, stored_account(connection, made.giver.account_key(month)))
-    left = made.giver_limits[1] - account.spent.nano_krw - account.held.nano_krw
+    gone = account.spent.nano_krw + account.held.nano_krw + account.leased.nano_krw
+    left = made.giver_limits[1] - gone
     if left < 0:
         room = format_won_exact(max(0, left + made.amount_nano_krw))
         raise TransferRefused(

@@ -24,6 +24,7 @@ from rich.progress import (
 )
 
 from billing.periods import billing_month
+from billing.segments import wait_until_written
 from billing.store import savings, usage_report, verify
 from gateway.demo import data, local_llm, show
 from gateway.demo.books import gateway_books, provider_books
@@ -169,6 +170,7 @@ class Demo:
         settings = folder.settings()
         keys, config = settings.keyring(), settings.load_config()
         month = billing_month(datetime.now(UTC))
+        wait_until_written(config.journal_dir)
         books = gateway_books(folder.database)
         with opened(config.database_url) as database:
             report = usage_report(database, "department")

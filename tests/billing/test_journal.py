@@ -10,11 +10,13 @@ import pytest
 from billing.journal import Journal, JournalUnavailable, RowRefused, SinkUnavailable
 from billing.ledger import CHARGE_TABLE, DISPATCH_TABLE
 from billing.segments import Segments
+from billing.submissions import NOTHING_BACK, Back
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
 
+    from billing.leases import Purse
     from billing.ledger import Record
     from tests.billing.conftest import Maker
 
@@ -41,15 +43,24 @@ class Database:
     def open(self) -> None:
         self._check()
 
-    def write(self, group: Sequence[Sequence[Record]]) -> list[RowRefused | None]:
+    def write(self, group: Sequence[Sequence[Record]], back: Back = NOTHING_BACK) -> list[RowRefused | None]:
         self.gate.wait(10)
         self._check()
         refused = [any(r.attempt_id in self.refuses for r in submission) for submission in group]
         self.groups.append([s for s, bad in zip(group, refused, strict=True) if not bad])
         return [RowRefused("test") if bad else None for bad in refused]
 
-    def ship(self, group: Sequence[Sequence[Record]]) -> list[RowRefused | None]:
+    def ship(self, group: Sequence[Sequence[Record]], back: Back = NOTHING_BACK) -> list[RowRefused | None]:
         return self.write(group)
+
+    def lease_as(self, owner: str) -> Purse | None:
+        return None
+
+    def wants_recall(self) -> bool:
+        return False
+
+    def end_leases(self, owner: str) -> None:
+        self._check()
 
     def needs_database(self, submission: Sequence[Record]) -> bool:
         return any(record.attempt_id in self.budgeted for record in submission)
@@ -129,7 +140,7 @@ async def test_what_nobody_foresaw_fails_alone_and_the_journal_lives_on(
     poison, good = make.dispatch(), make.dispatch()
     write = database.write
 
-    def broken(group: Sequence[Sequence[Record]]) -> list[RowRefused | None]:
+    def broken(group: Sequence[Sequence[Record]], back: Back = NOTHING_BACK) -> list[RowRefused | None]:
         if any(record.attempt_id == poison.attempt_id for submission in group for record in submission):
             raise ZeroDivisionError
         return write(group)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from billing.ledger import record_of
-from billing.segments import CHARGE_RESERVE_BYTES, Segment, SegmentFull, Segments
+from billing.segments import CHARGE_RESERVE_BYTES, Orphan, Segment, SegmentFull, Segments
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +22,7 @@ def records(make: Maker) -> list[list[Record]]:
     return [[record_of(d)] for d in dispatches] + [[record_of(make.charge(d))] for d in dispatches]
 
 
-def orphaned(directory: Path) -> Segment:
+def orphaned(directory: Path) -> Orphan:
     (orphan,) = Segments(directory).orphans()
     return orphan
 
@@ -43,7 +43,7 @@ def test_the_file_of_a_living_process_is_left_alone(tmp_path: Path) -> None:
 
 def test_the_file_of_a_killed_process_is_taken(tmp_path: Path) -> None:
     program = (
-        "import os, sys; from pathlib import Path; from billing.segments import Segments\n"
+        "import os, sys; from pathlib import Path; from billing.segments import Orphan, Segments\n"
         "from billing.ledger import Record\n"
         "s = Segments(Path(sys.argv[1]), 65536); s.open()\n"
         "s.append([[Record('receipt', (1, 'a'), columns=('id', 'b'))]], [True]); os.kill(os.getpid(), 9)"
@@ -73,12 +73,12 @@ def test_a_torn_end_loses_only_what_was_not_acknowledged(
     segments.append(records[:2], [True] * 2)
     own = segments._own
     assert own is not None
-    whole = own._offset
+    whole = own.offset
     segments.append(records[2:3], [True])
     with own.path.open("r+b") as file:
-        file.seek(own._offset - lost)
+        file.seek(own.offset - lost)
         file.write(b"\0" * lost)
-    assert own._offset - lost > whole
+    assert own.offset - lost > whole
     segments.close(keep=True)
     assert list(orphaned(tmp_path).read()) == records[:2]
 

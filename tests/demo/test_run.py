@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import openai
 import pytest
 
+from billing.segments import wait_until_written
 from gateway.demo.books import gateway_books
 from gateway.demo.traffic import Usage
 
@@ -104,6 +105,7 @@ def test_a_demo_that_stays_up_streams_from_the_real_model_charges_it_and_stops_a
     with a_demo_that_is_up(tmp_path) as (demo, url, key):
         before = reported(folder)["HJ-CM"]
         said, usage, request_id = streamed_from_the_real_model(url, key)
+        wait_until_written(next(folder.rglob("*.segment")).parent)
         (charge,) = (c for c in gateway_books(folder / "haechi.db").charges if c.request_id == request_id)
         assert said
         assert "시뮬레이터" not in said

@@ -1,6 +1,6 @@
 """A worker that sends requests of unknown length under a budget. Run by test_overspend, four at a time.
 
-Prints `served refused` when it is done.
+In waves, if so told. Prints `served refused` when it is done.
 """
 
 from __future__ import annotations
@@ -55,14 +55,16 @@ async def request(journal: Journal, ids: IdSource) -> bool:
     return True
 
 
-async def main(url: str, directory: Path, requests: int) -> None:
+async def main(url: str, directory: Path, requests: int, waves: int) -> None:
     journal = Journal(LedgerSink(open_engine(url), b"k" * 32), Segments(directory / "segments", 1 << 20))
     journal.start()
     ids = IdSource()
-    served = await asyncio.gather(*(request(journal, ids) for _ in range(requests)))
+    served: list[bool] = []
+    for _ in range(waves):
+        served += await asyncio.gather(*(request(journal, ids) for _ in range(requests // waves)))
     journal.stop()
     print(sum(served), len(served) - sum(served))
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])))
+    asyncio.run(main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])))

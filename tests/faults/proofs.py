@@ -17,11 +17,16 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 LEDGER = (
     *(
         f"billing/{name}.py"
-        for name in ("budgets", "journal", "ledger", "money", "periods", "quotes", "seals")
+        for name in ("budgets", "disk", "early", "journal", "late", "leases", "ledger", "money", "movements")
     ),
-    *(f"billing/{name}.py" for name in ("segments", "tables", "usage", "usage_sums")),
-    *(f"billing/store/{name}.py" for name in ("accounts", "adoption", "away", "engine", "locked_months")),
-    *(f"billing/store/{name}.py" for name in ("rollups", "rows", "sealing", "sink", "slots", "statements")),
+    *(f"billing/{name}.py" for name in ("periods", "quotes", "seals", "segments", "submissions", "tables")),
+    *(f"billing/{name}.py" for name in ("usage", "usage_sums")),
+    *(f"billing/store/{name}.py" for name in ("accounts", "adoption", "away", "engine", "leases")),
+    *(
+        f"billing/store/{name}.py"
+        for name in ("locked_months", "plans", "rollups", "rows", "sealing", "sink")
+    ),
+    *(f"billing/store/{name}.py" for name in ("slots", "statements")),
 )
 """What writes and settles rows: a proof holds as long as these files are those it ran on. Invoices, prices and
 reports read what is written and are not among them."""

@@ -1,7 +1,7 @@
-"""The real journal, sink and segments, driven by hand: a test decides what happens when, and what fails.
+"""The real journal, sink, log and segments, driven by hand: a test decides what happens when, and what fails.
 
-`Writer` is one gateway process as far as the ledger goes. Its journal has no thread: `submit` runs one
-group commit here and now. `Weather` makes its database fail at a chosen statement, or at the commit
+`Writer` is one gateway process as far as the ledger goes. Its journal has no thread, and its event loop and
+disk do at once what they are asked: `submit` acknowledges from the log here and now, or runs one group commit. `Weather` makes its database fail at a chosen statement, or at the commit
 before or after it took hold, or stay away; `Died` ends the process in the middle of its work.
 """
 
@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import event
 from sqlalchemy.exc import SQLAlchemyError
 
-from billing.journal import Journal, _Submission
-from billing.ledger import Charge, record_of
+from billing.journal import Journal
+from billing.ledger import record_of
 from billing.segments import Segments
 from billing.store import Checkpointer, LedgerSink, open_engine
 from billing.store.slots import STOPPED, Process, Watch
+from billing.submissions import Submission
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,7 +45,7 @@ class Weather:
         self._plan: tuple[str, int] | None = None
 
     def plan(self, what: str, after: int) -> None:
-        """`what`: `statement`, `before_commit`, `after_commit`, each with `_dies` behind it or not."""
+        """`what`: `statement`, `before_commit`, `after_commit`, `sync`, each with `_dies` behind it or not."""
         self._plan = (what, after)
 
     def clear(self) -> None:
@@ -121,10 +122,44 @@ class HandDriven(Journal):
         return False
 
 
+class Loop:
+    """An event loop that does at once what it is asked to do soon."""
+
+    def call_soon(self, work: Callable[..., None], *arguments: Any) -> None:
+        work(*arguments)
+
+    call_soon_threadsafe = call_soon
+
+    def is_closed(self) -> bool:
+        return False
+
+    def is_running(self) -> bool:
+        return False
+
+
+class Disk:
+    """Syncs at once, or fails as the weather has it: what was written may be there or not."""
+
+    def __init__(self, weather: Weather) -> None:
+        self._weather = weather
+
+    def sync(self, _descriptor: int, done: Callable[[bool], None]) -> None:
+        try:
+            self._weather._fail_at("sync")
+        except sqlite3.OperationalError:
+            done(False)
+        else:
+            done(True)
+
+    def close(self) -> None:
+        pass
+
+
 class Writer:
     """One process. `submit` returns None for each submission that was acknowledged, else why not."""
 
     _pids = itertools.count(2**22 + 1)
+    early = 0
 
     def __init__(self, directory: Path, clock: Callable[[], datetime], dead: set[int]) -> None:
         self.pid = next(self._pids)
@@ -138,16 +173,31 @@ class Writer:
         Morgue.dead = dead
         self.journal = HandDriven(self.sink, Segments(directory / "segments", 1 << 18), clock=clock)
         self.journal._open()
+        self.loop: Any = Loop()
+        early = self.journal._early
+        assert early is not None
+        early._loop, early._disk = self.loop, Disk(self.weather)  # type: ignore[assignment]
 
     def submit(self, *submissions: Sequence[Entry]) -> list[BaseException | None]:
-        """One group commit. Raises Died."""
-        group = [
-            _Submission(tuple(entries), Future(), None, any(isinstance(e, Charge) for e in entries))
-            for entries in submissions
-        ]
+        """Acknowledge from the log what may be; one group commit for the rest. Raises Died."""
+        group = [Submission.of(tuple(entries), Future(), self.loop) for entries in submissions]
         self.journal._retry_at = 0.0
-        self.journal._commit(list(group))
+        for submission in group:
+            self.journal._submit(submission)
+        rest = []
+        while not self.journal._queue.empty():
+            item = self.journal._queue.get()
+            if isinstance(item, Submission):
+                rest.append(item)
+        if rest:
+            self.journal._commit(rest)
+        self.early += len(group) - len(rest)
         return [submission.waiter.exception() for submission in group]
+
+    def wait_for_the_database(self) -> None:
+        """Acknowledge nothing early for a while."""
+        assert self.journal._early is not None
+        self.journal._early.rest()
 
     def ship_again(self, entries: Sequence[Entry]) -> None:
         """Write what is written already, as a segment does that was shipped by two processes."""
@@ -156,8 +206,13 @@ class Writer:
     def tick(self) -> None:
         """What the journal's thread does every other second. Raises Died."""
         self.journal._retry_at = 0.0
+        late = self.journal._late
+        assert late is not None
         if self.journal._away_since is not None:
             self.journal._ship()
+        else:
+            self.journal._unless_away(late.ship)
+            late.recall()
         self.journal._ticked_at = -1e9
         self.journal._tick()
         with contextlib.suppress(SQLAlchemyError, sqlite3.Error):
@@ -173,6 +228,7 @@ class Writer:
         self.sink._checkpointer.stop()
         self.sink._disconnect()
         self.engine.dispose()
-        own = self.journal._segments._own if self.journal._segments else None
-        if own is not None:
-            own.release()
+        segments = self.journal._segments
+        for files in (segments._log, segments._own) if segments is not None else ():
+            if files is not None:
+                files.release()

@@ -171,6 +171,7 @@ def ask(made: Gateway, times: int = 1) -> None:
 
 def books(made: Gateway, behind: int = 0) -> list[dict[str, Any]]:
     """Charges in the order they were written, but for the first ones; the ledger must verify."""
+    made.until_written()
     engine = open_engine(made.settings.load_config().database_url)
     assert open_dispatches(engine) == []
     report = verify(engine, made.settings.keyring().by_version(Purpose.LEDGER_CHAIN))

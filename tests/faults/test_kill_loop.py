@@ -98,6 +98,8 @@ def compare(engine: Engine, book: Book) -> dict[str, int]:
     assert not adopted & set(book.acked)
     assert {status.held for status in budget_status(engine, datetime.now(UTC))} == {0}
     assert check_accounts(engine) == []
+    with engine.connect() as connection:
+        assert connection.execute(metadata.tables["budget_lease"].select()).first() is None
     return {"attempts": len(charges), "acknowledged": len(book.acked), "adopted": len(adopted)}
 
 

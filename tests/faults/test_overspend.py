@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import select
 
 from billing.budgets import Amounts, Budget, Every, Measure, Scope
 from billing.store import (
@@ -25,7 +26,7 @@ from billing.store import (
     usage_report,
     verify,
 )
-from billing.tables import metadata
+from billing.tables import budget_leases, metadata
 from tests.faults.budgeted_writer import BOOK, INPUT_BYTES, MOST_OUTPUT
 from tests.faults.proofs import done, record
 
@@ -44,14 +45,14 @@ BOUNDS = Amounts(
 """What one request of the workers holds."""
 
 
-def work(url: str, directory: Path, requests: int) -> tuple[int, int]:
+def work(url: str, directory: Path, requests: int, waves: int = 1) -> tuple[int, int]:
     """Run the workers at once, on two replicas; return how many requests were served and refused."""
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     workers = []
     for number in range(WORKERS):
         replica = directory / f"replica{number % 2}"
         replica.mkdir(exist_ok=True)
-        arguments = [sys.executable, str(WRITER), url, str(replica), str(requests // WORKERS)]
+        arguments = [sys.executable, str(WRITER), url, str(replica), str(requests // WORKERS), str(waves)]
         workers.append(subprocess.Popen(arguments, stdout=subprocess.PIPE, env=environment))
     counts = []
     for worker in workers:
@@ -108,6 +109,28 @@ def test_four_workers_never_overspend_on_sqlite(tmp_path: Path) -> None:
 def test_four_workers_on_two_replicas_never_overspend_on_postgresql(tmp_path: Path, postgres: Any) -> None:
     postgres.psql("CREATE DATABASE overspend")
     rounds(postgres.get_uri("overspend"), tmp_path, 3, 120)
+
+
+@pytest.mark.parametrize("measure", Measure)
+def test_four_workers_that_lease_never_overspend(tmp_path: Path, measure: Measure) -> None:
+    """Far from the limit they take from leases; each leaves the others a small share at most."""
+    url, now, holds = f"sqlite:///{tmp_path}/haechi.db", datetime.now(UTC), 1_200
+    engine = open_engine(url)
+    metadata.create_all(engine)
+    limit = holds * BOUNDS.of(measure)
+    budget = Budget("b", UNIT, Every.ONCE, limit, measure=measure)
+    set_budget(engine, budget, now=now, by="test", reason="test")
+    _served, refused = work(url, tmp_path, 4_000, waves=40)
+    (status,) = budget_status(engine, now)
+    assert status.held == 0
+    assert 0.9 * limit < status.spent <= limit
+    assert refused > 0
+    assert check_accounts(engine) == []
+    assert open_dispatches(engine) == []
+    assert verify(engine, b"k" * 32).ok
+    with engine.connect() as connection:
+        assert connection.execute(select(budget_leases)).first() is None
+    engine.dispose()
 
 
 @pytest.mark.slow

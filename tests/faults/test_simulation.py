@@ -15,6 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -31,6 +32,7 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import func, select
 
+from billing import leases
 from billing.budgets import Budget, BudgetExceeded, Every, Scope
 from billing.errors import JournalUnavailable, RowRefused
 from billing.ledger import Charge, Dispatch, Outcome
@@ -43,7 +45,8 @@ from billing.store import (
     set_budget,
     verify,
 )
-from billing.tables import charges, dispatches, metadata
+from billing.store import leases as store_leases
+from billing.tables import budget_leases, charges, dispatches, metadata
 from billing.usage import Usage
 from tests.billing.conftest import START, Maker
 from tests.faults.proofs import done, record
@@ -57,7 +60,11 @@ BATCH = 250
 """Lives of the full size that are recorded together."""
 MEMORY = Path("/dev/shm")
 FAILURES = st.sampled_from(
-    [f"{where}{dies}" for where in ("statement", "before_commit", "after_commit") for dies in ("", "_dies")]
+    [
+        f"{where}{dies}"
+        for where in ("statement", "before_commit", "after_commit", "sync")
+        for dies in ("", "_dies")
+    ]
 )
 
 
@@ -105,7 +112,7 @@ class Ledger(RuleBasedStateMachine):
     @rule(
         target=sent,
         which=st.integers(0, WRITERS - 1),
-        tokens=st.lists(st.integers(0, 900), min_size=1, max_size=3),
+        tokens=st.lists(st.integers(0, 900) | st.integers(0, 12), min_size=1, max_size=3),
         limited=st.booleans(),
     )
     def dispatch(self, which: int, tokens: list[int], limited: bool) -> Any:
@@ -217,8 +224,12 @@ class Ledger(RuleBasedStateMachine):
     def nothing_is_overspent(self) -> None:
         assert check_accounts(self.reader) == []
         late = self._late()
+        with self.reader.connect() as connection:
+            leased = int(
+                connection.execute(select(func.coalesce(func.sum(budget_leases.c.nano_krw), 0))).scalar_one()
+            )
         for status in budget_status(self.reader, self.make.now):
-            assert status.spent + status.held <= LIMIT + late
+            assert status.spent + status.held + leased <= LIMIT + late
 
     def _late(self) -> int:
         """Real usage that came after an estimate below it."""
@@ -269,17 +280,20 @@ class Ledger(RuleBasedStateMachine):
 
 
 def simulate(examples: int, steps: int) -> None:
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
-        Ledger,
-        settings=settings(
-            max_examples=examples,
-            stateful_step_count=steps,
-            phases=[Phase.generate, Phase.shrink],
-            deadline=None,
-            print_blob=True,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    """With leases that are large and quickly given, so that lives of some steps see many."""
+    eager_book = patch.multiple(store_leases, REPEATED=1, FRESH_S=60.0)
+    with eager_book, patch.multiple(leases, SHARE=3, LEAST_HOLDS=1):
+        run_state_machine_as_test(  # type: ignore[no-untyped-call]
+            Ledger,
+            settings=settings(
+                max_examples=examples,
+                stateful_step_count=steps,
+                phases=[Phase.generate, Phase.shrink],
+                deadline=None,
+                print_blob=True,
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
 
 
 def test_no_order_of_failures_loses_doubles_or_overspends() -> None:
@@ -301,6 +315,7 @@ def test_a_commit_that_was_never_heard_of_is_settled_all_the_same() -> None:
     """Found by the simulation: the attempt's writer had forgotten it, and nobody adopted it."""
     life = Ledger()
     life.install()
+    life.writers[0].wait_for_the_database()
     life.the_database_will_fail(which=0, what="after_commit", after=3)
     life.dispatch(which=0, tokens=[5], limited=False)
     assert life.writers[0].journal._away_since is not None, "it failed where it was meant to"
@@ -311,6 +326,7 @@ def test_a_connection_that_fails_to_open_leaves_no_lock_behind() -> None:
     """Found by the simulation: the write lock stayed with a connection that nobody used."""
     life = Ledger()
     life.install()
+    life.writers[0].wait_for_the_database()
     life.the_database_will_fail(which=0, what="statement", after=0)
     life.dispatch(which=0, tokens=[5], limited=False)
     life.the_database_will_fail(which=0, what="before_commit", after=1)

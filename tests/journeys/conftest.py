@@ -16,6 +16,7 @@ import httpx
 import pytest
 import uvicorn
 
+from billing.segments import wait_until_written
 from billing.store import open_engine
 from gateway.app import create_app
 from gateway.imports import read_people, read_units
@@ -265,6 +266,9 @@ class Gateway:
         content = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()
         return httpx.post(f"{self.url}{path}", content=content, headers=headers, timeout=20, **options)
 
+    def until_written(self) -> None:
+        wait_until_written(self.settings.load_config().journal_dir)
+
     def issue(self, who: str, **grant: Any) -> str:
         engine = open_engine(self.settings.load_config().database_url)
         hash_key = self.settings.keyring().current(Purpose.API_KEY_HASH)
@@ -276,9 +280,10 @@ class Gateway:
         return key.id
 
     def rows(self, sql: str, **parameters: Any) -> list[dict[str, Any]]:
-        """Read the gateway's database with SQL, as an auditor would."""
+        """Read the gateway's database with SQL, as an auditor would a moment later."""
         from sqlalchemy import text
 
+        self.until_written()
         engine = open_engine(self.settings.load_config().database_url)
         try:
             with engine.connect() as connection:

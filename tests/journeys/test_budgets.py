@@ -85,6 +85,7 @@ def test_a_bureau_is_never_overspent_by_concurrent_requests(
 
     with ThreadPoolExecutor(8) as pool:
         served = list(pool.map(ask, range(24)))
+    gateway.until_written()
     (status,) = budget_status(engine, datetime.now(UTC))
     assert any(served)
     assert status.held == 0
@@ -258,6 +259,8 @@ def refusing(gateway: Gateway, request: pytest.FixtureRequest) -> Iterator[str]:
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_row_that_is_refused_is_an_error_of_its_own(gateway: Gateway, refusing: str, stream: bool) -> None:
+    gateway.post({"model": "sim-second", "messages": QUESTION})  # acknowledged before anybody knows, and kept
+    gateway.until_written()  # from now on everybody waits for the database
     asked = times_asked(gateway)
     answer = gateway.post({"model": "sim-second", "messages": QUESTION, "stream": stream})
     if stream and refusing == "ledger_charge":  # it was being sent when its charge was refused

@@ -1,0 +1,95 @@
+"""The journal's side of `billing.early`: what was acknowledged goes into the database, and leases end."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+from billing.budgets import NOTHING, plus
+from billing.early import RECALLED
+from billing.submissions import NOTHING_BACK, Back, with_back
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from billing.budgets import AccountKey, Amounts
+    from billing.early import Early, Handed
+    from billing.errors import RowRefused
+    from billing.ledger import Record
+    from billing.submissions import Sink
+
+    Ship = Callable[[Sequence[Sequence[Record]]], list[RowRefused | None]]
+    Write = Callable[[list[list[Record]], Ship], object]
+
+LATE_S: Final = 0.03
+LATE_WHEN_CALM_S: Final = 0.01
+"""What was acknowledged waits so long for more before it goes into the database. The more there is, the
+longer the interpreter is busy with it: where requests come one by one, little at a time delays less."""
+MOST: Final = 256
+
+
+class Late:
+    """Called on the journal's thread only. `write` writes records, in whatever way, with what it is given."""
+
+    def __init__(self, early: Early, sink: Sink, owner: str, write: Write) -> None:
+        self._early = early
+        self._sink = sink
+        self._owner = owner
+        self._write = write
+        self._taken: list[Handed] = []
+        self._since = 0.0
+        self._is_recalling = False
+
+    def roused(self) -> None:
+        """Begin to wait: something was acknowledged."""
+        self._since = time.monotonic()
+
+    def wait_s(self) -> float | None:
+        """Seconds until `ship` is due; None: nothing waits, and somebody rouses the journal when it does."""
+        if not self._taken and self._early.is_idle():
+            return None
+        late_s = LATE_WHEN_CALM_S if self._early.is_calm else LATE_S
+        return max(0.0, self._since + late_s - time.monotonic())
+
+    def ship(self, *, but_leases: bool = False) -> Back:
+        """Write all that was acknowledged. Raises SinkUnavailable: then it is written the next time.
+
+        `but_leases`: return what only comes back from leases, for the caller's own transaction.
+        """
+        while True:
+            self._taken = self._taken or self._early.collect(MOST)
+            taken, is_last = self._taken, len(self._taken) < MOST
+            records, back = [handed.records for handed in taken if handed.records], _back(taken)
+            if records or (back.freed and not (but_leases and is_last)):
+                self._write(records, with_back(self._sink.ship, back))
+                back = NOTHING_BACK
+            if RECALLED in taken:
+                self.end()
+                back, self._is_recalling = NOTHING_BACK, False
+            position = next((handed.position for handed in reversed(taken) if handed.position), None)
+            if position is not None:
+                self._early.shipped(position)
+            self._taken = []
+            self._since = time.monotonic()
+            if is_last:
+                return back
+
+    def recall(self) -> None:
+        """Ask the event loop for all leases if the sink wants them ended."""
+        if not self._is_recalling and self._sink.wants_recall():
+            self._is_recalling = True
+            self._early.recall()
+
+    def end(self) -> None:
+        """End this writer's leases: nothing is taken from them, and all that was is written."""
+        self._sink.end_leases(self._owner)
+
+
+def _back(taken: Sequence[Handed]) -> Back:
+    freed: dict[AccountKey, Amounts] = {}
+    sums: dict[AccountKey, int] = {}
+    for handed in taken:
+        for key, amounts in handed.freed.items():
+            freed[key] = plus(freed.get(key, NOTHING), amounts)
+        sums.update(handed.sums)
+    return Back(freed, sums)
