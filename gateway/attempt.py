@@ -33,7 +33,7 @@ from gateway.providers.base import MAX_BODY_BYTES
 from gateway.upstream import Deadlines, UpstreamNotSent
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
     from datetime import datetime
 
     from billing.journal import Journal
@@ -129,11 +129,12 @@ class Attempt:
         self._drained_tokens = 0
         self._outcome = Outcome.CLIENT_GONE  # unless something else becomes known
         self._reason: str | None = None
+        self._written: Awaitable[None] | None = None
         self._http_status: int | None = None
         self._first_token_us: int | None = None
 
     async def events(self, beside: Sequence[Entry] = ()) -> AsyncGenerator[list[Delta], None]:
-        """Dispatch, call the provider, yield what it says, settle.
+        """Dispatch, call the provider, yield what it says, settle: of a whole answer see `durable()`.
 
         `beside` are rows that must be durable together with the dispatch. Raises UpstreamError for
         every way a provider fails, JournalUnavailable if the dispatch cannot be made durable (then
@@ -177,6 +178,16 @@ class Attempt:
                 await self._settle(self._outcome)
         finally:
             self._place.leave()
+
+    async def durable(self) -> None:
+        """Wait until the charge is. Raises RecordRefused if it never will be."""
+        written, self._written = self._written, None
+        if written is None:
+            return
+        try:
+            await written  # a cancelled waiter changes nothing: the journal keeps every charge
+        except RowRefused as refused:  # the dispatch stays open: its adopter charges it
+            raise unavailable.record_refused() from refused
 
     def client_gone(self) -> None:
         """Nobody listens any more: hear the provider out for a while, for the sake of the charge."""
@@ -265,9 +276,12 @@ class Attempt:
         completion = self.completion or self._partial()
         report = completion.report if completion else None
         if report is not None and not report.partial:
-            await self._write(self._charge(outcome, UsageSource.REPORTED, report.usage, completion))
+            self._write(self._charge(outcome, UsageSource.REPORTED, report.usage, completion))
+            if outcome is not Outcome.SUCCESS or self._chat.stream:
+                await self.durable()  # else its body is put together meanwhile
         elif outcome in COST_NOTHING:
-            await self._write(self._charge(outcome, UsageSource.NONE, NOTHING_USED, completion))
+            self._write(self._charge(outcome, UsageSource.NONE, NOTHING_USED, completion))
+            await self.durable()
         else:
             await asyncio.shield(asyncio.ensure_future(self._settle_by_estimate(outcome, completion, report)))
 
@@ -291,20 +305,18 @@ class Attempt:
             report.usage if report else self._media.expected if self._media else None,
         )
         source = UsageSource.PARTIAL if report else UsageSource.ESTIMATED
-        await self._write(self._charge(outcome, source, usage, completion))
+        self._write(self._charge(outcome, source, usage, completion))
+        await self.durable()
 
-    async def _write(self, charge: Charge) -> None:
+    def _write(self, charge: Charge) -> None:
+        """Hand the charge to the journal."""
         self.charge = charge
-        written = self._desk.journal.append((charge, *self._beside(charge)))
+        self._written = self._desk.journal.append((charge, *self._beside(charge)))
         self._desk.unsettled.settled(charge.attempt_id)  # handed over: the journal writes it before it stops
         metrics.count(metrics.attempts, self.deployment.id, str(charge.outcome))
         metrics.count_usage(self.deployment.model_id, charge.usage)
         if charge.stated_cost is not None:
             self._desk.stated(charge, self.dispatch.quote)
-        try:
-            await written  # a cancelled waiter changes nothing: the journal keeps every charge
-        except RowRefused as refused:  # the dispatch stays open: its adopter charges it
-            raise unavailable.record_refused() from refused
 
     def _beside(self, charge: Charge) -> Sequence[Entry]:
         """Return what outlives this answer and must be durable together with its charge: a video job."""

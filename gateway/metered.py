@@ -1,10 +1,10 @@
 """The response that owns an answer, from the first attempt to the last settlement.
 
-The charge is durable before the last bytes leave: `Attempt.events()` ends settled, and only then is
-the end of the stream (or the body) sent. What fails before the first content is an HTTP error, unless
-a keep-alive comment has committed the stream; what fails after it is an error event, never a clean
-stop. A client that hangs up stops the sending, not the metering. A server that stops cuts what is left
-with an error, and settles it.
+The charge is durable before the last bytes leave: `Attempt.events()` ends settled, and only then is the end
+of the stream sent; a whole answer is put together while its charge becomes durable. What fails before the
+first content is an HTTP error, unless a keep-alive comment has committed the stream; what fails after it is
+an error event, never a clean stop. A client that hangs up stops the sending, not the metering. A server that
+stops cuts what is left with an error, and settles it.
 """
 
 from __future__ import annotations
@@ -155,6 +155,7 @@ class MeteredAnswer(Response):
         finally:
             # Closing settles, whatever ended this: an error in sending, or the server going down.
             await opened.rest.aclose()
+            await opened.attempt.durable()
         opened.attempt.learn()
         self._keep(opened)
         return "client_gone" if reader.gone else "ok"
@@ -186,7 +187,9 @@ class MeteredAnswer(Response):
         headers = answer_headers(way, opened.attempt, opened.attempts, reply.call)
         headers |= reply.limits() | reply.cost(opened.attempt)
         headers["content-length"] = str(len(body))
-        await reader.start(200, _raw(headers, restored.content_type))
+        raw = _raw(headers, restored.content_type)
+        await opened.attempt.durable()
+        await reader.start(200, raw)
         await reader.write(body, last=True)
 
     async def _fail(self, reader: Reader, error: GatewayError) -> None:
