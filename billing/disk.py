@@ -6,6 +6,7 @@ Linux's own asynchronous I/O does without; where there is none, the library's th
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,8 @@ class DiskSync:
             raise OSError(str(error)) from error
         if taken != 1:
             raise OSError("the kernel took no sync")
+        if self._in_kernel:
+            os.sched_yield()  # a thread of the kernel's begins it, on this very core: before us, not after us
 
     def close(self) -> None:
         """Wake nobody any more."""

@@ -62,6 +62,13 @@ def _handed(one: _Waiting, position: Position | None) -> Handed:
     return Handed(one.records, one.taken.leased, one.taken.sums, position)
 
 
+def _holds(submission: Submission) -> dict[str, Amounts]:
+    """What the attempts held that a submission charges."""
+    return {
+        one.attempt_id: Amounts(one.held_nano_krw) for one in submission.entries if isinstance(one, Charge)
+    }
+
+
 class Early:
     """`wake` resolves submissions on the event loop; `turn_away` hands them to the usual way.
 
@@ -114,15 +121,11 @@ class Early:
             payload = payload_of(records)
         except Exception:  # noqa: BLE001 - the journal finds the same, and says it
             return False
-        tables = {record.table for record in records}
-        if tables & self._at_once or not tables & {DISPATCH_TABLE, CHARGE_TABLE}:
+        tables = [record.table for record in records]
+        dispatches, charges = DISPATCH_TABLE in tables, CHARGE_TABLE in tables
+        if not (dispatches or charges) or not self._at_once.isdisjoint(tables):
             return False
-        holds = {
-            one.attempt_id: Amounts(one.held_nano_krw)
-            for one in submission.entries
-            if isinstance(one, Charge)
-        }
-        taken = self._purse.take(records, holds)
+        taken = self._purse.take(records, _holds(submission) if charges else {}, dispatches=dispatches)
         if taken is None:
             given_up = self._purse.give_up(records)
             if given_up:

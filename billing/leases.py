@@ -20,7 +20,6 @@ from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from billing.budgets import NO_LIMITS, NOTHING, Amounts, Budgets, minus, plus
-from billing.ledger import DISPATCH_TABLE
 from billing.movements import movements_of
 
 if TYPE_CHECKING:
@@ -69,13 +68,14 @@ class Purse:
         """What all submissions taken here added to accounts, in nano-won; for any thread to read."""
         self._free: Leased = {}
 
-    def take(self, submission: Sequence[Record], holds: Mapping[str, Amounts]) -> Taken | None:
+    def take(
+        self, submission: Sequence[Record], holds: Mapping[str, Amounts], *, dispatches: bool
+    ) -> Taken | None:
         """Take what a submission holds under hard budgets; None, and nothing, if that is not there.
 
-        `holds` are those of the attempts that it charges.
+        `holds` are those of the attempts that it charges; `dispatches`: whether one of its rows holds.
         """
         terms = self.terms
-        dispatches = any(record.table == DISPATCH_TABLE for record in submission)
         if dispatches and time.monotonic() > terms.until:
             return None
         if not terms.budgets.by_scope:
@@ -98,12 +98,14 @@ class Purse:
     def _taken(self, leased: Leased, movements: Iterable[Movement], budgets: Budgets) -> Taken:
         added: dict[AccountKey, int] = {}
         for movement in movements:
-            won = movement.held[0] + movement.spent[0]
-            for key in budgets.keys(movement):
+            won, keys = movement.held[0] + movement.spent[0], budgets.keys(movement)
+            if not added:  # as nearly always: a submission moves the accounts of one attempt
+                added = dict.fromkeys(keys, won)
+                continue
+            for key in keys:
                 added[key] = added.get(key, 0) + won
-        sums = {}
-        for key, won in added.items():
-            sums[key] = self.added[key] = self.added.get(key, 0) + won
+        sums = {key: self.added.get(key, 0) + won for key, won in added.items()}
+        self.added |= sums
         return Taken(leased, added, sums)
 
     def undo(self, taken: Taken) -> None:
@@ -167,4 +169,9 @@ def share_of(account: Account, set_aside: Amounts, largest_hold: Amounts) -> Amo
 
 
 def _limited(amounts: Amounts, limits: Limits) -> Amounts:
-    return Amounts._make(0 if limit is None else one for one, limit in zip(amounts, limits, strict=True))
+    won, tokens, requests = limits
+    return Amounts(
+        0 if won is None else amounts[0],
+        0 if tokens is None else amounts[1],
+        0 if requests is None else amounts[2],
+    )

@@ -372,9 +372,12 @@ def line_row(line: Line) -> tuple[Any, ...]:
     )
 
 
+_JSON: Final = (list, tuple, dict)
+
+
 def _plain(value: Any) -> Any:  # noqa: ANN401 - a column of any table
     """JSON columns travel as text; both databases take it."""
-    return orjson.dumps(value).decode() if isinstance(value, list | tuple | dict) else value
+    return orjson.dumps(value).decode() if isinstance(value, _JSON) else value
 
 
 def _clean(text: str | None, most: int) -> str | None:

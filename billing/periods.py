@@ -12,6 +12,7 @@ from typing import Final
 
 KST: Final = timezone(timedelta(hours=9), "KST")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
 _MONTH: Final = re.compile(r"(\d{4})-(0[1-9]|1[0-2])")
 
 
@@ -61,7 +62,7 @@ def day_start(day: date) -> datetime:
 
 def to_us(at: datetime) -> int:
     """Microseconds since 1970 UTC of an aware instant; exact, unlike `timestamp()`."""
-    return (_aware(at) - _EPOCH) // timedelta(microseconds=1)
+    return (_aware(at) - _EPOCH) // _MICROSECOND
 
 
 def from_us(microseconds: int) -> datetime:

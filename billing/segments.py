@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 _MAGIC: Final = b"HAECHI-JOURNAL-1"
 _HEAD: Final = struct.Struct("<16sQQ")
 _FRAME: Final = struct.Struct("<IIQ")
-_START: Final = 4096
+_PAGE: Final = 4096
+_START: Final = _PAGE
 """Frames start behind one page that holds magic, generation, and where what is not yet shipped begins."""
 
 _REFUSED: Final = ".refused"
@@ -73,14 +74,16 @@ class Segment:
     def create(cls, path: Path, capacity_bytes: int, *, zeroed: bool = False) -> Segment:
         """Allocate and lock a new file. Raises OSError, also when the disk has no room for it.
 
-        `zeroed`: write all of it now. Where blocks were never written, each sync has to note them.
+        `zeroed`: write all of it now. Where blocks were never written, each sync has to note them. Page by
+        page: what is written at once is cached in folios of up to 2 MB, and each sync walks over all of one.
         """
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         try:
             os.posix_fallocate(descriptor, 0, _START + capacity_bytes)
             if zeroed:
-                os.pwrite(descriptor, bytes(_START + capacity_bytes), 0)
+                for offset in range(0, _START + capacity_bytes, _PAGE):
+                    os.pwrite(descriptor, bytes(min(_PAGE, _START + capacity_bytes - offset)), offset)
         except OSError:
             path.unlink()
             os.close(descriptor)

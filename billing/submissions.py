@@ -106,7 +106,7 @@ class Waiting:
             raise
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Submission:
     """Entries that become durable together; `must_keep`: a charge is among them."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from enum import StrEnum
+from itertools import compress
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
@@ -58,15 +59,14 @@ class Usage:
     quarantined: bool = False
 
     def __post_init__(self) -> None:
-        for name, value in zip(CLASSES, _quantities(self), strict=True):
-            if value is not None and value < 0:
-                raise ValueError(f"usage class {name} is negative: {value}")
+        if min(filter(None, _quantities(self)), default=0) < 0:
+            negative = {name: value for name, value in self.classes() if value < 0}
+            raise ValueError(f"usage classes are negative: {negative}")
 
     def classes(self) -> Iterator[tuple[str, int]]:
-        """Yield (class, quantity) of every class that is stated and not zero, in a fixed order."""
-        for name, value in zip(CLASSES, _quantities(self), strict=True):
-            if value:
-                yield name, value
+        """Return (class, quantity) of every class that is stated and not zero, in a fixed order."""
+        quantities = _quantities(self)
+        return compress(zip(CLASSES, quantities, strict=True), quantities)
 
     @property
     def input_tokens(self) -> int:
