@@ -141,11 +141,18 @@ class Checkpointer:
             self._thread.join()
 
     def _run(self) -> None:
+        fails = False
         while not self._stop.wait(self._every_s):
             try:
                 self._checkpoint()
             except (SQLAlchemyError, sqlite3.Error) as error:  # a full disk, a locked file: next time
-                log.warning("checkpoint_failed", extra={"reason": str(error)})
+                if not fails:
+                    log.warning("checkpoint_failed", extra={"reason": str(error)})
+                fails = True
+            else:
+                if fails:
+                    log.info("checkpoint_works_again")
+                fails = False
 
     def _checkpoint(self) -> None:
         raw = self._engine.raw_connection()

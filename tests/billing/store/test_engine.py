@@ -55,9 +55,11 @@ def test_writers_that_read_first_do_not_fail_each_other(sqlite: Engine) -> None:
         assert connection.execute(text("SELECT n FROM t")).scalar() == 2
 
 
-def test_a_checkpoint_that_fails_is_tried_again(sqlite: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_checkpoint_that_fails_is_tried_again_and_said_once(
+    sqlite: Engine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     tried = threading.Event()
-    failures = iter([sqlite3.OperationalError("database or disk is full")])
+    failures = iter([sqlite3.OperationalError("database or disk is full")] * 3)
 
     def checkpoint(_: Checkpointer) -> None:
         for failure in failures:
@@ -66,9 +68,11 @@ def test_a_checkpoint_that_fails_is_tried_again(sqlite: Engine, monkeypatch: pyt
 
     monkeypatch.setattr(Checkpointer, "_checkpoint", checkpoint)
     checkpointer = Checkpointer(sqlite, every_s=0.01)
-    checkpointer.start()
-    assert tried.wait(5)
-    checkpointer.stop()
+    with caplog.at_level("INFO", logger="billing.store.engine"):
+        checkpointer.start()
+        assert tried.wait(5)
+        checkpointer.stop()
+    assert [record.message for record in caplog.records] == ["checkpoint_failed", "checkpoint_works_again"]
 
 
 def test_a_grown_log_is_truncated_off_the_journal_thread(
