@@ -73,6 +73,11 @@ class CostBasis(StrEnum):
     """The provider stated the cost; the statement is kept and charged."""
 
 
+@lru_cache(maxsize=4096)
+def _path(units: tuple[str, ...]) -> str:
+    return "/".join(unit.replace("/", "%2F") for unit in units)
+
+
 @dataclass(frozen=True, slots=True)
 class Attribution:
     """Who pays for an attempt and what answered it: the same on its dispatch and its charges.
@@ -101,7 +106,7 @@ class Attribution:
             self.person_id,
             self.key_id,
             self.department_id,
-            "/".join(unit.replace("/", "%2F") for unit in self.unit_path),
+            _path(self.unit_path),
             self.model_id,
             self.deployment_id,
             self.provider,
