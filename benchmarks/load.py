@@ -203,8 +203,11 @@ def haechi(folder: Path, *words: str) -> str:
 
 
 @contextmanager
-def gateway(folder: Path, workers: int = 1, core: str = GATEWAY_CORE) -> Iterator[subprocess.Popen[bytes]]:
-    command = [HAECHI, "serve", "--port", str(GATEWAY_PORT), "--workers", str(workers)]
+def gateway(
+    folder: Path, workers: int = 1, core: str = GATEWAY_CORE, port: int = GATEWAY_PORT
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a gateway on a core, or on several (`0,1`)."""
+    command = [HAECHI, "serve", "--port", str(port), "--workers", str(workers)]
     with process(command, core, cwd=folder, env={**os.environ, "HAECHI_LOG_LEVEL": "error"}) as started:
         yield started
 

@@ -160,7 +160,8 @@ class Inspector:
         ]
 
     def _spans(self, text: str, part: Part) -> Sequence[Span]:
-        known = self._seen.get(text)
+        key = self._seen.key_of(text)
+        known = self._seen.get(key)
         if known is not None:
             return known
         try:
@@ -169,7 +170,7 @@ class Inspector:
             raise DetectorFailed(written_path(part.where), failure.reason) from None
         except Exception as failure:  # noqa: BLE001 - any failure means unscanned; its text may hold the prompt
             raise DetectorFailed(written_path(part.where), type(failure).__name__) from None
-        self._seen.put(text, spans)
+        self._seen.put(key, spans)
         return spans
 
     def _across(self, walked: Walk) -> list[Found]:

@@ -31,26 +31,25 @@ class SeenTexts:
         self._count = 0
         self._lock = Lock()
 
-    def get(self, text: str) -> Sequence[Span] | None:
+    def key_of(self, text: str) -> bytes:
+        """Return what a text is known by."""
         if not self._capacity:
-            return None
-        key = self._hash(text)
+            return b""
+        return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), key=self._key, digest_size=16).digest()
+
+    def get(self, key: bytes) -> Sequence[Span] | None:
         with self._lock:
             spans = self._spans.get(key)
             if spans is not None:
                 self._spans.move_to_end(key)
             return spans
 
-    def put(self, text: str, spans: Sequence[Span]) -> None:
+    def put(self, key: bytes, spans: Sequence[Span]) -> None:
         most = self._capacity * _SPANS_PER_TEXT
         if not self._capacity or len(spans) > most:
             return
-        key = self._hash(text)
         with self._lock:
             self._count += len(spans) - len(self._spans.pop(key, ()))
             self._spans[key] = tuple(spans)
             while len(self._spans) > self._capacity or self._count > most:
                 self._count -= len(self._spans.popitem(last=False)[1])
-
-    def _hash(self, text: str) -> bytes:
-        return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), key=self._key, digest_size=16).digest()

@@ -10,39 +10,39 @@ SPAN = Span(0, 3, "PERSON", 0.9, "rule")
 
 def test_a_text_is_known_by_its_whole_content():
     seen = SeenTexts(10)
-    seen.put("홍길동", [SPAN])
-    assert seen.get("홍길동") == (SPAN,)
-    assert seen.get("홍길동 ") is None
+    seen.put(seen.key_of("홍길동"), [SPAN])
+    assert seen.get(seen.key_of("홍길동")) == (SPAN,)
+    assert seen.get(seen.key_of("홍길동 ")) is None
 
 
 def test_the_oldest_goes_first():
     seen = SeenTexts(2)
     for text in "abc":
-        seen.put(text, [])
-        seen.get("a")
-    assert seen.get("a") == ()
-    assert seen.get("b") is None
+        seen.put(seen.key_of(text), [])
+        seen.get(seen.key_of("a"))
+    assert seen.get(seen.key_of("a")) == ()
+    assert seen.get(seen.key_of("b")) is None
 
 
 def test_it_can_be_turned_off():
     seen = SeenTexts(0)
-    seen.put("a", [])
-    assert seen.get("a") is None
+    seen.put(seen.key_of("a"), [])
+    assert seen.get(seen.key_of("a")) is None
 
 
 def test_the_number_of_spans_is_bounded_as_well():
     seen = SeenTexts(10)
-    seen.put("crowded", [SPAN] * 100)
-    assert seen.get("crowded") is None
+    seen.put(seen.key_of("crowded"), [SPAN] * 100)
+    assert seen.get(seen.key_of("crowded")) is None
     for text in ("a", "b", "a"):
-        seen.put(text, [SPAN] * 30)
-    assert seen.get("a") is not None
-    assert seen.get("b") is None
+        seen.put(seen.key_of(text), [SPAN] * 30)
+    assert seen.get(seen.key_of("a")) is not None
+    assert seen.get(seen.key_of("b")) is None
 
 
 def test_it_holds_no_text():
     seen = SeenTexts(10)
-    seen.put("비밀 문장입니다", [SPAN])
+    seen.put(seen.key_of("비밀 문장입니다"), [SPAN])
     held = repr(vars(seen))
     assert "비밀" not in held
     assert "비밀 문장입니다".encode().hex() not in held
