@@ -73,13 +73,11 @@ class Nothing:
         return waiter
 
 
-async def exchange(journal: Any, ids: IdSource) -> None:
+async def exchange(journal: Any, ids: IdSource, payer: Attribution = ATTRIBUTION) -> None:
     now = datetime.now(UTC)
     quote = BOOK.quote("m", now)
     hold = quote.upper_bound(1_500, 500)
-    dispatch = Dispatch(
-        ids.next(now), ids.next(now), now, billing_month(now), ATTRIBUTION, quote, hold, 1_500, 500
-    )
+    dispatch = Dispatch(ids.next(now), ids.next(now), now, billing_month(now), payer, quote, hold, 1_500, 500)
     await journal.append([dispatch])
     charge = Charge.settle(
         dispatch,
