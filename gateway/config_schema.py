@@ -9,7 +9,9 @@ from __future__ import annotations
 from ipaddress import ip_network
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from gateway.cores import AUTO, MOST_WORKERS, workers_of
 
 
 def _network(text: str) -> str:
@@ -21,6 +23,12 @@ def _network(text: str) -> str:
             " / It must be an address or network, e.g. 10.0.0.0/8."
         ) from None
     return text
+
+
+def _workers(word: object) -> object:
+    if isinstance(word, str) and word != AUTO:
+        raise ValueError('정수나 "auto"여야 합니다. / It must be a whole number or "auto".')
+    return workers_of(word)
 
 
 Network = Annotated[str, AfterValidator(_network)]
@@ -40,6 +48,10 @@ StrategyWord = Literal["weighted", "least_busy", "lowest_latency", "cheapest"]
 Capability = Literal["vision", "tools", "reasoning", "structured_output", "image", "video", "audio", "search"]
 
 
+Workers = Annotated[int, Field(ge=1, le=MOST_WORKERS), BeforeValidator(_workers)]
+"""A number, or `auto`: one for each processor."""
+
+
 class TomlTable(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -47,7 +59,7 @@ class TomlTable(BaseModel):
 class ServerTable(TomlTable):
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=1, le=65535)
-    workers: int = Field(default=1, ge=1, le=64)
+    workers: Workers = 1
     body_limit_mib: int = Field(default=32, ge=1, le=1024)
     trusted_proxies: list[Network] = []
     cors_origins: list[Origin] = []

@@ -63,7 +63,7 @@ DEFAULT_CONFIG = """\
 [server]
 host = "127.0.0.1"        # 다른 컴퓨터에서 쓰려면 0.0.0.0과 앞단의 TLS / behind TLS for other machines
 port = 8080
-workers = 1
+workers = 1               # 코어마다 하나: "auto" / one per core
 body_limit_mib = 32
 trusted_proxies = []      # 예: ["10.0.0.0/8"] — X-Forwarded-For를 믿을 프록시
 cors_origins = []         # 예: ["https://chat.example.go.kr"] — 기본은 모두 거절

@@ -27,6 +27,7 @@ from gateway.config_schema import (
     SmtpTable,
     WebhookTable,
 )
+from gateway.cores import cores
 from gateway.domain import Caller, Zone
 from gateway.installation import DEFAULT_CONFIG
 from gateway.settings import Settings
@@ -154,7 +155,12 @@ def test_every_mistake_comes_at_once_in_the_order_of_the_lines():
     assert {key for _, key, _ in found} >= {"providers[1].zone", "models[0].deployments[0].provider"}
 
 
+def test_workers_may_be_one_for_each_core():
+    assert read(GOOD.replace("port = 9090", 'port = 9090\nworkers = "auto"')).server.workers == cores()
+
+
 WRONG = [
+    ("port = 9090", 'workers = "many"', "server.workers", 'a whole number or "auto"'),
     # what stands in the file, what it becomes, the key at fault, part of the English words
     ("port = 9090", "prot = 9090", "server.prot", "Did you mean 'port'?"),
     ("[server]", "[sever]", "sever", "Did you mean 'server'?"),

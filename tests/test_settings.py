@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from gateway.cores import cores
 from gateway.keyring import Purpose, SecretError, new_secret, new_secret_file
 from gateway.settings import Settings
 
@@ -59,3 +60,16 @@ def test_a_secret_is_not_printed():
 def test_a_level_of_logging_that_does_not_exist_is_refused():
     with pytest.raises(ValidationError):
         Settings(log_level="loud")
+
+
+def test_the_number_of_workers_in_the_environment_goes_before_the_file(monkeypatch, tmp_path):
+    (tmp_path / "haechi.toml").write_text("[server]\nworkers = 3\n")
+    assert Settings().load_config().server.workers == 3
+    monkeypatch.setenv("HAECHI_WORKERS", "5")
+    assert Settings().load_config().server.workers == 5
+    assert Settings().environment()["HAECHI_WORKERS"] == "5"
+    monkeypatch.setenv("HAECHI_WORKERS", "auto")
+    assert Settings().load_config().server.workers == cores()
+    monkeypatch.setenv("HAECHI_WORKERS", "0")
+    with pytest.raises(ValidationError):
+        Settings()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gateway.cli.common import ConfigOption, Exit, config_of, fail, say, settings_for, warn
+from gateway.cores import MOST_WORKERS, workers_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,9 +23,18 @@ def register(app: typer.Typer) -> None:
 
 
 def serve(
-    host: Annotated[str | None, typer.Option(help="[server] host보다 우선 / before [server] host")] = None,
-    port: Annotated[int | None, typer.Option(min=1, max=65535, help="[server] port보다 우선")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, max=64, help="[server] workers보다 우선")] = None,
+    host: Annotated[
+        str | None, typer.Option(help="파일의 server.host보다 우선 / before server.host of the file")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="파일의 server.port보다 우선 / before server.port")
+    ] = None,
+    workers: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|auto", help="파일의 server.workers보다 우선; auto: 코어마다 하나 / one per core"
+        ),
+    ] = None,
     config: ConfigOption = None,
 ) -> None:
     """게이트웨이를 시작합니다 / Start the gateway."""
@@ -33,6 +43,8 @@ def serve(
     from gateway.store.database import check_usable
 
     settings = settings_for(config)
+    if workers is not None:
+        settings = settings.model_copy(update={"workers": _workers(workers)})
     read = config_of(settings)
     settings.keyring()
     check_usable(read.database_url)
@@ -42,16 +54,27 @@ def serve(
     server = read.server
     address, number = host or server.host, port or server.port
     say(f"http://{address}:{number} 에서 시작합니다 (멈춤: Ctrl-C).", "Starting; Ctrl-C stops.")
-    count = workers or server.workers
-    with _shared_metrics(count):
+    with _shared_metrics(server.workers):
         uvicorn.run(
             "gateway.app:create",
             factory=True,
             host=address,
             port=number,
-            workers=count,
+            workers=server.workers,
             **_uvicorn_options(server.trusted_proxies, read.limits.shutdown_s),
         )
+
+
+def _workers(word: str) -> int:
+    count = workers_of(word)
+    if isinstance(count, str):
+        count = int(count) if count.isascii() and count.isdecimal() else 0
+    if not isinstance(count, int) or not 1 <= count <= MOST_WORKERS:
+        raise typer.BadParameter(
+            f"1부터 {MOST_WORKERS}까지의 수나 auto를 쓰세요 / a number from 1 to {MOST_WORKERS}, or auto",
+            param_hint="--workers",
+        )
+    return count
 
 
 @contextmanager

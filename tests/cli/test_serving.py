@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import httpx
+import pytest
 
 COMMAND = [sys.executable, "-c", "from gateway.cli import main; main()"]
 
@@ -47,9 +48,10 @@ def test_serve_answers_is_healthy_and_stops_cleanly(staffed, haechi):
     assert haechi("health").code == 5
 
 
-def test_several_workers_serve_one_database_and_end_together(staffed):
+@pytest.mark.parametrize("workers", ["2", "auto"])
+def test_several_workers_serve_one_database_and_end_together(staffed, workers):
     port = free_port()
-    command = [*COMMAND, "serve", "--port", str(port), "--workers", "2"]
+    command = [*COMMAND, "serve", "--port", str(port), "--workers", workers]
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as server:
         try:
             assert wait_until_it_answers(port, server) == 200
@@ -57,6 +59,14 @@ def test_several_workers_serve_one_database_and_end_together(staffed):
             server.send_signal(signal.SIGTERM)
         server.wait(timeout=60)
         server.stderr.read()
+
+
+@pytest.mark.parametrize("workers", ["0", "65", "many", "-1", "1.5", ""])
+def test_a_number_of_workers_that_is_none_is_said_before_anything_starts(staffed, haechi, workers):
+    refused = haechi("serve", "--workers", workers)
+    assert refused.code == 2
+    assert "auto" in refused.err
+    assert "1부터 64까지" in refused.err
 
 
 def make_read_only(database):
