@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -10,6 +12,7 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
+from billing.budgets import BudgetExceeded
 from billing.ledger import Attribution, Charge, Dispatch, IdSource, Outcome
 from billing.periods import billing_month
 from billing.prices import PriceBook
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sqlalchemy import Engine
+
+    from billing.journal import Journal
 
 KEY = b"k" * 32
 START = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
@@ -95,6 +100,18 @@ class Maker:
             "usage": Usage(input=400, cache_read=50, output=200),
         }
         return Charge.settle(dispatch, **(fields | changes))
+
+    async def spend(self, journal: Journal, least_output: int = 0) -> bool:
+        """Dispatch, and charge at most what that holds after a moment; False: the budgets refused it."""
+        dispatch = self.dispatch()
+        try:
+            await journal.append([dispatch])
+        except BudgetExceeded:
+            return False
+        await asyncio.sleep(random.random() * 0.02)
+        usage = Usage(input=random.randint(0, 1_500), output=random.randint(least_output, 500), requests=1)
+        await journal.append([self.charge(dispatch, usage=usage)])
+        return True
 
 
 @pytest.fixture

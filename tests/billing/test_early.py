@@ -119,21 +119,9 @@ async def test_many_writers_with_leases_never_overspend_a_budget(
     limit(sqlite, make, 600 * bound)
     journals = [new_journal(tick_s=0.2) for _ in range(3)]
     refused, leased = 0, 0
-
-    async def request(journal: Journal) -> None:
-        nonlocal refused, leased
-        dispatch = make.dispatch()
-        try:
-            await journal.append([dispatch])
-        except BudgetExceeded:
-            refused += 1
-            return
-        await asyncio.sleep(random.random() * 0.02)
-        usage = Usage(input=random.randint(0, 1_500), output=random.randint(300, 500), requests=1)
-        await journal.append([make.charge(dispatch, usage=usage)])
-
     for _ in range(30):
-        await asyncio.gather(*(request(journals[i % 3]) for i in range(60)))
+        taken = await asyncio.gather(*(make.spend(journals[i % 3], least_output=300) for i in range(60)))
+        refused += taken.count(False)
         leased += count(sqlite, "budget_lease")
     for journal in journals:
         journal.stop()
