@@ -196,6 +196,7 @@ def import_bill(
     check_month(incoming)
     try:
         with writing(engine).begin() as connection:
+            number = _next(connection)  # before all that is looked at: who comes in between takes it
             active = stored_bills(connection, incoming.month, incoming.provider)
             _check_twice(incoming, active)
             before = [one for one in active if _says_the_same(one, incoming)]
@@ -205,7 +206,6 @@ def import_bill(
                 _check_whole(incoming, used_days(connection))
             for one in before:
                 _withdraw(connection, one, deed)
-            number = _next(connection)
             connection.execute(insert(bills).values(_head(number, incoming, deed)))
             for batch in _batches(_lines(number, incoming.bill.rows)):
                 connection.execute(insert(bill_lines), batch)
@@ -224,12 +224,16 @@ def withdraw_bill(engine: Engine, number: int, deed: BillDeed) -> StoredBill:
     """Take a bill back; it stays readable and counts no more. Raises BillRefused."""
     if not deed.reason.strip():
         raise BillRefused("철회하는 사유를 쓰세요.", "Say why it is withdrawn.")
-    with writing(engine).begin() as connection:
-        found = next((one for one in stored_bills(connection) if one.number == number), None)
-        if found is None:
-            raise BillRefused(f"유효한 청구서 {number}이(가) 없습니다.", f"There is no bill {number}.")
-        _withdraw(connection, found, deed)
-        return found
+    try:
+        with writing(engine).begin() as connection:
+            found = next((one for one in stored_bills(connection) if one.number == number), None)
+            if found is not None:
+                _withdraw(connection, found, deed)
+    except IntegrityError:  # somebody else withdrew it meanwhile
+        found = None
+    if found is None:
+        raise BillRefused(f"유효한 청구서 {number}이(가) 없습니다.", f"There is no bill {number}.")
+    return found
 
 
 def check_month(incoming: Incoming) -> None:

@@ -1,8 +1,8 @@
 """The price book in SQL: versions, the decisions about them, the revision that running workers poll.
 
-Versions and decisions are only inserted. A decision's serial is the one after the last, so of two people
-who decide at once the second is refused, or tried again where they decided about different versions: its
-checks are then made against what the first one approved. haechi.toml's version is not in here.
+Versions and decisions are only inserted. A decision's serial is the one after the last that it knew of before
+it looked at anything else, so of two people who decide at once the second finds it taken and is tried again:
+its checks are then made against what the first one decided. haechi.toml's version is not in here.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def approve(engine: Engine, base: PriceBook, number: int, doing: Doing, *, four_
     """
 
     def act(connection: Connection) -> PriceVersion:
-        _alone_with(connection, number)
+        serial = _serial_of_turn(connection, number)
         found = _proposed(connection, number)
         if four_eyes and found.proposed_by == doing.by:
             raise PriceRefused(
@@ -131,7 +131,7 @@ def approve(engine: Engine, base: PriceBook, number: int, doing: Doing, *, four_
                 f"{doing.by} proposed version {number}. Somebody else must approve it ([pricing] four_eyes).",
             )
         check(_book(connection, base), found.draft, doing.at, large_changes=True)
-        return _decided(connection, number, VersionState.APPROVED, doing)
+        return _decided(connection, serial, number, VersionState.APPROVED, doing)
 
     return _in_turn(engine, act)
 
@@ -140,9 +140,9 @@ def reject(engine: Engine, number: int, doing: Doing) -> PriceVersion:
     """Decide that a proposed version will not be in force. Raises PriceRefused, PriceConflict."""
 
     def act(connection: Connection) -> PriceVersion:
-        _alone_with(connection, number)
+        serial = _serial_of_turn(connection, number)
         _proposed(connection, number)
-        return _decided(connection, number, VersionState.REJECTED, doing)
+        return _decided(connection, serial, number, VersionState.REJECTED, doing)
 
     return _in_turn(engine, act)
 
@@ -151,7 +151,7 @@ def withdraw(engine: Engine, number: int, doing: Doing) -> PriceVersion:
     """Take an approved version back before any of it is in force. Raises PriceRefused."""
 
     def act(connection: Connection) -> PriceVersion:
-        _alone_with(connection, number)
+        serial = _serial_of_turn(connection, number)
         found = _found(connection, number)
         if found.state is not VersionState.APPROVED:
             raise _is_already(found)
@@ -162,7 +162,7 @@ def withdraw(engine: Engine, number: int, doing: Doing) -> PriceVersion:
                 f"Version {number} is in force since {found.draft.starts_on} and cannot be withdrawn."
                 " Propose prices that begin later.",
             )
-        return _decided(connection, number, VersionState.WITHDRAWN, doing)
+        return _decided(connection, serial, number, VersionState.WITHDRAWN, doing)
 
     return _in_turn(engine, act)
 
@@ -179,17 +179,24 @@ def _in_turn(engine: Engine, act: Callable[[Connection], T]) -> T:
     raise AssertionError("unreachable")
 
 
-def _alone_with(connection: Connection, number: int) -> None:
-    """Wait for whoever decides on this version, so that what is read next stays true (PostgreSQL)."""
+def _serial_of_turn(connection: Connection, number: int) -> int:
+    """Return the next serial, before anything is read that a decision rests on.
+
+    Who decides on the same version is waited for (PostgreSQL). Who decides on another one by now takes the
+    serial, and this decision is tried again.
+    """
     connection.execute(
         select(price_versions.c.number).where(price_versions.c.number == number).with_for_update()
     )
+    return _last_serial(connection) + 1
 
 
-def _decided(connection: Connection, number: int, state: VersionState, doing: Doing) -> PriceVersion:
+def _decided(
+    connection: Connection, serial: int, number: int, state: VersionState, doing: Doing
+) -> PriceVersion:
     connection.execute(
         insert(price_steps).values(
-            serial=_last_serial(connection) + 1,
+            serial=serial,
             version=number,
             state=str(state),
             at_us=to_us(doing.at),

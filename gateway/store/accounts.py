@@ -260,9 +260,9 @@ def disable_account(engine: Engine, account_id: str, *, seen: int | None, deed: 
         if before.disabled_at is not None:
             return before
         _move(connection, before, seen, {"disabled_at_us": to_us(deed.at)})
-        _refuse_without_administrator(connection, before)
         _end_sessions(connection, account_id)
         append(connection, deed.event("account.disable", _subject(before)))
+        _refuse_without_administrator(connection, before)
         return _existing(connection, account_id)
 
 
@@ -379,7 +379,10 @@ def _move(connection: Connection, before: Account, seen: int | None, values: dic
 
 
 def _refuse_without_administrator(connection: Connection, before: Account) -> None:
-    """Refuse the change of `before`, made already in this transaction, if nobody is left."""
+    """Refuse the change of `before`, made already in this transaction, if nobody is left.
+
+    Its event is appended already, too: the head of the audit lets one after the other count.
+    """
     if Role.ADMINISTRATOR not in before.roles:
         return
     left = (

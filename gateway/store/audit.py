@@ -59,7 +59,7 @@ def audited(engine: Engine, keyring: Callable[[], Keyring]) -> Engine:
 
 
 def append(connection: Connection, event: AuditEvent) -> int:
-    """Write an event in the caller's transaction, as its last statement; return its number.
+    """Write an event in the caller's transaction, as its last write; return its number.
 
     0 where the engine carries no key: then it waits in `admin_event`.
     """

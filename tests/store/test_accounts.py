@@ -3,6 +3,7 @@
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import count
 
 import pytest
 
@@ -13,6 +14,7 @@ from gateway.permissions import Role
 from gateway.store import accounts as store
 from gateway.store import sessions
 from gateway.store.audit import AuditFilter, audited, read_audit, verify_audit
+from tests.interleaving import meanwhile
 
 NOW = datetime(2026, 11, 22, 3, tzinfo=UTC)
 KEYS = Keyring.of([new_secret()])
@@ -115,6 +117,38 @@ def test_somebody_can_always_administer(database):
     assert store.find_account(database, second.id).roles == {Role.ADMINISTRATOR}
     store.enable_account(database, first.id, seen=None, deed=DEED)
     store.disable_account(database, second.id, seen=None, deed=DEED)
+
+
+@pytest.mark.parametrize("how", ["disabled", "demoted", "imported"])
+def test_of_the_last_two_administrators_one_stays_whoever_comes_in_between(database, how):
+    def attempt(who):
+        before = store.find_account(database, who.id)
+        try:
+            if how == "disabled":
+                store.disable_account(database, who.id, seen=None, deed=DEED)
+            elif how == "demoted":
+                more = {"name": before.name, "roles": {Role.STAFF}, "deed": DEED}
+                store.change_account(database, who.id, seen=before.version, **more)
+            else:
+                change = store.AccountChange(before, before.name, frozenset({Role.STAFF}))
+                store.import_accounts(database, [], [change], deed=DEED)
+        except store.LastAdministrator:
+            return False
+        return True
+
+    pair = make(database, "a", Role.ADMINISTRATOR), make(database, "b", Role.ADMINISTRATOR)
+    for statement in count():
+        with meanwhile(database, statement, attempt, pair[1]) as other:
+            mine = attempt(pair[0])
+        if not other:
+            break
+        assert {mine, other[0].result()} == {True, False}
+        for one in pair:
+            store.enable_account(database, one.id, seen=None, deed=DEED)
+            roles = {Role.ADMINISTRATOR}
+            now = store.find_account(database, one.id)
+            store.change_account(database, one.id, seen=now.version, name=now.name, roles=roles, deed=DEED)
+    assert statement > 3
 
 
 def test_lists_are_searched_filtered_and_ordered(database):

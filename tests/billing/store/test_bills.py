@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +18,7 @@ from billing.ledger import record_of
 from billing.store.bill_matches import compare_month, keep_outcome, ledger_days, outcomes, used_days
 from billing.store.bills import BillDeed, BillRefused, Incoming, bills_of, import_bill, withdraw_bill
 from billing.usage import Usage
+from tests.interleaving import meanwhile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -104,6 +106,46 @@ def test_an_equal_bill_agrees_and_is_remembered_once(used: Engine, deed: BillDee
     assert [one.provider for one in outcomes(used, MONTH)] == ["openai"]
     with pytest.raises(BillRefused, match="nothing to accept"):
         keep_outcome(used, compared, deed, accept=True)
+
+
+def test_of_two_bills_of_the_same_days_one_counts_whoever_comes_in_between(
+    used: Engine, deed: BillDeed
+) -> None:
+    def attempt(**changes: Any) -> bool:
+        try:
+            bring(used, deed, **changes)
+        except BillRefused:
+            return False
+        return True
+
+    for statement in count():
+        theirs = usage_csv(("2026-11-22", 1, statement, 0), ("2026-11-23", 2, 7, 5))
+        with meanwhile(used, statement, attempt, data=theirs, file_name="other.csv") as other:
+            mine = attempt()
+        if not other:
+            break
+        assert {mine, other[0].result()} == {True, False}
+        (one,) = [bill for bill in bills_of(used) if not bill.withdrawn]
+        withdraw_bill(used, one.number, deed)
+    assert statement > 3, "what is there is read before a bill is kept"
+
+
+def test_of_two_who_withdraw_a_bill_the_second_is_told(used: Engine, deed: BillDeed) -> None:
+    def attempt(number: int) -> bool:
+        try:
+            withdraw_bill(used, number, deed)
+        except BillRefused:
+            return False
+        return True
+
+    for statement in count():
+        number = bring(used, deed).number
+        with meanwhile(used, statement, attempt, number) as other:
+            mine = attempt(number)
+        if not other:
+            break
+        assert {mine, other[0].result()} == {True, False}
+    assert statement > 1
 
 
 def test_use_that_becomes_known_later_makes_an_outcome_stale(

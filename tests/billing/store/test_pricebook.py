@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,6 +25,7 @@ from billing.store.pricebook import (
     versions,
     withdraw,
 )
+from tests.interleaving import meanwhile
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -75,10 +77,7 @@ def test_of_two_who_approve_at_once_the_second_is_told(engine: Engine) -> None:
     assert all(done[0].decided_by in one.english for one in told)
 
 
-def test_of_two_versions_for_one_day_only_one_is_approved_whoever_is_faster(engine: Engine) -> None:
-    for price in ("1100", "1200"):
-        propose(engine, BASE, draft(input=price), ONE)
-
+def test_of_two_versions_for_one_day_only_one_is_approved_whoever_comes_in_between(engine: Engine) -> None:
     def attempt(number: int) -> bool:
         try:
             approve(engine, BASE, number, OTHER, four_eyes=True)
@@ -86,8 +85,48 @@ def test_of_two_versions_for_one_day_only_one_is_approved_whoever_is_faster(engi
             return False
         return True
 
-    with ThreadPoolExecutor(2) as pool:
-        assert sorted(pool.map(attempt, [1, 2])) == [False, True]
+    for statement in count():
+        day = date(2026, 12, 1) + timedelta(days=statement)
+        for price in ("1100", "1200"):
+            propose(engine, BASE, draft(**{"from": day.isoformat(), "input": price}), ONE)
+        with meanwhile(engine, statement, attempt, 2 * statement + 2) as other:
+            mine = attempt(2 * statement + 1)
+        if not other:  # there is no statement of that number
+            break
+        assert {mine, other[0].result()} == {True, False}
+    assert statement > 3, "what is decided is read, checked and written"
+
+
+@pytest.mark.parametrize("what", ["approve", "reject"])
+def test_of_two_decisions_about_a_version_one_stands_whoever_comes_in_between(
+    engine: Engine, what: str
+) -> None:
+    def approved(number: int, by: Doing) -> bool:
+        try:
+            approve(engine, BASE, number, by, four_eyes=False)
+        except PriceConflict:
+            return False
+        return True
+
+    def rejected(number: int, by: Doing) -> bool:
+        try:
+            reject(engine, number, by)
+        except PriceConflict:
+            return False
+        return True
+
+    decided = {"approve": approved, "reject": rejected}[what]
+    for statement in count():
+        number = statement + 1
+        propose(engine, BASE, draft(input=str(1100 + number)), ONE)
+        with meanwhile(engine, statement, decided, number, ONE) as other:
+            mine = approved(number, OTHER)
+        if not other:
+            break
+        assert {mine, other[0].result()} == {True, False}
+        if version(engine, number).state is VersionState.APPROVED:
+            withdraw(engine, number, OTHER)
+    assert statement > 3
 
 
 def test_a_version_is_proposed_once(engine: Engine) -> None:
