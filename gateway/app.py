@@ -35,6 +35,7 @@ from gateway.attempt import Desk, Unsettled
 from gateway.breaker import BreakerRules
 from gateway.cache import AnswerCache, CacheRules
 from gateway.catalogue import Strategy
+from gateway.cohort import Cohort
 from gateway.console import incidents_api
 from gateway.console.guard import Guard
 from gateway.console.parts import ConsoleParts
@@ -188,7 +189,7 @@ def _session_of(plant: Plant) -> Callable[[Request], Awaitable[tuple[str, Actor]
 
 def _door(inside: ASGIApp, chats: Mapping[str, Endpoint], plant: Plant) -> ASGIApp:
     """What every request passes before FastAPI's own layers, which a chat never meets."""
-    door: ASGIApp = DirectEndpoints(inside, chats)
+    door: ASGIApp = DirectEndpoints(inside, chats, plant.cohort)
     if plant.config.server.cors_origins:
         door = CORSMiddleware(
             door,
@@ -213,6 +214,7 @@ class Plant:
     upstream: Upstream
     fleet: Fleet
     unsettled: Unsettled
+    cohort: Cohort
     inspector: Inspector
     pipeline: Pipeline
     videos: VideoJobs
@@ -267,6 +269,7 @@ class Plant:
         dispatcher = Dispatcher(prices, desk, config.limits.default_max_output_tokens)
         finding_key = keyring.current(Purpose.FINDING_HASH)
         limiter = _limiter(config)
+        cohort = Cohort()
         ways = Ways(config.catalogue, config.policies, finding_key.key, config.in_house_model)
         pipeline = Pipeline(
             Parts(
@@ -281,6 +284,7 @@ class Plant:
                     Strategy(config.routing.strategy),
                     notices.refused,
                     config.contacts,
+                    cohort,
                 ),
                 desk=desk,
                 receipt=_receipts(finding_key.key_id),
@@ -291,6 +295,7 @@ class Plant:
                 cache=_cache(config.cache),
                 default_max_output_tokens=config.limits.default_max_output_tokens,
                 limiter=limiter,
+                cohort=cohort,
                 left_nano_krw=sink.left_nano_krw,
             )
         )
@@ -304,6 +309,7 @@ class Plant:
             upstream=upstream,
             fleet=fleet,
             unsettled=desk.unsettled,
+            cohort=cohort,
             inspector=inspector,
             pipeline=pipeline,
             videos=_videos(config, database, desk),

@@ -23,6 +23,7 @@ from filters.records import record
 from gateway import metrics, routing, unavailable
 from gateway.admission import NoRoom
 from gateway.catalogue import Strategy
+from gateway.cohort import Cohort
 from gateway.config_limits import Contacts
 from gateway.errors import GatewayError, ServiceUnavailable, UnsupportedFeature, UpstreamError
 from gateway.retry import Hope, RetryRules, hope, pause_s
@@ -71,6 +72,7 @@ class Team:
     """Hears of every request that a hard budget did not cover."""
     contacts: Contacts = field(default_factory=Contacts)
     """Whom to ask when a budget is used up."""
+    cohort: Cohort = field(default_factory=Cohort)
 
 
 class Failover:
@@ -199,16 +201,17 @@ class Failover:
     async def _try(self, leg: Leg, deployment: Deployment) -> Opened:
         """Make one attempt. Raises UpstreamError after it was settled, NoRoom if there was none."""
         place = await self._team.fleet.enter(deployment, self._call.caller.department_id)
-        if self._client_gone:  # it left while it waited: nobody reads this
-            place.leave()
-            raise NoRoom(1)
         try:
             attempt = self._team.dispatcher.prepare(
                 self._call, leg.request, deployment, self._attempts + 1, place
             )
+            await self._team.cohort.step()
         except BaseException:
             place.leave()
             raise
+        if self._client_gone:  # it left while it waited: nobody reads this
+            place.leave()
+            raise NoRoom(1)
         self._attempt = attempt
         self._attempts += 1
         if self._attempts > 1:

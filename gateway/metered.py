@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from filters.inspector import Detector
     from filters.verdict import Finding
     from gateway.attempt import Attempt
+    from gateway.cohort import Cohort
     from gateway.domain import Call, ChatRequest, Completion
     from gateway.failover import Failover, Leg, Opened
     from gateway.limits.limiter import Admission
@@ -59,6 +60,7 @@ class Reply:
     record_answer: Callable[[Way, Sequence[Finding]], Awaitable[None]]
     """Makes durable what was masked in an answer."""
     hash_key: bytes = field(repr=False)
+    cohort: Cohort
     keep: Callable[[Leg, Attempt, Completion], None] | None = None
     """Offers a whole answer to the cache."""
     admission: Admission | None = None
@@ -123,6 +125,7 @@ class MeteredAnswer(Response):
             if reply.request.stream:
                 reader.keep_alive(_raw({}, reply.surface.CONTENT_TYPE))
             try:
+                await reply.cohort.step()
                 opened = await self._failover.open()
                 outcome = await self._pass_on(reader, opened)
             except asyncio.CancelledError:
@@ -177,9 +180,11 @@ class MeteredAnswer(Response):
         await reader.write(rest + _comment(self._reply.cost(opened.attempt)) + encoder.end(usage), last=True)
 
     async def _whole(self, reader: Reader, opened: Opened) -> None:
+        reply, way = self._reply, opened.leg.way
+        await reply.cohort.step()
         async for _ in opened.rest:  # nothing: a whole answer is opened by its end
             pass
-        reply, way = self._reply, opened.leg.way
+        await reply.cohort.step()
         channels = reply.channels(way)
         restored = channels.completion(_completion(opened))
         await reply.guarded(way, channels)

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from gateway.attempt import Attempt, Desk
     from gateway.cache import AnswerCache, Cached
     from gateway.catalogue import Catalogue, Model
+    from gateway.cohort import Cohort
     from gateway.domain import JSON, Caller, ChatRequest, Completion
     from gateway.errors import GatewayError
     from gateway.failover import Team
@@ -91,6 +92,7 @@ class Parts:
     cache: AnswerCache | None
     default_max_output_tokens: int
     limiter: Limiter
+    cohort: Cohort
     finding_key: bytes = dataclasses.field(repr=False)
     incident: Callable[[Call, Verdict, str, Detection], Sequence[Entry]] = lambda *_: ()
     """(call, verdict, model id, detection) -> rows of the incident that it is, if it is one."""
@@ -237,7 +239,10 @@ class Pipeline:
         conversation = f"{caller.key_id}/{caller.person_id}/{door.conversation}"
         now = self._parts.desk.now()
         if door.size <= INLINE_CHARACTERS:
-            return inspect(body, conversation, now)
+            await self._parts.cohort.step()
+            detection = inspect(body, conversation, now)
+            await self._parts.cohort.step()
+            return detection
         return await asyncio.to_thread(inspect, body, conversation, now)
 
     async def _first_way(self, door: Door, call: Call, model: Model, body: JSON) -> tuple[Way, Detection]:
@@ -296,6 +301,7 @@ class Pipeline:
             record=lambda: self._record(call, way, *incident),
             record_answer=lambda served, findings: self._record_answer(call, served, findings),
             hash_key=self._parts.finding_key,
+            cohort=self._parts.cohort,
             admission=admission,
             left_nano_krw=self._parts.left_nano_krw,
         )

@@ -11,12 +11,15 @@ from billing.usage import Usage
 from gateway import errors as e
 from gateway.breaker import BreakerRules
 from gateway.catalogue import Catalogue, Deployment, Model, Strategy
+from gateway.cohort import Cohort
 from gateway.domain import Call, Caller, Delta, Zone
 from gateway.failover import Failover, Leg, Team
 from gateway.health import Fleet, QueueRules
 from gateway.retry import RetryRules
 
 CALL = Call("00000000-0000-7000-8000-000000000000", Caller("p", "k", "d", ("i", "d")), None, "chat")
+
+COHORT = Cohort()
 
 
 def deployment(id_: str, zone: Zone = Zone.EXTERNAL) -> Deployment:
@@ -61,7 +64,8 @@ class PlayedAttempt:
 def failover(play: Played, *models: tuple[Deployment, ...], **rules) -> Failover:
     made = [Model(f"m{i}", "m", "p", deployments) for i, deployments in enumerate(models)]
     fleet = Fleet(Catalogue({m.id: m for m in made}), BreakerRules(), QueueRules())
-    team = Team(fleet, play, RetryRules(**({"backoff_s": 0.0} | rules)), Strategy.WEIGHTED)
+    retry = RetryRules(**({"backoff_s": 0.0} | rules))
+    team = Team(fleet, play, retry, Strategy.WEIGHTED, cohort=COHORT)
     legs = [
         Leg(SimpleNamespace(model=m, zones=m.zones, verdict="verdict", countries=None), None) for m in made
     ]
@@ -155,6 +159,21 @@ def test_a_client_that_leaves_in_a_pause_ends_it_at_once():
         with pytest.raises(e.UpstreamUnavailable):
             await asyncio.wait_for(opening, 1)
         assert (play.asked, play.gone) == (["a"], ["a"])
+
+    asyncio.run(story())
+
+
+def test_for_a_client_that_leaves_between_two_steps_nobody_is_asked():
+    async def story() -> None:
+        play = Played(a=["네"])
+        trying = failover(play, (A,))
+        with COHORT, COHORT:  # somebody else is here, who is waited for
+            opening = asyncio.ensure_future(trying.open())
+            await asyncio.sleep(0)
+            trying.client_gone()
+            with pytest.raises(e.ServiceUnavailable):
+                await opening
+        assert (trying.asked, play.receipts) == (False, [])
 
     asyncio.run(story())
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from gateway.cohort import Cohort
+
 
 Endpoint: TypeAlias = "Callable[[Request], Awaitable[Response]]"
 
@@ -68,11 +70,12 @@ class Asked(Request):
 
 
 class DirectEndpoints:
-    """Pure ASGI. `endpoints` maps a path to what answers a POST there."""
+    """Pure ASGI. `endpoints` maps a path to what answers a POST there; who is answered is in the cohort."""
 
-    def __init__(self, app: ASGIApp, endpoints: Mapping[str, Endpoint]) -> None:
+    def __init__(self, app: ASGIApp, endpoints: Mapping[str, Endpoint], cohort: Cohort) -> None:
         self._app = app
         self._endpoints = endpoints
+        self._cohort = cohort
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         endpoint = self._endpoints.get(scope["path"]) if scope["type"] == "http" else None
@@ -81,8 +84,9 @@ class DirectEndpoints:
             return
         request = Asked(scope, receive)
         try:
-            response = await endpoint(request)
-            await response(scope, receive, send)
+            with self._cohort:
+                response = await endpoint(request)
+                await response(scope, receive, send)
         except GatewayError as error:  # nothing has been sent: an answer that began ends in its own way
             refusal = errors.response(error, request.headers, scope["path"])
             await refusal(scope, receive, send)

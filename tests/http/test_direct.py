@@ -8,6 +8,7 @@ import pytest
 from fastapi import APIRouter, Request, Response
 from starlette.testclient import TestClient
 
+from gateway.cohort import Cohort
 from gateway.errors import UnknownModel
 from gateway.http.direct import CHATS, DirectEndpoints, chats_of
 
@@ -24,7 +25,7 @@ async def _endpoint(request: Request) -> Response:
 
 @pytest.fixture
 def client():
-    return TestClient(DirectEndpoints(_router, {"/v1/messages": _endpoint}))
+    return TestClient(DirectEndpoints(_router, {"/v1/messages": _endpoint}, Cohort()))
 
 
 def test_a_post_to_a_known_address_passes_the_router_by(client):
@@ -53,7 +54,7 @@ def test_what_is_not_http_is_the_routers():
     async def router(scope, _receive, _send):
         seen.append(scope["type"])
 
-    asyncio.run(DirectEndpoints(router, {})({"type": "lifespan"}, None, None))
+    asyncio.run(DirectEndpoints(router, {}, Cohort())({"type": "lifespan"}, None, None))
     assert seen == ["lifespan"]
 
 
