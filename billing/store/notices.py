@@ -159,7 +159,8 @@ def set_watch(
     trail: Trail | None = None,
 ) -> None:
     """Say who is told of a scope's budgets; None: haechi.toml alone says so again."""
-    with writing(engine).begin() as connection:
+
+    def setting(connection: Connection) -> None:
         before = dict(_watches(connection)).get(scope)
         here = (budget_watches.c.scope_kind == scope.kind, budget_watches.c.scope_id == scope.id)
         connection.execute(budget_watches.delete().where(*here))
@@ -174,6 +175,13 @@ def set_watch(
                 connection,
                 BudgetChange("budget.watch", subject, stood or {}, stands or {}, now, by, reason),
             )
+
+    try:
+        with writing(engine).begin() as connection:
+            setting(connection)
+    except IntegrityError:  # PostgreSQL: somebody else said it first in the same moment
+        with writing(engine).begin() as connection:
+            setting(connection)
 
 
 def described(watch: Watch) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from sqlalchemy import delete, exists, func, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
 
 from billing.periods import from_us, to_us
 from billing.store import writing
@@ -164,8 +165,13 @@ def _narrowed(statement: Select[Any], wanted: AccountFilter) -> Select[Any]:
 
 def create_account(engine: Engine, new: NewAccount, *, deed: Deed) -> Account:
     """Make an account. Raises LoginTaken or PersonTaken."""
-    with writing(engine).begin() as connection:
-        return _existing(connection, _create(connection, new, deed))
+    try:
+        with writing(engine).begin() as connection:
+            return _existing(connection, _create(connection, new, deed))
+    except IntegrityError:  # PostgreSQL: somebody else made it in the same moment
+        with engine.connect() as connection:
+            _refuse_twins(connection, new)
+        raise
 
 
 def import_accounts(

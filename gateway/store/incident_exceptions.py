@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
 from sqlalchemy import and_, delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from billing.periods import from_us, to_us
 from billing.store import writing
@@ -170,11 +171,14 @@ def save_view(engine: Engine, owner: str, name: str, query: str, now: datetime) 
     """Save a filter, in place of the owner's one of that name."""
     table = incident_view
     same = and_(table.c.owner == owner, table.c.name == name)
-    with writing(engine).begin() as connection:
-        values = {"query": query, "saved_at_us": to_us(now)}
-        if not connection.execute(update(table).where(same).values(**values)).rowcount:
-            connection.execute(insert(table).values(id=uuid4().hex, owner=owner, name=name, **values))
-        return _view(connection.execute(select(table).where(same)).mappings().one())
+    try:
+        with writing(engine).begin() as connection:
+            values = {"query": query, "saved_at_us": to_us(now)}
+            if not connection.execute(update(table).where(same).values(**values)).rowcount:
+                connection.execute(insert(table).values(id=uuid4().hex, owner=owner, name=name, **values))
+            return _view(connection.execute(select(table).where(same)).mappings().one())
+    except IntegrityError:  # PostgreSQL: the owner's other window was first; that one is there now
+        return save_view(engine, owner, name, query, now)
 
 
 def drop_view(engine: Engine, owner: str, view_id: str) -> bool:

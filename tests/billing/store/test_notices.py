@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,6 +24,7 @@ from billing.store.notices import (
     standings,
 )
 from billing.store.outbox import claim, due, listed, mark_failed, mark_sent, retry
+from tests.interleaving import meanwhile
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -194,3 +196,20 @@ def test_a_watch_is_set_changed_and_taken_back_with_its_trail(engine: Engine, ma
     assert trailed[0] == ({}, {"emails": ["kim@seoul.example"], "thresholds": [70, 90], "forecast": False})
     assert trailed[1][0] == trailed[0][1]
     assert trailed[2][1] == {}
+
+
+def test_of_two_who_say_at_once_who_is_told_both_are_heard(engine: Engine, make: Maker) -> None:
+    def watched(email: str) -> None:
+        set_watch(engine, UNIT, Watch((email,)), now=make.now, by="finance", reason="시험")
+
+    for statement in count():
+        with meanwhile(engine, statement, watched, "lee@seoul.example") as other:
+            watched("kim@seoul.example")
+        if not other:
+            break
+        other[0].result()
+        (kept,) = read_watches(engine).values()
+        assert kept.emails in {("kim@seoul.example",), ("lee@seoul.example",)}
+        if statement % 2:  # the first of all, and one that changes what is there
+            set_watch(engine, UNIT, None, now=make.now, by="finance", reason="시험")
+    assert statement > 2
