@@ -266,6 +266,22 @@ def fsync_ms(folder: Path) -> float:
     return statistics.median(times) * 1000
 
 
+def told_by(module: str, connections: int) -> Any:
+    """Ask the gateway that a module serves (`--serve PORT FILE`) until it wrote its figures; return them."""
+    with tempfile.TemporaryDirectory(dir=ROOT, prefix=".bench-") as name:
+        folder = Path(name)
+        key, out = install(folder), folder / "figures.json"
+        command = [sys.executable, "-m", module, "--serve", str(GATEWAY_PORT), str(out)]
+        env = {**os.environ, "HAECHI_CONFIG": str(folder / "haechi.toml"), "HAECHI_LOG_LEVEL": "error"}
+        env["PYTHONPATH"] = str(ROOT)
+        with upstream(), process(command, GATEWAY_CORE, cwd=folder, env=env):
+            wait_for(f"{GATEWAY}/readyz", key)
+            until = time.monotonic() + 60
+            while not out.exists() and time.monotonic() < until:
+                wrk(GATEWAY + CHAT, key, request_body(), connections=connections, seconds=2)
+        return json.loads(out.read_text())
+
+
 def commit_waits(key: str) -> dict[float, float]:
     """Groups of the journal by the longest wait in them: seconds -> how many waited at most so long."""
     request = Request(f"{GATEWAY}/metrics", headers={"authorization": f"Bearer {key}"})

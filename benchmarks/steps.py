@@ -10,8 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
-import tempfile
 import time
 from collections import Counter
 from pathlib import Path
@@ -114,24 +112,6 @@ def serve(port: int, out: Path) -> None:
     uvicorn.run(create, factory=True, port=port, **_uvicorn_options([], 5))
 
 
-def measure(connections: int) -> dict[str, float]:
-    """Return µs by step."""
-    with tempfile.TemporaryDirectory(dir=load.ROOT, prefix=".bench-") as name:
-        folder = Path(name)
-        key, out = load.install(folder), folder / "steps.json"
-        command = [sys.executable, "-m", "benchmarks.steps", "--serve", str(load.GATEWAY_PORT), str(out)]
-        env = {**os.environ, "HAECHI_CONFIG": str(folder / "haechi.toml"), "HAECHI_LOG_LEVEL": "error"}
-        env["PYTHONPATH"] = str(load.ROOT)
-        with load.upstream(), load.process(command, load.GATEWAY_CORE, cwd=folder, env=env):
-            load.wait_for(f"{load.GATEWAY}/readyz", key)
-            until = time.monotonic() + 60
-            while not out.exists() and time.monotonic() < until:
-                body = load.request_body()
-                load.wrk(load.GATEWAY + load.CHAT, key, body, connections=connections, seconds=2)
-        found: dict[str, float] = json.loads(out.read_text())
-        return found
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -141,7 +121,7 @@ def main() -> None:
     if serving:
         serve(int(serving[0]), Path(serving[1]))
         return
-    found = {connections: measure(connections) for connections in CONNECTIONS}
+    found = {connections: load.told_by("benchmarks.steps", connections) for connections in CONNECTIONS}
     print(f"load average {os.getloadavg()[0]:.1f}; µs of the loop's thread, by connections")
     print("".join(f"{connections:7}" for connections in CONNECTIONS))
     for what in dict.fromkeys([*(what for _, _, what in STEPS), REST]):

@@ -11,8 +11,6 @@ import argparse
 import json
 import os
 import statistics
-import sys
-import tempfile
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -113,18 +111,7 @@ def main() -> None:
     if serving:
         serve(int(serving[0]), Path(serving[1]))
         return
-    with tempfile.TemporaryDirectory(dir=load.ROOT, prefix=".bench-") as name:
-        folder = Path(name)
-        key, out = load.install(folder), folder / "timeline.json"
-        command = [sys.executable, "-m", "benchmarks.timeline", "--serve", str(load.GATEWAY_PORT), str(out)]
-        env = {**os.environ, "HAECHI_CONFIG": str(folder / "haechi.toml"), "HAECHI_LOG_LEVEL": "error"}
-        env["PYTHONPATH"] = str(load.ROOT)
-        with load.upstream(), load.process(command, load.GATEWAY_CORE, cwd=folder, env=env):
-            load.wait_for(f"{load.GATEWAY}/readyz", key)
-            until = time.monotonic() + 60
-            while not out.exists() and time.monotonic() < until:
-                load.wrk(load.GATEWAY + load.CHAT, key, load.request_body(), connections=1, seconds=2)
-        show(json.loads(out.read_text()))
+    show(load.told_by("benchmarks.timeline", connections=1))
 
 
 def show(found: list[list[float]]) -> None:
