@@ -22,6 +22,7 @@ import time
 from concurrent.futures import Future as ThreadFuture
 from datetime import UTC, datetime
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from billing.early import Early
@@ -244,7 +245,7 @@ class Journal:
         elif self._away_since is not None:
             self._ship()
         elif self._late is not None and self._late.wait_s() == 0:
-            self._unless_away(self._late.ship)
+            self._unless_away(partial(self._late.ship, is_due=True))
         self._tick()
         if self._late is not None:
             self._late.recall()

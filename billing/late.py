@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from billing.budgets import NOTHING, plus
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
     Write = Callable[[list[list[Record]], Ship], object]
 
 LATE_S: Final = 0.03
-LATE_WHEN_CALM_S: Final = 0.01
-"""What was acknowledged waits so long for more before it goes into the database. The more there is, the
-longer the interpreter is busy with it: where requests come one by one, little at a time delays less."""
+LATE_WHEN_CALM_S: Final = 0.06
+"""What was acknowledged waits so long for more before it goes into the database. Where requests come one by
+one, a transaction costs more than its rows. Each reads the budgets anew, well within `leases.FRESH_S`."""
 MOST: Final = 256
 
 
@@ -51,17 +52,19 @@ class Late:
         late_s = LATE_WHEN_CALM_S if self._early.is_calm else LATE_S
         return max(0.0, self._since + late_s - time.monotonic())
 
-    def ship(self, *, but_leases: bool = False) -> Back:
+    def ship(self, *, but_leases: bool = False, is_due: bool = False) -> Back:
         """Write all that was acknowledged. Raises SinkUnavailable: then it is written the next time.
 
-        `but_leases`: return what only comes back from leases, for the caller's own transaction.
+        `but_leases`: return what only comes back from leases, for the caller's own transaction. `is_due`:
+        nobody waits for it, so that it gives way to requests that come one by one.
         """
+        write = partial(self._sink.ship, rests=is_due and self._early.is_calm)
         while True:
             self._taken = self._taken or self._early.collect(MOST)
             taken, is_last = self._taken, len(self._taken) < MOST
             records, back = [handed.records for handed in taken if handed.records], _back(taken)
             if records or (back.freed and not (but_leases and is_last)):
-                self._write(records, with_back(self._sink.ship, back))
+                self._write(records, with_back(write, back))
                 back = NOTHING_BACK
             if RECALLED in taken:
                 self.end()

@@ -58,8 +58,13 @@ class Sink(Protocol):
         changes nothing. Raises SinkUnavailable when the database is away: then nothing is known.
         """
 
-    def ship(self, group: Sequence[Sequence[Record]], back: Back = NOTHING_BACK) -> list[RowRefused | None]:
-        """Write what was acknowledged already: no budget refuses it any more."""
+    def ship(
+        self, group: Sequence[Sequence[Record]], back: Back = NOTHING_BACK, *, rests: bool = False
+    ) -> list[RowRefused | None]:
+        """Write what was acknowledged already: no budget refuses it any more.
+
+        `rests`: nobody waits for it, so others may have interpreter and core between its statements.
+        """
 
     def lease_as(self, owner: str) -> Purse | None:
         """Lease from hard budgets under this name from now on; None: this database is for many machines."""

@@ -8,6 +8,7 @@ that what is wrong with one stays with it; what is there already is left as it i
 from __future__ import annotations
 
 import logging
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -33,7 +34,7 @@ from billing.store.locked_months import LockedMonths, same_dispatch
 from billing.store.plans import Open, Plan, Planner
 from billing.store.rows import CHARGE_SELECT, DISPATCH_SELECT, correction_of, read_lines
 from billing.store.sealing import seal_if_due
-from billing.store.statements import insert_rows, run
+from billing.store.statements import insert_rows, resting, run
 from billing.submissions import NOTHING_BACK, Back
 from billing.tables import charges, dispatches, lines, quotes, writers
 
@@ -114,9 +115,12 @@ class LedgerSink:
         """Write a group; what a hard budget does not cover is refused. See billing.submissions.Sink."""
         return self._write_unfenced(group, Moving(refusable=True, back=back))
 
-    def ship(self, group: Sequence[Sequence[Record]], back: Back = NOTHING_BACK) -> list[RowRefused | None]:
-        """Write what was acknowledged before: no budget refuses it any more."""
-        return self._write_unfenced(group, Moving(refusable=False, back=back))
+    def ship(
+        self, group: Sequence[Sequence[Record]], back: Back = NOTHING_BACK, *, rests: bool = False
+    ) -> list[RowRefused | None]:
+        """Write what was acknowledged before: no budget refuses it any more. See billing.submissions.Sink."""
+        with resting() if rests else nullcontext():
+            return self._write_unfenced(group, Moving(refusable=False, back=back))
 
     def lease_as(self, owner: str) -> Purse | None:
         """Lease from hard budgets under this name from now on; None: this database is for many machines."""

@@ -103,6 +103,51 @@ async def test_a_moment_later_it_is_in_the_database(
     assert count(sqlite, "ledger_charge") == 50
 
 
+@pytest.fixture
+def rests(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """For each transaction of what was acknowledged: whether it rests between its statements."""
+    rested: list[bool] = []
+    ship = LedgerSink.ship
+
+    def noted(sink: LedgerSink, group: Any, back: Any, *, rests: bool) -> Any:
+        rested.append(rests)
+        return ship(sink, group, back, rests=rests)
+
+    monkeypatch.setattr(LedgerSink, "ship", noted)
+    return rested
+
+
+async def test_it_gives_way_to_requests_that_come_one_by_one(
+    new_journal: Any, make: Maker, rests: list[bool], tmp_path: Path
+) -> None:
+    journal = new_journal()
+    for _ in range(3):
+        await exchange(journal, make)
+    await asyncio.to_thread(wait_until_written, tmp_path / "s", 2)
+    assert rests
+    assert all(rests)
+
+
+async def test_it_hurries_where_requests_come_side_by_side(
+    new_journal: Any, make: Maker, rests: list[bool], tmp_path: Path
+) -> None:
+    journal = new_journal()
+    await asyncio.gather(*(exchange(journal, make) for _ in range(20)))
+    await asyncio.to_thread(wait_until_written, tmp_path / "s", 2)
+    assert rests
+    assert not any(rests)
+
+
+@pytest.mark.usefixtures("patient")
+async def test_it_hurries_where_somebody_waits_for_the_database(
+    new_journal: Any, make: Maker, rests: list[bool]
+) -> None:
+    journal = new_journal()
+    await exchange(journal, make)
+    await asyncio.to_thread(journal.write, [make.dispatch()])
+    assert rests == [False]
+
+
 async def test_rows_that_others_look_for_wait_for_the_database(
     new_journal: Any, sqlite: Engine, make: Maker
 ) -> None:
@@ -247,11 +292,11 @@ async def test_a_group_that_fails_once_gives_its_leases_back_once(
     await asyncio.to_thread(wait_until_written, tmp_path / "s", 2)
     ship, failed = LedgerSink.ship, []
 
-    def fails_once(sink: LedgerSink, group: Any, *back: Any) -> Any:
+    def fails_once(sink: LedgerSink, group: Any, *back: Any, **more: Any) -> Any:
         if len(group) > 1 and not failed:
             failed.append(len(group))
             raise ZeroDivisionError
-        return ship(sink, group, *back)
+        return ship(sink, group, *back, **more)
 
     monkeypatch.setattr(LedgerSink, "ship", fails_once)
     await asyncio.gather(*(exchange(journal, make) for _ in range(10)))

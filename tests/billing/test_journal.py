@@ -50,7 +50,9 @@ class Database:
         self.groups.append([s for s, bad in zip(group, refused, strict=True) if not bad])
         return [RowRefused("test") if bad else None for bad in refused]
 
-    def ship(self, group: Sequence[Sequence[Record]], back: Back = NOTHING_BACK) -> list[RowRefused | None]:
+    def ship(
+        self, group: Sequence[Sequence[Record]], back: Back = NOTHING_BACK, *, rests: bool = False
+    ) -> list[RowRefused | None]:
         return self.write(group)
 
     def lease_as(self, owner: str) -> Purse | None:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import JSON, Boolean, Column, Integer, MetaData, Table, Text, create_engine, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from billing.store import statements
 from billing.store.accounts import lock_of
 from billing.store.away import is_away
 from billing.store.statements import insert_rows, run
@@ -52,6 +54,26 @@ def test_a_statement_for_the_driver_belongs_to_a_transaction(engine: Engine) -> 
         run(connection, f"INSERT INTO things (id, name) VALUES ({mark}, {mark})", (1, "a"))
         connection.rollback()
         assert run(connection, "SELECT count(*) FROM things").fetchone()[0] == 0
+
+
+def test_work_that_rests_leaves_the_interpreter_before_each_statement_of_its_own_thread(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rested: list[int] = []
+    monkeypatch.setattr("time.sleep", lambda _s: rested.append(threading.get_ident()))
+
+    def two_statements() -> None:
+        with engine.begin() as connection:
+            run(connection, "SELECT 1")
+            run(connection, "SELECT 2")
+
+    with statements.resting():
+        two_statements()
+        other = threading.Thread(target=two_statements)
+        other.start()
+        other.join()
+    two_statements()
+    assert rested == 2 * [threading.get_ident()]
 
 
 def test_a_refused_statement_raises_what_sqlalchemy_raises_and_names_no_value(engine: Engine) -> None:
