@@ -24,7 +24,7 @@ from billing.segments import SegmentFull, payload_of
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from billing.budgets import AccountKey
     from billing.leases import Leased, Purse, Taken
@@ -39,7 +39,10 @@ RESTING_S: Final = 60.0
 
 
 class Handed(NamedTuple):
-    """What goes from the event loop to the journal's thread: a durable submission, or leases given up."""
+    """What goes from the event loop to the journal's thread: a durable submission, or leases given up.
+
+    `position`: up to where the log is in the database once this is; the last of a flight knows it.
+    """
 
     records: list[Record]
     freed: Leased
@@ -58,8 +61,14 @@ class _Waiting(NamedTuple):
     taken: Taken
 
 
-def _handed(one: _Waiting, position: Position | None) -> Handed:
-    return Handed(one.records, one.taken.leased, one.taken.sums, position)
+def _handed(flight: Sequence[_Waiting | None], position: Position | None) -> Iterator[Handed]:
+    last = next((one for one in reversed(flight) if one is not None), None)
+    for one in flight:
+        if one is None:
+            yield RECALLED
+        else:
+            end = position if one is last else None
+            yield Handed(one.records, one.taken.leased, one.taken.sums, end)
 
 
 def _holds(submission: Submission) -> dict[str, Amounts]:
@@ -182,7 +191,7 @@ class Early:
         self._flight = None
         durable = [one for one in flight if one is not None]
         self._last_flight = len(durable)
-        self._hand([RECALLED if one is None else _handed(one, position) for one in flight])
+        self._hand(_handed(flight, position))
         if durable and self._loop is not None and not self._loop.is_closed():
             self._wake([one.submission for one in durable])
             waited_s = time.monotonic() - durable[0].submission.at
@@ -203,7 +212,7 @@ class Early:
         if self._waiting:
             self._fly()
 
-    def _hand(self, handed: Sequence[Handed]) -> None:
+    def _hand(self, handed: Iterable[Handed]) -> None:
         self._durable.extend(handed)
         if self._nobody_looks:
             self._nobody_looks = False

@@ -15,6 +15,7 @@ import contextlib
 import fcntl
 import os
 import struct
+import threading
 import time
 import zlib
 from operator import attrgetter
@@ -201,6 +202,7 @@ class Log:
     """Two segments that take turns, so that one can begin anew while the other holds what is not yet shipped.
 
     The event loop writes, and somebody else syncs `descriptor`; `shipped` alone is for the journal's thread.
+    A lock keeps it from noting in the head of a half what was there before that began anew.
     """
 
     def __init__(self, segments: Sequence[Segment], turn_bytes: int) -> None:
@@ -208,6 +210,7 @@ class Log:
         self._turn_bytes = turn_bytes
         self._before = self._shipped = Position(0, 0)
         """The end of the turn before this one, and up to where everything is in the database."""
+        self._turning = threading.Lock()
 
     @classmethod
     def create(cls, stem: Path, turn_bytes: int = LOG_TURN_BYTES) -> Log:
@@ -226,13 +229,19 @@ class Log:
 
     def write(self, payloads: Sequence[bytes]) -> Position:
         """Write frames, durable after the next sync of `descriptor`. Raises SegmentFull, OSError."""
-        current, other = self._segments
-        if current.offset >= self._turn_bytes and self._shipped >= self._before:
-            self._before = self.position
-            other.begin(current.generation + 1)
-            current, other = self._segments = other, current
-        current.write(payloads)
+        if self._segments[0].offset >= self._turn_bytes:
+            self._turn()
+        self._segments[0].write(payloads)
         return self.position
+
+    def _turn(self) -> None:
+        """Begin the other half anew if what is in it is shipped."""
+        current, other = self._segments
+        with self._turning:
+            if self._shipped >= self._before:
+                self._before = self.position
+                other.begin(current.generation + 1)
+                self._segments = other, current
 
     def take_back(self, payloads: Sequence[bytes]) -> None:
         """Unwrite the last frames, whose sync failed."""
@@ -241,12 +250,13 @@ class Log:
 
     def shipped(self, position: Position) -> None:
         """Note that everything up to here is in the database."""
-        for segment in self._segments:
-            if segment.generation == position.generation:
-                segment.shipped_to(*position)
-            elif segment.generation < position.generation:  # its turn is over
-                segment.shipped_to(segment.generation, segment.offset)
-        self._shipped = position  # only now may the half before begin anew
+        with self._turning:
+            for segment in self._segments:
+                if segment.generation == position.generation:
+                    segment.shipped_to(*position)
+                elif segment.generation < position.generation:  # its turn is over
+                    segment.shipped_to(segment.generation, segment.offset)
+            self._shipped = position
 
     def remove(self) -> None:
         for segment in self._segments:

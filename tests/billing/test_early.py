@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import threading
 from typing import TYPE_CHECKING, Any
 
 import caio
@@ -409,3 +410,67 @@ def test_the_halves_of_a_log_take_turns_and_are_read_in_order(make: Maker, tmp_p
     assert list(orphan.read()) == sent[shipped:]
     orphan.remove()
     assert not list(tmp_path.iterdir())
+
+
+def test_a_half_that_begins_anew_while_the_journal_notes_what_is_shipped_keeps_its_frames(
+    make: Maker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "a.segment").touch()
+    log, submission = Log.create(tmp_path / "a", 6_000), [record_of(make.dispatch())]
+    position = log.position
+    while position.generation < 2:
+        position = log.write([payload_of(submission)])
+        log.shipped(position)
+    while position.offset < 6_000:
+        position = log.write([payload_of(submission)])
+    note, beside = Segment.shipped_to, []
+
+    def first_the_loop_writes(segment: Segment, generation: int, offset: int) -> None:
+        if generation == 1 and not beside:  # of the half that is shipped and may begin anew
+            beside.append(threading.Thread(target=lambda: log.write([payload_of(submission)])))
+            beside[0].start()
+            beside[0].join(0.5)
+        note(segment, generation, offset)
+
+    monkeypatch.setattr(Segment, "shipped_to", first_the_loop_writes)
+    log.shipped(position)
+    beside[0].join()
+    assert log.position.generation == 3
+    orphan = Orphan(Segment.open(tmp_path / "a.segment") or pytest.fail("no segment"))
+    assert list(orphan.read()) == [submission], "what a killed process acknowledged"
+    orphan.release()
+
+
+async def test_at_every_moment_it_is_in_the_database_or_in_the_log(
+    new_journal: Any, sqlite: Engine, make: Maker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(late, "MOST", 3)  # in a transaction: fewer than become durable together
+    acknowledged: set[str] = set()
+    missing: list[set[str]] = []
+    shipped = Log.shipped
+
+    def then_looks(log: Log, position: Position) -> None:
+        known = set(acknowledged)
+        shipped(log, position)
+        (own,) = (tmp_path / "s").glob("*.segment")
+        orphan = Orphan(Segment.open(own) or pytest.fail("no segment"))
+        left = {record.attempt_id for submission in orphan.read() for record in submission}
+        orphan.release()
+        with sqlite.connect() as connection:
+            written = set(connection.execute(text("SELECT attempt_id FROM ledger_dispatch")).scalars())
+        missing.append(known - written - left)
+
+    monkeypatch.setattr(Log, "shipped", then_looks)
+    journal = new_journal()
+
+    async def send() -> None:
+        dispatch = make.dispatch()
+        await journal.append([dispatch])
+        acknowledged.add(dispatch.attempt_id)
+
+    for _ in range(5):
+        await asyncio.gather(*(send() for _ in range(10)))
+    await asyncio.to_thread(wait_until_written, tmp_path / "s", 5)
+    assert len(acknowledged) == 50
+    assert len(missing) > 2
+    assert set().union(*missing) == set()
