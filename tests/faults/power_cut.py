@@ -1,13 +1,16 @@
-"""A disk that loses power: SQLite on a VFS that remembers what was written and not yet synced.
+"""A disk that loses power: it remembers what was written and not yet synced.
 
-Every write goes to a real file and into a list; `xSync` empties the list. At a chosen operation the
-power goes: the image of each file is what was synced, plus any subset of what was not, each 512-byte
-sector of a write for itself, since a disk may do these in any order or half.
+SQLite's files are on it by a VFS, the journal's by standing in for `os` and for the kernel's syncs. Every
+write goes to a real file and into a list; a sync empties the list. At a chosen operation the power goes: the
+image of each file is what was synced, plus any subset of what was not, each 512-byte sector of a write for
+itself, since a disk may do these in any order or half.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 import apsw
 
 if TYPE_CHECKING:
+    import asyncio
     import random
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 SECTOR = 512
 
@@ -30,10 +34,11 @@ class Platter:
     pending: list[tuple[int, bytes] | int] = field(default_factory=list)
     """Writes, and truncations to a size."""
 
-    def sync(self) -> None:
-        for change in self.pending:
+    def sync(self, count: int | None = None) -> None:
+        """Make the first so many changes safe: those from before the sync was asked for."""
+        for change in self.pending[:count]:
             apply(self.safe, change)
-        self.pending.clear()
+        del self.pending[:count]
 
     def after_the_cut(self, dice: random.Random) -> bytes:
         image = bytearray(self.safe)
@@ -60,7 +65,7 @@ def apply(content: bytearray, change: tuple[int, bytes] | int) -> None:
 
 
 class Disk(apsw.VFS):
-    """Files below one directory; `lives` operations until the power goes."""
+    """Files of one machine; `lives` operations, of whatever thread, until the power goes; 0: it does not."""
 
     def __init__(self, name: str, dice: random.Random, lives: int) -> None:
         self.name = name
@@ -68,20 +73,39 @@ class Disk(apsw.VFS):
         self.lives = lives
         self.platters: dict[str, Platter] = {}
         self.image: dict[str, bytes] | None = None
+        self._lock = threading.RLock()
         super().__init__(name, "")
 
     def xOpen(self, name: Any, flags: Any) -> Any:  # noqa: N802 - SQLite's name
         path = name.filename() if isinstance(name, apsw.URIFilename) else name
         return Handle(self, path, name, flags)
 
-    def operation(self) -> None:
+    def platter(self, path: str) -> Platter:
+        with self._lock:
+            if path not in self.platters:
+                existing = Path(path).read_bytes() if Path(path).exists() else b""
+                self.platters[path] = Platter(bytearray(existing))
+            return self.platters[path]
+
+    def change(self, platter: Platter, change: tuple[int, bytes] | int) -> None:
+        with self._lock:
+            self._operation()
+            platter.pending.append(change)
+
+    def sync(self, platter: Platter, count: int | None = None) -> None:
+        with self._lock:
+            self._operation()
+            platter.sync(count)
+
+    def _operation(self) -> None:
         self.lives -= 1
         if self.lives == 0:
             self.image = {path: p.after_the_cut(self.dice) for path, p in self.platters.items()}
 
     @property
     def is_cut(self) -> bool:
-        return self.image is not None
+        with self._lock:
+            return self.image is not None
 
     def write_image(self, directory: Path) -> None:
         """Lay down what a machine would find when the power is back."""
@@ -93,24 +117,72 @@ class Disk(apsw.VFS):
 class Handle(apsw.VFSFile):
     def __init__(self, disk: Disk, path: str, name: Any, flags: Any) -> None:
         self._disk = disk
-        existing = Path(path).read_bytes() if Path(path).exists() else b""
-        self._platter = disk.platters.setdefault(path, Platter(bytearray(existing)))
+        self._platter = disk.platter(path)
         super().__init__("", name, flags)
 
     def xWrite(self, data: Any, offset: int) -> None:  # noqa: N802
-        self._disk.operation()
-        self._platter.pending.append((offset, bytes(data)))
+        self._disk.change(self._platter, (offset, bytes(data)))
         super().xWrite(data, offset)
 
     def xTruncate(self, size: int) -> None:  # noqa: N802
-        self._disk.operation()
-        self._platter.pending.append(size)
+        self._disk.change(self._platter, size)
         super().xTruncate(size)
 
     def xSync(self, flags: int) -> None:  # noqa: N802
-        self._disk.operation()
-        self._platter.sync()
+        self._disk.sync(self._platter)
         super().xSync(flags)
+
+
+# --- the journal's files on such a disk ----------------------------------------------------------
+
+
+class Calls:
+    """`os`, but for writes and syncs of open files."""
+
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(os, name)
+
+    def pwrite(self, descriptor: int, data: bytes, offset: int) -> int:
+        self._disk.change(platter_of(self._disk, descriptor), (offset, bytes(data)))
+        return os.pwrite(descriptor, data, offset)
+
+    def fdatasync(self, descriptor: int) -> None:
+        if not path_of(descriptor).is_dir():
+            self._disk.sync(platter_of(self._disk, descriptor))
+
+    fsync = fdatasync
+
+
+class Syncs:
+    """Stands in for `billing.disk.DiskSync`: a sync takes a while. `lies`: it says so and does nothing."""
+
+    def __init__(self, disk: Disk, loop: asyncio.AbstractEventLoop, *, lies: bool = False) -> None:
+        self._disk = disk
+        self._loop = loop
+        self._lies = lies
+
+    def sync(self, descriptor: int, done: Callable[[bool], None]) -> None:
+        platter = platter_of(self._disk, descriptor)
+        self._loop.call_later(0.000_2, self._complete, platter, len(platter.pending), done)
+
+    def _complete(self, platter: Platter, count: int, done: Callable[[bool], None]) -> None:
+        if not self._lies:
+            self._disk.sync(platter, count)
+        done(True)
+
+    def close(self) -> None:
+        """As the real one has it."""
+
+
+def platter_of(disk: Disk, descriptor: int) -> Platter:
+    return disk.platter(str(path_of(descriptor)))
+
+
+def path_of(descriptor: int) -> Path:
+    return Path(f"/proc/self/fd/{descriptor}").readlink()
 
 
 # --- SQLite on such a disk, as SQLAlchemy expects a driver to be -------------------------------
