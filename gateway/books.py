@@ -25,7 +25,7 @@ from billing.store.raw_rows import RAW_COLUMNS, raw_rows
 from gateway.errors import InvalidRequest
 from gateway.invoices.bundle import zipped
 from gateway.invoices.focus import department_path, focus_csv
-from gateway.invoices.pdf import NoKoreanFont, pdf_of
+from gateway.invoices.pdf import pdf_of
 from gateway.invoices.raw import raw_csv, raw_json_lines
 from gateway.invoices.tables import as_json, csv_of
 from gateway.invoices.workbook import workbook_of
@@ -136,7 +136,7 @@ class Books:
         return next((one for one in self.invoices(month, now) if one.number == number), None)
 
     def file_of(self, invoice: Invoice, kind: str, language: Language, now: datetime) -> File:
-        """Return an invoice as one of OF_ONE. Raises InvalidRequest; NoKoreanFont for a PDF."""
+        """Return an invoice as one of OF_ONE. Raises InvalidRequest."""
         content: Iterator[bytes]
         match kind:
             case "pdf":
@@ -189,7 +189,7 @@ class Books:
     def file_of_month(self, month: str, kind: str, language: Language, now: datetime) -> File:
         """Return a month's invoices as one of OF_A_MONTH, ONE_BY_ONE or RAW.
 
-        Raises InvalidRequest, MonthRefused, NoKoreanFont.
+        Raises InvalidRequest, MonthRefused.
         """
         if kind in RAW:
             return self.raw_file(month, kind)
@@ -239,4 +239,4 @@ def _no_format(kind: str, offered: Sequence[str]) -> InvalidRequest:
     )
 
 
-__all__ = ["MEDIA", "OF_A_MONTH", "OF_ONE", "ONE_BY_ONE", "RAW", "Books", "File", "NoKoreanFont", "totals"]
+__all__ = ["MEDIA", "OF_A_MONTH", "OF_ONE", "ONE_BY_ONE", "RAW", "Books", "File", "totals"]

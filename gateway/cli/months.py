@@ -301,12 +301,7 @@ def export(
 
 
 def _export_one(books: Books, number: str, form: Format, output: Path | None, language: Language) -> None:
-    from gateway.books import NoKoreanFont
-
-    try:
-        file = books.file_of(_invoice(books, number), form, language, now())
-    except NoKoreanFont as missing:
-        fail(missing.korean, missing.english, Exit.UNAVAILABLE)
+    file = books.file_of(_invoice(books, number), form, language, now())
     _written(file.content, output or Path(file.name))
 
 
@@ -327,8 +322,6 @@ def _write_folder(
     books: Books, month: str, kinds: Sequence[Format], folder: Path, language: Language
 ) -> None:
     """Write several files; a folder that was there keeps what else it holds."""
-    from gateway.books import NoKoreanFont
-
     if str(folder) == "-" or folder.is_file():
         fail(
             "여러 파일을 쓰므로 폴더가 있어야 합니다. `-o 폴더`로 알려 주세요.",
@@ -336,13 +329,10 @@ def _write_folder(
             Exit.USAGE,
         )
     count = 0
-    try:
-        for file in books.files_of_month(month, kinds, language, now()):
-            folder.mkdir(parents=True, exist_ok=True)
-            _write(file.content, folder / file.name)
-            count += 1
-    except NoKoreanFont as missing:
-        fail(missing.korean, missing.english, Exit.UNAVAILABLE)
+    for file in books.files_of_month(month, kinds, language, now()):
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(file.content, folder / file.name)
+        count += 1
     if not count:
         fail(f"{month}의 청구서가 없습니다.", f"There are no invoices of {month}.", Exit.INPUT)
     say(f"{folder}에 파일 {count:,}개를 저장했습니다.", f"{count:,} files are in {folder}.")

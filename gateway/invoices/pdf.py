@@ -1,7 +1,7 @@
 """An invoice as PDF/A, for 결재: typeset by typst, the same bytes whenever it is rendered again.
 
-The date in the file is the day of issue, not of rendering. Korean letters need a Korean font on the
-machine (Debian: fonts-noto-cjk); without one nothing is rendered, since boxes are no invoice.
+The date in the file is the day of issue, not of rendering. Its font comes with us (Noto Sans KR, from the
+package pylopdf-fonts-ko), so that no machine lacks Korean letters and each makes the same bytes.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
+import pylopdf_fonts_ko
 import typst
 
 from billing.money import NANO, whole_won
@@ -24,23 +25,13 @@ if TYPE_CHECKING:
     from gateway.invoices.words import Language
 
 TEMPLATE: Final = Path(__file__).with_name("invoice.typ")
-FONTS: Final = ("Noto Sans CJK KR", "Noto Sans KR", "NanumGothic", "Malgun Gothic", "Pretendard")
 STANDARD: Final = "a-2b"
 MOST_ADJUSTMENTS: Final = 30
 """Named on paper; the workbook and the JSON name more."""
 
 
-class NoKoreanFont(RuntimeError):
-    """No font of FONTS is installed."""
-
-    korean = (
-        "한글 글꼴이 없어 PDF를 만들 수 없습니다. 데비안이라면 `apt install fonts-noto-cjk`를 실행하세요."
-    )
-    english = "No Korean font is installed, so no PDF is made. On Debian run `apt install fonts-noto-cjk`."
-
-
 def pdf_of(invoice: Invoice, language: Language) -> bytes:
-    """Return the bytes of a PDF/A-2b. Raises NoKoreanFont."""
+    """Return the bytes of a PDF/A-2b."""
     issued = datetime.fromisoformat(invoice.issued_on).replace(tzinfo=KST)
     content = _compiler().compile(
         format="pdf",
@@ -52,15 +43,6 @@ def pdf_of(invoice: Invoice, language: Language) -> bytes:
     return content
 
 
-@cache
-def _fonts() -> tuple[str, ...]:
-    installed = {family.casefold() for family in typst.Fonts().families()}
-    found = tuple(name for name in FONTS if name.casefold() in installed)
-    if not found:
-        raise NoKoreanFont
-    return found
-
-
 def _page(invoice: Invoice, language: Language) -> dict[str, Any]:
     def say(name: str) -> str:
         return word(name, language)
@@ -69,7 +51,6 @@ def _page(invoice: Invoice, language: Language) -> dict[str, Any]:
     korean = language == "ko"
     return {
         "language": language,
-        "fonts": list(_fonts()),
         "words": {name: say(name) for name in ("page", "approval", "total", "sum", "demand")},
         "title": say("title" if invoice.kind == "department" else "summary_title"),
         "draft": "" if invoice.final else say("draft"),
@@ -252,4 +233,6 @@ def _exact(nano_krw: int) -> str:
 
 @cache
 def _compiler() -> Any:  # noqa: ANN401 - typst.Compiler
-    return typst.Compiler(str(TEMPLATE))
+    ours = pylopdf_fonts_ko.sans_path().parent
+    fonts = typst.Fonts(include_system_fonts=False, include_embedded_fonts=False, font_paths=[ours])
+    return typst.Compiler(str(TEMPLATE), font_paths=fonts)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
@@ -10,15 +9,14 @@ from starlette.responses import StreamingResponse
 
 from gateway import pseudonyms
 from gateway.audit import AuditEvent
-from gateway.books import RAW, Books, NoKoreanFont
+from gateway.books import RAW, Books
 from gateway.console.session import gone
-from gateway.errors import ServiceUnavailable
 from gateway.permissions import Permission, Reach
 from gateway.reconciliation import Reconciler
 from gateway.store.organisation import person_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from billing.statements import Invoice
     from billing.store.invoice_lines import ChargeBehind
@@ -70,30 +68,19 @@ def file_of_invoice(
     parts: ConsoleParts, invoice: Invoice, kind: str, language: Language
 ) -> StreamingResponse:
     """Return an invoice as a file. Raises InvalidRequest for an unknown format."""
-    with _korean_font():
-        return download(books_of(parts).file_of(invoice, kind, language, parts.now()))
+    return download(books_of(parts).file_of(invoice, kind, language, parts.now()))
 
 
 def file_of_month(
     parts: ConsoleParts, visitor: Visitor, month: str, kind: str, language: Language
 ) -> StreamingResponse:
     """Return a month as a file; whoever takes its ledger rows out is in the access audit."""
-    with _korean_font():
-        file = books_of(parts).file_of_month(month, kind, language, parts.now())
+    file = books_of(parts).file_of_month(month, kind, language, parts.now())
     if kind in RAW:
         if visitor.reach(Permission.DEPARTMENT_PEOPLE) is not Reach.EVERYWHERE:
             raise gone("파일", "file")
         parts.audit.record(AuditEvent(parts.now(), visitor.actor, "month.raw", month))
     return download(file)
-
-
-@contextmanager
-def _korean_font() -> Iterator[None]:
-    """Say of a PDF that this server has no Korean font for it, as an error of the service."""
-    try:
-        yield
-    except NoKoreanFont as missing:
-        raise ServiceUnavailable(missing.korean, missing.english, code="no_font") from missing
 
 
 def people_of(
