@@ -15,6 +15,7 @@ import os
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from billing.budgets import Amounts
@@ -51,7 +52,7 @@ class Handed(NamedTuple):
 
 
 RECALLED: Final = Handed([], {}, {}, None)
-"""Behind it nothing comes that was taken from a lease granted before the recall."""
+"""Behind this very object nothing comes that was taken from a lease granted before the recall."""
 
 
 class _Waiting(NamedTuple):
@@ -184,7 +185,8 @@ class Early:
             return
         log.error("journal_log_not_synced", extra={"submissions": len(flight)})
         self._works = False
-        self._log.take_back([one.payload for one in flight if one is not None])
+        with suppress(OSError):  # a disk that writes nothing at all any more
+            self._log.take_back([one.payload for one in flight if one is not None])
         self._fail(flight)
 
     def _land(self, flight: list[_Waiting | None], position: Position | None) -> None:
@@ -207,7 +209,8 @@ class Early:
                 self._hand([RECALLED])
             else:
                 self._purse.undo(one.taken)
-                self._hand([Handed([], one.taken.leased, {}, None)])
+                if one.taken.leased:
+                    self._hand([Handed([], one.taken.leased, {}, None)])
                 self._turn_away(one.submission)
         if self._waiting:
             self._fly()
@@ -307,5 +310,13 @@ class Early:
         self._durable.append(RECALLED)
 
     def shipped(self, position: Position) -> None:
-        """Note that everything up to here is in the database."""
-        self._log.shipped(position)
+        """Note that everything up to here is in the database.
+
+        Where that cannot be noted it is shipped again some day, which changes nothing; but no more is taken.
+        """
+        try:
+            self._log.shipped(position)
+        except OSError:
+            if self._works:
+                log.exception("journal_log_not_noted")
+            self._works = False

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 
     from billing.ledger import Entry, Record
-    from billing.segments import Segments
+    from billing.segments import Orphan, Segments
     from billing.submissions import Result
 
 __all__ = ["Journal", "JournalUnavailable", "RowRefused", "Sink", "SinkUnavailable"]
@@ -326,8 +326,11 @@ class Journal:
                 self._resolve([submission], [RowRefused(type(error).__name__)])
         return readable, records
 
-    def _ship_records(self, records: list[list[Record]], how: _Write) -> None:
-        """Write what was acknowledged; what the database will not take is kept for the next start."""
+    def _ship_records(self, records: list[list[Record]], how: _Write) -> bool:
+        """Write what was acknowledged; what the database will not take is kept for the next start.
+
+        False: there was no room to keep it, so that it must stay where it is.
+        """
         results = self._write(records, how)
         self.stats.groups += 1
         self.stats.submissions += len(records)
@@ -337,8 +340,11 @@ class Journal:
                 self._segments.keep(refused)
             except OSError:
                 log.exception("journal_refused_not_kept", extra={"submissions": len(refused)})
-        if refused and self._early is not None:
-            self._early.rest()
+                return False
+            finally:
+                if self._early is not None:
+                    self._early.rest()
+        return True
 
     def _write(self, records: list[list[Record]], how: _Write) -> list[RowRefused | None]:
         """Write a group; where that fails in a way nobody foresaw, each submission alone."""
@@ -431,8 +437,15 @@ class Journal:
         except SinkUnavailable as error:
             self._went_away(error)
             return False
-        if self._segments is not None:
-            self._segments.clear()
+        except Exception as error:
+            log.exception("journal_not_shipped")
+            self._went_away(SinkUnavailable(type(error).__name__))
+            return False
+        try:
+            if self._segments is not None:
+                self._segments.clear()
+        except OSError:  # what is not cleared is shipped again some day, which changes nothing
+            log.exception("journal_segment_not_cleared")
         log.info("journal_database_back", extra={"shipped": self.stats.shipped})
         self._away_since = None
         self.stats.available = True
@@ -450,17 +463,27 @@ class Journal:
     def _ship_orphans(self, segments: Segments) -> None:
         """Write what dead processes of this host spilled, then estimate what they left open."""
         for orphan in segments.orphans():
-            submissions = list(orphan.read())
-            for start in range(0, len(submissions), MAX_GROUP):
-                self._ship_records(submissions[start : start + MAX_GROUP], self._sink.ship)
-            attempts = {r.attempt_id for s in submissions for r in s if r.attempt_id is not None}
-            adopted = self._sink.adopt(sorted(attempts))
-            if submissions:
-                log.warning(
-                    "journal_orphan_shipped", extra={"submissions": len(submissions), "adopted": adopted}
-                )
-            self._sink.end_leases(orphan.name)
-            orphan.remove()
+            is_written = False
+            try:
+                is_written = self._ship_orphan(orphan)
+            finally:
+                if not is_written:
+                    orphan.release()  # and its lock: whoever looks next finds it again
+            if is_written:
+                orphan.remove()
+
+    def _ship_orphan(self, orphan: Orphan) -> bool:
+        """Return whether nothing is in its files that is not elsewhere. Raises SinkUnavailable."""
+        submissions = list(orphan.read())
+        is_written = True
+        for start in range(0, len(submissions), MAX_GROUP):
+            is_written &= self._ship_records(submissions[start : start + MAX_GROUP], self._sink.ship)
+        attempts = {r.attempt_id for s in submissions for r in s if r.attempt_id is not None}
+        adopted = self._sink.adopt(sorted(attempts))
+        if submissions:
+            log.warning("journal_orphan_shipped", extra={"submissions": len(submissions), "adopted": adopted})
+        self._sink.end_leases(orphan.name)
+        return is_written
 
     def _last_words(self) -> None:
         """Before the thread ends: ship once more, and leave the rest on disk for the next start."""
@@ -473,7 +496,11 @@ class Journal:
         try:
             if emptied and late is not None:
                 late.end()
-            self._sink.close()
+                emptied = not late.holds_refused
+        except SinkUnavailable:
+            emptied = False
+        try:
+            self._sink.close(keeps_slot=not emptied)
         except SinkUnavailable:
             emptied = False
         if self._segments is not None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from billing.submissions import Sink
 
     Ship = Callable[[Sequence[Sequence[Record]]], list[RowRefused | None]]
-    Write = Callable[[list[list[Record]], Ship], object]
+    Write = Callable[[list[list[Record]], Ship], bool]
 
 LATE_S: Final = 0.03
 LATE_WHEN_CALM_S: Final = 0.06
@@ -30,13 +30,19 @@ MOST: Final = 256
 
 
 class Late:
-    """Called on the journal's thread only. `write` writes records, in whatever way, with what it is given."""
+    """Called on the journal's thread only.
+
+    `write` writes records, in whatever way, with what it is given; False: some of them are nowhere but in the
+    log.
+    """
 
     def __init__(self, early: Early, sink: Sink, owner: str, write: Write) -> None:
         self._early = early
         self._sink = sink
         self._owner = owner
         self._write = write
+        self.holds_refused = False
+        """The log holds for good what the database refused and no file could keep: the next start has it."""
         self._taken: list[Handed] = []
         self._since = 0.0
         self._is_recalling = False
@@ -60,22 +66,28 @@ class Late:
         """
         write = partial(self._sink.ship, rests=is_due and self._early.is_calm)
         while True:
-            self._taken = self._taken or self._early.collect(MOST)
-            taken, is_last = self._taken, len(self._taken) < MOST
+            is_again = bool(self._taken)  # a ship that failed left it; more has come since
+            taken = self._taken = self._taken or self._early.collect(MOST)
+            is_last = not is_again and len(taken) < MOST
             records, back = [handed.records for handed in taken if handed.records], _back(taken)
             if records or (back.freed and not (but_leases and is_last)):
-                self._write(records, with_back(write, back))
+                if not self._write(records, with_back(write, back)):
+                    self.holds_refused = True
                 back = NOTHING_BACK
-            if RECALLED in taken:
+            self._note(taken)
+            self._taken = [handed for handed in taken if handed is RECALLED]  # the rest is not written again
+            if self._taken:
                 self.end()
                 back, self._is_recalling = NOTHING_BACK, False
-            position = next((handed.position for handed in reversed(taken) if handed.position), None)
-            if position is not None:
-                self._early.shipped(position)
             self._taken = []
             self._since = time.monotonic()
             if is_last:
                 return back
+
+    def _note(self, written: Sequence[Handed]) -> None:
+        position = next((handed.position for handed in reversed(written) if handed.position), None)
+        if position is not None and not self.holds_refused:
+            self._early.shipped(position)
 
     def recall(self) -> None:
         """Ask the event loop for all leases if the sink wants them ended."""

@@ -12,6 +12,7 @@ its lock is free, all of them belong to a dead one.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import struct
@@ -38,6 +39,9 @@ _START: Final = _PAGE
 """Frames start behind one page that holds magic, generation, and where what is not yet shipped begins."""
 
 _REFUSED: Final = ".refused"
+_UNFINISHED: Final = ".new"
+_UNFINISHED_S: Final = 3600.0
+"""So old, a file that was never finished is that of a process that was killed while it began."""
 
 CHARGE_RESERVE_BYTES: Final = 4096
 """Room kept free for the charge of each dispatch that was taken."""
@@ -78,20 +82,22 @@ class Segment:
         `zeroed`: write all of it now. Where blocks were never written, each sync has to note them. Page by
         page: what is written at once is cached in folios of up to 2 MB, and each sync walks over all of one.
         """
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        unlocked = path.with_suffix(path.suffix + _UNFINISHED)  # nobody takes it for that of a dead process
+        descriptor = os.open(unlocked, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         try:
             os.posix_fallocate(descriptor, 0, _START + capacity_bytes)
             if zeroed:
                 for offset in range(0, _START + capacity_bytes, _PAGE):
                     os.pwrite(descriptor, bytes(min(_PAGE, _START + capacity_bytes - offset)), offset)
+            segment = cls(path, descriptor)
+            segment._write_head()
+            os.fsync(descriptor)
+            unlocked.rename(path)
         except OSError:
-            path.unlink()
+            unlocked.unlink(missing_ok=True)
             os.close(descriptor)
             raise
-        segment = cls(path, descriptor)
-        segment._write_head()
-        os.fsync(descriptor)
         return segment
 
     @classmethod
@@ -117,16 +123,24 @@ class Segment:
         return True
 
     def append(self, payloads: Sequence[bytes]) -> None:
-        """Write frames and wait for the disk. Raises SegmentFull, leaving the file as it was."""
+        """Write frames and wait for the disk. Raises SegmentFull, OSError, leaving the file as it was."""
+        before = self.offset
         self.write(payloads)
-        os.fdatasync(self.descriptor)
+        try:
+            os.fdatasync(self.descriptor)
+        except OSError:
+            with contextlib.suppress(OSError):
+                self.take_back(before)
+            raise
 
     def write(self, payloads: Sequence[bytes]) -> None:
-        """Write frames, durable after the next sync. Raises SegmentFull, leaving the file as it was."""
+        """Write frames, durable after the next sync. Raises SegmentFull, OSError; the file is as it was."""
         frames = b"".join(map(self._frame, payloads))
         if len(frames) > self.room():
             raise SegmentFull(self.path.name)
-        os.pwrite(self.descriptor, frames, self.offset)
+        if os.pwrite(self.descriptor, frames, self.offset) != len(frames):  # where blocks are not overwritten
+            self.take_back(self.offset)
+            raise OSError(errno.ENOSPC, "written in part", str(self.path))
         self.offset += len(frames)
 
     def take_back(self, offset: int) -> None:
@@ -307,6 +321,10 @@ class Segments:
     def open(self) -> None:
         """Allocate this process's file. Raises OSError if the disk has no room for it."""
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for unfinished in self._directory.glob(f"*{_UNFINISHED}"):
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - unfinished.stat().st_mtime > _UNFINISHED_S:
+                    unfinished.unlink()
         for refused in self._directory.glob(f"*{_REFUSED}"):
             with contextlib.suppress(FileNotFoundError):  # another process starts too
                 refused.rename(refused.with_suffix(".segment"))
@@ -354,7 +372,7 @@ class Segments:
 
         A dispatch is taken only with room for its charge behind it; charges may use that room.
         """
-        own = self._own
+        own, reserved_bytes = self._own, self._reserved_bytes
         taken = [False] * len(submissions)
         payloads: list[bytes] = []
         if own is None:
@@ -376,6 +394,7 @@ class Segments:
         try:
             own.append(payloads)
         except (OSError, SegmentFull):
+            self._reserved_bytes = reserved_bytes
             return [False] * len(submissions)
         return taken
 

@@ -87,8 +87,11 @@ class Sink(Protocol):
     def still_open(self, attempt_ids: Collection[str]) -> set[str]:
         """Return those that this writer dispatched and nobody has charged."""
 
-    def close(self) -> None:
-        """Give the slot back."""
+    def close(self, *, keeps_slot: bool = False) -> None:
+        """Give the slot back; not if `keeps_slot`: what the journal's files hold is to be written before.
+
+        Raises SinkUnavailable.
+        """
 
 
 class Waiting:

@@ -177,11 +177,14 @@ class LedgerSink:
         """Return those of these attempts that are dispatched in our slot and not charged."""
         return self._open.keys() & attempt_ids
 
-    def close(self) -> None:
-        """Give the slot back; attempts that are still open are adopted by the next writer."""
+    def close(self, *, keeps_slot: bool = False) -> None:
+        """Give the slot back; attempts that are still open are adopted by the next writer.
+
+        Whoever finds a slot whose process is gone ships its files before it adopts and ends leases.
+        """
         self._checkpointer.stop()
         try:
-            if self._head is not None:
+            if self._head is not None and not keeps_slot:
                 self._guarded(self._release_slot)
                 self._sealed_hour = 0
                 self._guarded(self._seal)

@@ -12,23 +12,25 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
-from billing.budgets import BudgetExceeded
+from billing.budgets import Budget, BudgetExceeded, Every, Scope
+from billing.journal import Journal
 from billing.ledger import Attribution, Charge, Dispatch, IdSource, Outcome
 from billing.periods import billing_month
 from billing.prices import PriceBook
-from billing.store import LedgerSink, open_engine
+from billing.segments import Segments
+from billing.store import LedgerSink, open_engine, set_budget
 from billing.tables import INSERT_ONLY, metadata
 from billing.usage import Usage, UsageSource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from sqlalchemy import Engine
 
-    from billing.journal import Journal
 
 KEY = b"k" * 32
+CITY = Scope("unit", "서울특별시")
 START = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
 PRICES = [
     {
@@ -209,3 +211,35 @@ class Tampering:
 def tamper(engine: Engine) -> Any:
     """Call it when everything is written."""
     return lambda: Tampering(engine)
+
+
+@pytest.fixture
+def new_journal(sqlite: Engine, key: bytes, tmp_path: Path) -> Iterator[Callable[..., Journal]]:
+    opened: list[Journal] = []
+
+    def start(**more: Any) -> Journal:
+        journal = Journal(LedgerSink(sqlite, key), Segments(tmp_path / "s", 1 << 20), **more)
+        journal.start()
+        opened.append(journal)
+        return journal
+
+    yield start
+    for journal in opened:
+        journal.stop()
+
+
+def rows_in(engine: Engine, table: str) -> int:
+    with engine.connect() as connection:
+        return int(connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one())
+
+
+def limit(engine: Engine, make: Maker, nano_krw: int) -> None:
+    budget = Budget(f"b-{nano_krw}", CITY, Every.MONTH, nano_krw)
+    set_budget(engine, budget, now=make.now, by="test", reason="test")
+
+
+async def exchange(journal: Journal, make: Maker, **charged: Any) -> Dispatch:
+    dispatch = make.dispatch()
+    await journal.append([dispatch])
+    await journal.append([make.charge(dispatch, **charged)])
+    return dispatch

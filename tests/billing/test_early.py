@@ -16,41 +16,22 @@ from billing import disk, late
 from billing.budgets import Budget, BudgetExceeded, Every, Scope
 from billing.disk import DiskSync
 from billing.errors import RowRefused
-from billing.journal import Journal
 from billing.leases import SHARE
 from billing.ledger import record_of
 from billing.segments import Log, Orphan, Position, Segment, Segments, payload_of, wait_until_written
 from billing.store import LedgerSink, check_accounts, set_budget, verify
 from billing.store.transfers import Order, TransferRefused, transfer
 from billing.usage import Usage
+from tests.billing.conftest import exchange, limit, rows_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from sqlalchemy import Engine
 
-    from billing.ledger import Dispatch
     from tests.billing.conftest import Maker
 
 pytestmark = pytest.mark.anyio
-
-CITY = Scope("unit", "서울특별시")
-
-
-@pytest.fixture
-def new_journal(sqlite: Engine, key: bytes, tmp_path: Path) -> Iterator[Callable[..., Journal]]:
-    opened: list[Journal] = []
-
-    def start(**more: Any) -> Journal:
-        journal = Journal(LedgerSink(sqlite, key), Segments(tmp_path / "s", 1 << 20), **more)
-        journal.start()
-        opened.append(journal)
-        return journal
-
-    yield start
-    for journal in opened:
-        journal.stop()
 
 
 @pytest.fixture
@@ -60,37 +41,20 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(late, "LATE_WHEN_CALM_S", 60.0)
 
 
-def count(engine: Engine, table: str) -> int:
-    with engine.connect() as connection:
-        return int(connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one())
-
-
-def limit(engine: Engine, make: Maker, nano_krw: int) -> None:
-    budget = Budget(f"b-{nano_krw}", CITY, Every.MONTH, nano_krw)
-    set_budget(engine, budget, now=make.now, by="test", reason="test")
-
-
-async def exchange(journal: Journal, make: Maker, **charged: Any) -> Dispatch:
-    dispatch = make.dispatch()
-    await journal.append([dispatch])
-    await journal.append([make.charge(dispatch, **charged)])
-    return dispatch
-
-
 @pytest.mark.usefixtures("patient")
 async def test_it_is_on_the_disk_when_it_is_acknowledged_and_in_the_database_later(
     new_journal: Any, sqlite: Engine, make: Maker, key: bytes, tmp_path: Path
 ) -> None:
     journal = new_journal()
     dispatch = await exchange(journal, make)
-    assert count(sqlite, "ledger_dispatch") == 0
+    assert rows_in(sqlite, "ledger_dispatch") == 0
     assert Segments(tmp_path / "s").acknowledged()
     (own,) = (tmp_path / "s").glob("*.segment")
     orphan = Orphan(Segment.open(own) or pytest.fail("no segment"))
     assert [[record.attempt_id for record in one] for one in orphan.read()] == 2 * [[dispatch.attempt_id]]
     orphan.release()
     journal.stop()
-    assert count(sqlite, "ledger_charge") == 1
+    assert rows_in(sqlite, "ledger_charge") == 1
     assert verify(sqlite, key).ok
     assert not list((tmp_path / "s").iterdir()), "its files go with it"
 
@@ -101,7 +65,7 @@ async def test_a_moment_later_it_is_in_the_database(
     journal = new_journal()
     await asyncio.gather(*(exchange(journal, make) for _ in range(50)))
     await asyncio.to_thread(wait_until_written, tmp_path / "s", 2)
-    assert count(sqlite, "ledger_charge") == 50
+    assert rows_in(sqlite, "ledger_charge") == 50
 
 
 @pytest.fixture
@@ -155,7 +119,7 @@ async def test_rows_that_others_look_for_wait_for_the_database(
     journal = new_journal()
     await exchange(journal, make)
     await journal.append(())
-    assert count(sqlite, "ledger_charge") == 1, "an empty submission comes behind all others"
+    assert rows_in(sqlite, "ledger_charge") == 1, "an empty submission comes behind all others"
 
 
 async def test_many_writers_with_leases_never_overspend_a_budget(
@@ -168,7 +132,7 @@ async def test_many_writers_with_leases_never_overspend_a_budget(
     for _ in range(30):
         taken = await asyncio.gather(*(make.spend(journals[i % 3], least_output=300) for i in range(60)))
         refused += taken.count(False)
-        leased += count(sqlite, "budget_lease")
+        leased += rows_in(sqlite, "budget_lease")
     for journal in journals:
         journal.stop()
     with sqlite.connect() as connection:
@@ -179,7 +143,7 @@ async def test_many_writers_with_leases_never_overspend_a_budget(
     assert refused > 0
     assert leased > 0, "the test must see leases"
     assert 600 * bound * 0.9 < spent <= 600 * bound, "what is left for want of a lease is a small share"
-    assert count(sqlite, "budget_lease") == 0
+    assert rows_in(sqlite, "budget_lease") == 0
     assert check_accounts(sqlite) == []
     assert verify(sqlite, key).ok
 
@@ -190,7 +154,7 @@ async def test_a_lowered_limit_holds_when_it_is_set(new_journal: Any, sqlite: En
     journal = new_journal()
     for _ in range(5):
         await exchange(journal, make)
-    assert count(sqlite, "budget_lease") == 1
+    assert rows_in(sqlite, "budget_lease") == 1
     await asyncio.to_thread(limit, sqlite, make, 1)
     with pytest.raises(BudgetExceeded):
         await journal.append([make.dispatch()])
@@ -231,10 +195,10 @@ async def test_leases_that_nobody_uses_end(new_journal: Any, sqlite: Engine, mak
     for _ in range(5):
         await exchange(journal, make)
     for _ in range(100):
-        if count(sqlite, "budget_lease") == 0:
+        if rows_in(sqlite, "budget_lease") == 0:
             break
         await asyncio.sleep(0.02)
-    assert count(sqlite, "budget_lease") == 0
+    assert rows_in(sqlite, "budget_lease") == 0
     for _ in range(5):
         await exchange(journal, make)
 
@@ -260,7 +224,7 @@ async def test_a_disk_that_fails_leaves_it_to_the_database(
     journal = new_journal()
     monkeypatch.setattr(DiskSync, "sync", lambda _self, _file, done: done(False))
     await asyncio.gather(*(exchange(journal, make) for _ in range(5)))
-    assert count(sqlite, "ledger_charge") == 5
+    assert rows_in(sqlite, "ledger_charge") == 5
     assert not Segments(tmp_path / "s").acknowledged(), "what was not acknowledged must not come back"
 
 
@@ -280,7 +244,7 @@ async def test_a_disk_that_fails_under_a_budget_takes_nothing_twice(
             served += 1
     assert 190 <= served <= 5 + 200
     await asyncio.sleep(0.3)
-    assert count(sqlite, "budget_lease") == 0, "nobody uses it any more"
+    assert rows_in(sqlite, "budget_lease") == 0, "nobody uses it any more"
 
 
 async def test_a_group_that_fails_once_gives_its_leases_back_once(
@@ -303,7 +267,7 @@ async def test_a_group_that_fails_once_gives_its_leases_back_once(
     await asyncio.gather(*(exchange(journal, make) for _ in range(10)))
     await asyncio.to_thread(wait_until_written, tmp_path / "s", 2)
     assert failed
-    assert count(sqlite, "ledger_charge") == 15
+    assert rows_in(sqlite, "ledger_charge") == 15
     with sqlite.connect() as connection:
         (leased,) = connection.execute(text("SELECT nano_krw FROM budget_lease")).scalars()
     purse = journal._sink._accounts.leases._purse  # type: ignore[attr-defined]
@@ -323,7 +287,7 @@ async def test_a_full_log_leaves_it_to_the_database(
     for _ in range(20):
         await exchange(journal, make)
     await journal.append(())
-    assert count(sqlite, "ledger_charge") == 20
+    assert rows_in(sqlite, "ledger_charge") == 20
 
 
 @pytest.mark.usefixtures("patient")
@@ -363,7 +327,7 @@ async def test_what_the_database_refuses_afterwards_is_kept_for_the_next_start(
     with sqlite.begin() as connection:
         connection.execute(text("DROP TRIGGER no"))
     new_journal().stop()
-    assert count(sqlite, "ledger_charge") == 2, "the kept one, and an estimate for the refused one"
+    assert rows_in(sqlite, "ledger_charge") == 2, "the kept one, and an estimate for the refused one"
     assert not list((tmp_path / "s").iterdir())
     assert verify(sqlite, key).ok
 

@@ -77,7 +77,7 @@ class Database:
         self.adopted += attempt_ids
         return len(attempt_ids)
 
-    def close(self) -> None:
+    def close(self, *, keeps_slot: bool = False) -> None:
         self._check()
 
     def _check(self) -> None:
