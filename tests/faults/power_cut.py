@@ -73,6 +73,7 @@ class Disk(apsw.VFS):
         self.lives = lives
         self.platters: dict[str, Platter] = {}
         self.image: dict[str, bytes] | None = None
+        self._paths: dict[int, str] = {}
         self._lock = threading.RLock()
         super().__init__(name, "")
 
@@ -86,6 +87,14 @@ class Disk(apsw.VFS):
                 existing = Path(path).read_bytes() if Path(path).exists() else b""
                 self.platters[path] = Platter(bytearray(existing))
             return self.platters[path]
+
+    def open_file(self, inode: int, path: Path) -> Platter:
+        with self._lock:
+            known = self._paths.setdefault(inode, str(path))
+            if known != str(path):
+                self.platters[str(path)] = self.platters.pop(known)
+                self._paths[inode] = str(path)
+            return self.platter(str(path))
 
     def change(self, platter: Platter, change: tuple[int, bytes] | int) -> None:
         with self._lock:
@@ -137,10 +146,11 @@ class Handle(apsw.VFSFile):
 
 
 class Calls:
-    """`os`, but for writes and syncs of open files."""
+    """`os`, but for writes and syncs of open files, which are known by their inode: they are renamed."""
 
     def __init__(self, disk: Disk) -> None:
         self._disk = disk
+        self._files: set[int] = set()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(os, name)
@@ -150,7 +160,11 @@ class Calls:
         return os.pwrite(descriptor, data, offset)
 
     def fdatasync(self, descriptor: int) -> None:
-        if not path_of(descriptor).is_dir():
+        if path_of(descriptor).is_dir():
+            for file in self._files:  # what was renamed in it has its new name from now on
+                platter_of(self._disk, file)
+        else:
+            self._files.add(descriptor)
             self._disk.sync(platter_of(self._disk, descriptor))
 
     fsync = fdatasync
@@ -178,7 +192,7 @@ class Syncs:
 
 
 def platter_of(disk: Disk, descriptor: int) -> Platter:
-    return disk.platter(str(path_of(descriptor)))
+    return disk.open_file(os.fstat(descriptor).st_ino, path_of(descriptor))
 
 
 def path_of(descriptor: int) -> Path:
