@@ -113,9 +113,11 @@ class Connection(asyncio.Protocol):
         self._unpacking: _Packed | _Plain | None = None
         self._unpacked: Iterator[bytes] | None = None
         """What was unpacked and nobody has taken."""
+        self._in_one_turn = 0
         self.unread = 0
         """Bytes that came and nobody has taken."""
         self._head_bytes = 0
+        """Bytes since the last of a body: of the head, of trailers."""
         self._informational = False
         self._until_close = False
         self._paused = False
@@ -145,6 +147,10 @@ class Connection(asyncio.Protocol):
         """
         while True:
             if self._unpacked is not None and (plain := next(self._unpacked, b"")):
+                self._in_one_turn += len(plain)
+                if self._in_one_turn >= DECOMPRESSED_AT_ONCE:
+                    self._in_one_turn = 0
+                    await asyncio.sleep(0)  # a little that unpacks to much leaves others their turn
                 return plain
             if self._pieces:
                 piece = self._take()
@@ -187,6 +193,11 @@ class Connection(asyncio.Protocol):
         else:
             self.close()
 
+    @property
+    def is_closing(self) -> bool:
+        """Whether it is closed, or will be at the next turn of the loop: the other side closed it."""
+        return self.closed or self._transport.is_closing()
+
     def close(self) -> None:
         """Close without waiting for what is still to be sent."""
         self.closed = True
@@ -201,15 +212,14 @@ class Connection(asyncio.Protocol):
         if not self.asked:  # nobody asked: whatever it is, it is no answer to the next request
             self.close()
             return
+        self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as error:
             self._fail(NotHttp(type(error).__name__))
         else:
-            if not self.status:
-                self._head_bytes += len(data)
-                if self._head_bytes > LONGEST_HEAD:
-                    self._fail(NotHttp("a head without end"))
+            if self._head_bytes > LONGEST_HEAD:
+                self._fail(NotHttp("a head without end"))
         self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -230,14 +240,17 @@ class Connection(asyncio.Protocol):
 
     # --- llhttp's callbacks ----------------------------------------------------------------------
 
+    def on_message_begin(self) -> None:
+        if self.complete:  # the beginning of a second answer to one request
+            self._reusable = False
+
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self.complete:
+        if not self.status:  # neither trailers nor what comes behind the answer
             key, text = name.decode("latin-1").lower(), value.decode("utf-8", "surrogateescape")
             self.headers[key] = f"{self.headers[key]}, {text}" if key in self.headers else text
 
     def on_headers_complete(self) -> None:
-        if self.complete:  # a second answer to one request
-            self._reusable = False
+        if self.complete:
             return
         status = self._parser.get_status_code()
         self._informational = 100 <= status < 200
@@ -251,6 +264,7 @@ class Connection(asyncio.Protocol):
     def on_body(self, body: bytes) -> None:
         if self.complete:
             return
+        self._head_bytes = 0
         self._pieces.append(body)
         self.unread += len(body)
         if self.unread > MOST_UNREAD and not self._paused:
@@ -277,6 +291,8 @@ class _Packed:
                 if plain := self._inflater.decompress(piece, DECOMPRESSED_AT_ONCE):
                     yield plain
                 piece = self._inflater.unconsumed_tail
+                if self._inflater.unused_data:
+                    raise BrokenOff("bytes behind a compressed body")
         except zlib.error as error:
             raise BrokenOff("compressed, and not readable") from error
 
@@ -327,7 +343,7 @@ class Connections:
         idle = self._idle.get(origin)
         while idle:
             connection = idle.pop()
-            if not connection.closed:
+            if not connection.is_closing:
                 return connection
         try:
             async with asyncio.timeout(connect_s):

@@ -219,6 +219,75 @@ def test_a_connection_that_ended_or_says_something_unasked_is_not_used_again(ste
     assert run(journey) == (b"ok", 2)
 
 
+def test_a_second_answer_that_only_begins_is_nobodys() -> None:
+    async def journey(pool: Connections) -> Any:
+        first: Script = [HEAD + b"content-length: 2\r\n\r\nok" + HEAD + b"content-length: 7\r\n"]
+        second: Script = [b"\r\nANOTHER", 0.05, HEAD + b"content-length: 4\r\n\r\nmine"]
+        async with provider(first, second) as (url, asked):
+            return (await ask(pool, url))[1], len(asked), not any(pool._idle.values())
+
+    assert run(journey) == (b"ok", 1, True)
+
+
+def test_a_connection_that_the_provider_has_just_closed_is_not_used_again() -> None:
+    async def journey(pool: Connections) -> int:
+        used = 0
+        for _ in range(10):
+            async with provider([HEAD + b"content-length: 2\r\n\r\nok", 0.01, None]) as (url, _):
+                await ask(pool, url)
+                ((connection,),) = (kept for kept in pool._idle.values() if kept)
+                for _ in range(100_000):
+                    if connection.is_closing:
+                        break
+                    await asyncio.sleep(0)
+                used += not connection.closed
+                assert (await ask(pool, url))[1] == b"ok"
+                await pool.aclose()
+        return used
+
+    assert run(journey) > 0, "closing, and not yet told so"
+
+
+def test_trailers_are_neither_kept_nor_read_without_end() -> None:
+    chunked = HEAD + b"transfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n"
+    assert answered(chunked + b"x-checksum: 1\r\n\r\n")[1:] == (b"ok", {"transfer-encoding": "chunked"})
+    with pytest.raises(NotHttp):
+        answered(chunked, *[0.01, b"x-a: " + b"a" * 10_000 + b"\r\n"] * 10)
+
+
+def test_nothing_may_stand_behind_a_compressed_body() -> None:
+    packed = gzip.compress(b"ok")
+    with pytest.raises(BrokenOff):
+        answered(HEAD + b"content-encoding: gzip\r\n\r\n" + packed, b"\0" * 1000, None)
+
+
+def test_a_little_that_unpacks_to_much_leaves_others_their_turn() -> None:
+    packed = gzip.compress(bytes(20_000_000))
+
+    async def journey(pool: Connections) -> int:
+        turns = 0
+
+        async def others() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        steps: Script = [
+            HEAD + b"content-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(packed) + packed
+        ]
+        async with provider(steps) as (url, _):
+            connection = await pool.ask("POST", url, {}, b"{}", 2.0)
+            beside = asyncio.create_task(others())
+            await asyncio.sleep(0.1)
+            turns = 0
+            assert sum(map(len, await body_of(connection))) == 20_000_000
+            beside.cancel()
+        return turns
+
+    assert run(journey) > 50
+
+
 def test_an_answer_that_nobody_reads_to_its_end_takes_its_connection_with_it() -> None:
     async def journey(pool: Connections) -> tuple[bytes, int]:
         async with provider([HEAD + b"content-length: 9\r\n\r\nhel", 0.1, b"lo"]) as (url, asked):

@@ -160,7 +160,7 @@ def _seconds(value: str) -> int | None:
 def _until(date: str, now: str) -> int | None:
     try:
         wait = parsedate_to_datetime(date) - parsedate_to_datetime(now)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):  # a zone of 10^20 hours is a number, too
         return None
     return max(0, min(int(wait.total_seconds()), MAX_RETRY_AFTER_S))
 

@@ -89,6 +89,7 @@ def test_a_body_of_any_kind_is_survived(answer: bytes) -> None:
         ({"retry-after": "Sun, 22 Nov 2026 01:59:00 GMT", "date": "Sun, 22 Nov 2026 02:00:00 GMT"}, {}, 0),
         ({"retry-after": "Sun, 22 Nov 2026 02:00:30 GMT"}, {}, None),
         ({"retry-after": "soon"}, {}, None),
+        ({"retry-after": "Mon, 01 Jan 2026 00:00:00 +99999999999999999999"}, {}, None),
         ({"retry-after": "-5"}, {}, None),
         ({"retry-after": "999999999"}, {}, 86400),
         ({}, {"error": {"code": 429, "details": [{"retryDelay": "36.2s"}]}}, 37),
