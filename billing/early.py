@@ -116,6 +116,7 @@ class Early:
         self._last_flight = 0
         self._durable: deque[Handed] = deque()
         self._nobody_looks = False
+        self._closed = threading.Event()
 
     # --- on the event loop ---
 
@@ -254,27 +255,31 @@ class Early:
                 else:
                     self._land(flight, position)
 
-    def _close(self, closed: threading.Event) -> None:
+    def _close(self) -> None:
         self._works = False
         try:
             self._land_at_once()
             if self._disk is not None:
                 self._disk.close()
         finally:
-            closed.set()
+            self._closed.set()
 
     # --- from any thread ---
 
     def close(self) -> None:
         """Take nothing more, and wait until all that was taken is durable or went the usual way."""
-        loop, closed = self._loop, threading.Event()
+        loop = self._loop
         if loop is not None and loop.is_running() and threading.get_ident() != self._thread_id:
-            loop.call_soon_threadsafe(self._close, closed)
-            closed.wait(CLOSING_S)
+            loop.call_soon_threadsafe(self._close)
+            self._closed.wait(CLOSING_S)
         else:
-            self._close(closed)
+            self._close()
 
     # --- on the journal's thread ---
+
+    def wait_until_closed(self) -> None:
+        """Wait, however long it takes, until nothing more is acknowledged: only then may the log go."""
+        self._closed.wait()
 
     @property
     def is_calm(self) -> bool:

@@ -20,6 +20,7 @@ import queue
 import threading
 import time
 from concurrent.futures import Future as ThreadFuture
+from contextlib import suppress
 from datetime import UTC, datetime
 from enum import Enum
 from functools import partial
@@ -104,6 +105,8 @@ class Journal:
         self._early: Early | None = None
         self._late: Late | None = None
         self._backlog: list[list[Record]] = []
+        self._holds_refused = False
+        """The segment holds for good what the database refused and no file could keep."""
         self._in_doubt: list[Dispatch] = []
         self._away_since: float | None = None
         self._retry_at = 0.0
@@ -111,6 +114,7 @@ class Journal:
         self._ticked_at = 0.0
         self._last_group = 0
         self._stopping = False
+        self._ended = False
 
     # --- called from any thread, most often from the event loop ---
 
@@ -166,6 +170,16 @@ class Journal:
             submission.waiter.set_exception(nothing_recorded())
         elif self._early is None or self._away_since is not None or not self._early.take(submission):
             self._queue.put(submission)
+            if self._ended:
+                self._turn_away_all()
+
+    def _turn_away_all(self) -> None:
+        """Tell whoever came after the end that nothing is recorded: the next start estimates it."""
+        with suppress(queue.Empty):
+            while True:
+                item = self._queue.get_nowait()
+                if isinstance(item, Submission):
+                    self._resolve([item], [nothing_recorded()])
 
     def _settle_abandoned(self, entries: tuple[Entry, ...]) -> None:
         charged = {entry.attempt_id for entry in entries if isinstance(entry, Charge)}
@@ -199,6 +213,8 @@ class Journal:
         while self._step():
             pass
         self._last_words()
+        self._ended = True
+        self._turn_away_all()
 
     def _open(self) -> None:
         """Take a slot; ship what dead processes of this host left, and only then estimate the rest."""
@@ -224,6 +240,7 @@ class Journal:
             segments_log = self._segments.open_log()
         except OSError:
             log.warning("journal_log_unavailable")  # everything waits for the database then
+            self._sink.lease_no_more()
             return
         early = Early(
             segments_log,
@@ -429,9 +446,11 @@ class Journal:
                 self._late.ship()
             while self._backlog:
                 group = self._backlog[:MAX_GROUP]
-                self._ship_records(group, self._sink.ship)
+                self._holds_refused |= not self._ship_records(group, self._sink.ship)
                 del self._backlog[: len(group)]
                 self.stats.shipped += len(group)
+            if self._segments is not None:  # before any tick: that ends the leases of the dead
+                self._ship_orphans(self._segments)
             self._sink.tick()
             self._settle_doubts()
         except SinkUnavailable as error:
@@ -442,7 +461,7 @@ class Journal:
             self._went_away(SinkUnavailable(type(error).__name__))
             return False
         try:
-            if self._segments is not None:
+            if self._segments is not None and not self._holds_refused:
                 self._segments.clear()
         except OSError:  # what is not cleared is shipped again some day, which changes nothing
             log.exception("journal_segment_not_cleared")
@@ -482,13 +501,16 @@ class Journal:
         adopted = self._sink.adopt(sorted(attempts))
         if submissions:
             log.warning("journal_orphan_shipped", extra={"submissions": len(submissions), "adopted": adopted})
-        self._sink.end_leases(orphan.name)
+        if is_written:
+            self._sink.end_leases(orphan.name)
         return is_written
 
     def _last_words(self) -> None:
         """Before the thread ends: ship once more, and leave the rest on disk for the next start."""
         self._retry_at = 0.0
         late = self._late
+        if self._early is not None:
+            self._early.wait_until_closed()
         if self._away_since is not None:
             emptied = self._ship()
         else:
@@ -499,6 +521,7 @@ class Journal:
                 emptied = not late.holds_refused
         except SinkUnavailable:
             emptied = False
+        emptied = emptied and not self._holds_refused
         try:
             self._sink.close(keeps_slot=not emptied)
         except SinkUnavailable:

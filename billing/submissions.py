@@ -69,6 +69,9 @@ class Sink(Protocol):
     def lease_as(self, owner: str) -> Purse | None:
         """Lease from hard budgets under this name from now on; None: this database is for many machines."""
 
+    def lease_no_more(self) -> None:
+        """Undo `lease_as` before anything was leased."""
+
     def wants_recall(self) -> bool:
         """Whether all leases of this writer should end, because budgets changed or nobody uses them."""
 
@@ -85,7 +88,10 @@ class Sink(Protocol):
         """Charge these attempts by estimate where they have no charge; return how many."""
 
     def still_open(self, attempt_ids: Collection[str]) -> set[str]:
-        """Return those that this writer dispatched and nobody has charged."""
+        """Return those that are dispatched and not charged, or by somebody's estimate alone.
+
+        Raises SinkUnavailable.
+        """
 
     def close(self, *, keeps_slot: bool = False) -> None:
         """Give the slot back; not if `keeps_slot`: what the journal's files hold is to be written before.

@@ -251,8 +251,9 @@ def test_a_connection_that_the_provider_has_just_closed_is_not_used_again() -> N
 def test_trailers_are_neither_kept_nor_read_without_end() -> None:
     chunked = HEAD + b"transfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n"
     assert answered(chunked + b"x-checksum: 1\r\n\r\n")[1:] == (b"ok", {"transfer-encoding": "chunked"})
+    more: Script = [0.01, b"x-a: " + b"a" * 10_000 + b"\r\n"]
     with pytest.raises(NotHttp):
-        answered(chunked, *[0.01, b"x-a: " + b"a" * 10_000 + b"\r\n"] * 10)
+        answered(chunked, *more * 10)
 
 
 def test_nothing_may_stand_behind_a_compressed_body() -> None:

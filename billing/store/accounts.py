@@ -321,5 +321,6 @@ def _of_account(table: Table, key: AccountKey) -> list[ColumnElement[bool]]:
             conditions.append(table.c.person_id == key.scope_id)
         case _:
             unit = key.scope_id.replace("/", "%2F")
-            conditions.append(("/" + table.c.unit_path + "/").contains(f"/{unit}/", autoescape=True))
+            path = "/" + table.c.unit_path + "/"  # not LIKE: SQLite's takes it for it with IT
+            conditions.append(func.replace(path, f"/{unit}/", "") != path)
     return conditions

@@ -19,7 +19,7 @@ from billing.tables import charges, dispatches
 from billing.usage import INPUT_TOKEN_CLASSES, OUTPUT_TOKEN_CLASSES, UsageSource
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import Select
@@ -52,6 +52,24 @@ def open_of_slot(connection: Connection, slot: int, low_seq: int) -> list[tuple[
     statement = _open_dispatches().add_columns(dispatches.c.seq).where(*here)
     rows = connection.execute(statement).mappings()
     return [(row["attempt_id"], row["seq"], held_by(*(row[name] for name in HELD))) for row in rows]
+
+
+def unsettled(connection: Connection, attempt_ids: Collection[str]) -> set[str]:
+    """Return those of these attempts that are dispatched and have no charge but an adopter's estimate."""
+    theirs = and_(
+        charges.c.attempt_id == dispatches.c.attempt_id,
+        charges.c.kind == Kind.CHARGE,
+        charges.c.outcome != Outcome.ADOPTED,
+    )
+    ids = sorted(attempt_ids)
+    found: set[str] = set()
+    for start in range(0, len(ids), 500):
+        statement = select(dispatches.c.attempt_id).where(
+            dispatches.c.attempt_id.in_(ids[start : start + 500]),
+            ~select(charges.c.charge_id).where(theirs).exists(),
+        )
+        found.update(connection.execute(statement).scalars())
+    return found
 
 
 def _open_dispatches() -> Select[tuple[Any, ...]]:

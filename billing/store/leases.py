@@ -51,6 +51,10 @@ class LeaseBook:
         self._owner, self._purse = owner, Purse()
         return self._purse
 
+    def lease_no_more(self) -> None:
+        """Grant nothing from now on: there is no log to take it by."""
+        self._owner, self._purse = "", None
+
     def added(self, key: AccountKey) -> int:
         """What was ever added early to an account, in nano-won. From any thread."""
         return 0 if self._purse is None else self._purse.added.get(key, 0)

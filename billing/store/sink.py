@@ -26,7 +26,7 @@ from billing.periods import to_us
 from billing.seals import EVERY_US
 from billing.store import slots
 from billing.store.accounts import Accounts, Moving
-from billing.store.adoption import adopt_attempts, adopt_slot, open_of_slot
+from billing.store.adoption import adopt_attempts, adopt_slot, open_of_slot, unsettled
 from billing.store.away import is_away, without_values
 from billing.store.corrections import rows_of_attempt
 from billing.store.engine import Checkpointer, without_busy_handler, writing
@@ -126,6 +126,9 @@ class LedgerSink:
         """Lease from hard budgets under this name from now on; None: this database is for many machines."""
         return self._accounts.leases.lease_as(owner) if self._engine.dialect.name == "sqlite" else None
 
+    def lease_no_more(self) -> None:
+        self._accounts.leases.lease_no_more()
+
     def wants_recall(self) -> bool:
         return self._accounts.leases.wants_recall
 
@@ -174,8 +177,16 @@ class LedgerSink:
         return len(records)
 
     def still_open(self, attempt_ids: Collection[str]) -> set[str]:
-        """Return those of these attempts that are dispatched in our slot and not charged."""
-        return self._open.keys() & attempt_ids
+        """Return those of these that are dispatched and not charged, or by somebody's estimate alone.
+
+        Raises SinkUnavailable.
+        """
+
+        def looking(connection: Connection) -> set[str]:
+            with connection.begin():
+                return unsettled(connection, attempt_ids)
+
+        return self._guarded(looking) if attempt_ids else set()
 
     def close(self, *, keeps_slot: bool = False) -> None:
         """Give the slot back; attempts that are still open are adopted by the next writer.
@@ -424,10 +435,14 @@ class LedgerSink:
         return self._connection
 
     def _reload_head(self, connection: Connection) -> None:
-        """After a lost connection the tables alone know whether the last commit was, and what is open."""
+        """After a lost connection the tables alone know whether the last commit was, and what is open.
+
+        Locked: the server may still be at that commit, and the head as it was before is of no use.
+        """
         own = self._own()
         with connection.begin():
-            row = connection.execute(select(writers).where(writers.c.slot == own.slot)).one()
+            mine = select(writers).where(writers.c.slot == own.slot)
+            row = connection.execute(mine.with_for_update()).one()
             left_open = open_of_slot(connection, own.slot, row.low_seq) if row.epoch == own.epoch else []
         if row.epoch == own.epoch:
             self._head = slots.Head(own.slot, own.epoch, row.seq, row.low_seq, bytes.fromhex(row.mac))
@@ -435,6 +450,7 @@ class LedgerSink:
 
     def _disconnect(self) -> None:
         self._known_quotes.clear()
+        self._watch.begin_anew()
         connection, self._connection = self._connection, None
         if connection is not None:
             try:

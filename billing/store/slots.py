@@ -75,6 +75,10 @@ class Watch:
             return bool(_start_of(row.pid) != row.pid_started)
         return self._stands_still(row)
 
+    def begin_anew(self) -> None:
+        """Give everybody a whole lease from now on: while we saw nothing, nothing stood still."""
+        self._seen.clear()
+
     def _stands_still(self, row: Row[tuple[object, ...]]) -> bool:
         now = time.monotonic()
         beat, since = self._seen.get((row.slot, row.epoch), (None, now))

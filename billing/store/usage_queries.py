@@ -219,7 +219,7 @@ def _conditions(table: Table, where: Filter) -> Iterator[ColumnElement[bool]]:
 def _under(table: Table, units: Sequence[str]) -> ColumnElement[bool]:
     path = "/" + table.c.unit_path + "/"
     codes = (code.replace("/", "%2F") for code in units)
-    return or_(False, *(path.contains(f"/{code}/", autoescape=True) for code in codes))
+    return or_(False, *(func.replace(path, f"/{code}/", "") != path for code in codes))
 
 
 def _measures(table: Table, by: Sequence[Dimension]) -> list[ColumnElement[Any]]:

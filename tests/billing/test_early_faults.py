@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import text
 
-from billing import late, segments
+from billing import early, late, segments
 from billing.budgets import BudgetExceeded
 from billing.disk import DiskSync
-from billing.errors import RowRefused, SinkUnavailable
-from billing.journal import Journal
+from billing.errors import JournalUnavailable, RowRefused, SinkUnavailable
+from billing.journal import Journal, _Word
 from billing.ledger import record_of
 from billing.segments import Log, Orphan, Segment, SegmentFull, Segments, payload_of, wait_until_written
 from billing.store import LedgerSink, check_accounts, verify
@@ -353,3 +353,100 @@ def test_what_could_not_be_synced_is_not_read_by_the_next_process(
     assert left_in(tmp_path) == []
     assert spilling.append([[record_of(make.dispatch())]], [False]) == [True]
     assert len(left_in(tmp_path)) == 1
+
+
+async def test_a_spilled_charge_that_the_database_refuses_and_no_file_can_keep_stays_in_the_segment(
+    new_journal: Any, sqlite: Engine, make: Maker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    journal = new_journal(tick_s=60, early=False)
+    dispatch = make.dispatch()
+    await journal.append([dispatch])
+    with sqlite.begin() as connection:
+        connection.execute(
+            text("CREATE TRIGGER no BEFORE INSERT ON ledger_charge BEGIN SELECT RAISE(ABORT, 'no'); END")
+        )
+    with monkeypatch.context() as patch:
+        away = [True]
+        write, ship = LedgerSink.write, LedgerSink.ship
+
+        def unless_away(how: Any) -> Any:
+            def tried(*arguments: Any, **more: Any) -> Any:
+                if away:
+                    raise SinkUnavailable("away")
+                return how(*arguments, **more)
+
+            return tried
+
+        patch.setattr(LedgerSink, "write", unless_away(write))
+        patch.setattr(LedgerSink, "ship", unless_away(ship))
+        patch.setattr(Segments, "keep", read_only)
+        await journal.append([make.charge(dispatch)])
+        away.clear()
+        await until(lambda: journal.stats.available)
+        await asyncio.to_thread(journal.stop)
+    with sqlite.begin() as connection:
+        connection.execute(text("DROP TRIGGER no"))
+    new_journal().stop()
+    assert rows_in(sqlite, "ledger_charge") == 1
+
+
+async def test_a_charge_after_the_end_hears_that_nothing_is_recorded(new_journal: Any, make: Maker) -> None:
+    journal = new_journal(early=False)
+    dispatch = make.dispatch()
+    await journal.append([dispatch])
+    await asyncio.to_thread(journal.stop)
+    with pytest.raises(JournalUnavailable):
+        await asyncio.wait_for(journal.append([make.charge(dispatch)]), 5)
+
+
+async def test_the_log_stays_until_the_last_flight_has_landed(
+    new_journal: Any, sqlite: Engine, make: Maker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(early, "CLOSING_S", 0.1)
+    journal = new_journal(tick_s=60)
+    await exchange(journal, make)
+    await asyncio.to_thread(wait_until_written, tmp_path / "s", 2)
+    waiting = asyncio.ensure_future(journal.append([make.dispatch()]))
+    stopping = threading.Thread(target=journal.stop)
+    await asyncio.sleep(0)
+    stopping.start()
+    time.sleep(0.6)  # noqa: ASYNC251 - the loop is busy
+    await asyncio.wait_for(waiting, 5)
+    await asyncio.to_thread(stopping.join)
+    assert rows_in(sqlite, "ledger_dispatch") == 2
+
+
+async def test_without_a_log_nothing_is_leased(
+    new_journal: Any, sqlite: Engine, make: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit(sqlite, make, 1000 * make.dispatch().hold_nano_krw)
+    with monkeypatch.context() as patch:
+        patch.setattr(Segments, "open_log", read_only)
+        journal = new_journal(tick_s=0.05)
+    for _ in range(5):
+        await exchange(journal, make)
+    await asyncio.sleep(0.2)
+    assert set_aside(sqlite) == 0
+    assert rows_in(sqlite, "ledger_charge") == 5
+
+
+async def test_what_the_dead_left_is_shipped_before_their_leases_end_also_after_an_outage(
+    new_journal: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal, order = new_journal(tick_s=60), []
+    ship, tick = Journal._ship_orphans, LedgerSink.tick
+
+    def shipping(journal: Journal, files: Segments) -> None:
+        order.append("the dead")
+        ship(journal, files)
+
+    def ticking(sink: LedgerSink) -> None:
+        order.append("tick")
+        tick(sink)
+
+    monkeypatch.setattr(Journal, "_ship_orphans", shipping)
+    monkeypatch.setattr(LedgerSink, "tick", ticking)
+    journal._went_away(SinkUnavailable("away"))
+    journal._queue.put(_Word.LOOK)
+    await until(lambda: len(order) >= 2)
+    assert order[:2] == ["the dead", "tick"]

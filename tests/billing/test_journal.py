@@ -58,6 +58,9 @@ class Database:
     def lease_as(self, owner: str) -> Purse | None:
         return None
 
+    def lease_no_more(self) -> None:
+        pass
+
     def wants_recall(self) -> bool:
         return False
 
