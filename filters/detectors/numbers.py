@@ -97,7 +97,7 @@ def _resident_score(candidate: Candidate, digits: str, *, valid: bool) -> float:
     if candidate.bare and checksums.ean13_valid(digits) and digits.startswith(("880", "978", "979")):
         return 0.0
     if valid:
-        return 0.85 if not harmless else 0.6
+        return 0.6 if harmless or _crosses_columns(candidate) else 0.85
     return 0.6 if not harmless and _looks_written(candidate) else 0.0
 
 
@@ -108,6 +108,11 @@ def _looks_written(candidate: Candidate) -> bool:
     if candidate.lengths == (2, 2, 2, 7) and _DATE_MARKS.issuperset(candidate.separators):
         return True
     return not candidate.columns and (candidate.bare or candidate.tight or candidate.lengths == (6, 7))
+
+
+def _crosses_columns(candidate: Candidate) -> bool:
+    """Whether a comma parts what hyphens hold: 12,010-4859-6365 is a phone behind another column."""
+    return "," in candidate.separators and "-" in candidate.separators
 
 
 _DATE_MARKS: Final = frozenset({".", "-", "/", ". ", " "})
@@ -127,7 +132,8 @@ def resident_with_century(candidate: Candidate) -> Span | None:
         return None
     foreign = digits[6] in "5678"
     valid = checksums.frn_valid(digits) if foreign else checksums.rrn_valid(digits)
-    sure = valid or candidate.called in {"rrn", "frn"}
+    called = candidate.called in {"rrn", "frn"}
+    sure = called or (valid and not (century == "20" and _crosses_columns(candidate)))
     if not sure and (century == "20" or candidate.called == HARMLESS):
         return None
     return _span(candidate, KR_FRN if foreign else KR_RRN, 0.85 if sure else 0.6, "kr_rrn_century")
@@ -230,9 +236,15 @@ def _valid_card(candidate: Candidate, *, called: bool) -> Span | None:
         return None
     if candidate.lengths in {(4, 4, 4, 4), (4, 6, 5), (4, 6, 4)}:
         return _span(candidate, CREDIT_CARD, 0.7 if candidate.called == HARMLESS else 0.9, "card")
-    if candidate.called == HARMLESS or candidate.columns or len(candidate.digits) not in {14, 15, 16}:
+    if candidate.called == HARMLESS or len(candidate.digits) not in {14, 15, 16}:
+        return None
+    if candidate.columns and not (candidate.bare and _EXPIRY.match(candidate.text, candidate.end)):
         return None
     return _span(candidate, CREDIT_CARD, 0.85 if candidate.bare or candidate.spread else 0.6, "card")
+
+
+_EXPIRY: Final = re.compile(r"[,;|\s]{1,3}(?:0[1-9]|1[0-2]) ?[/-] ?(?:20)?[2-4][0-9](?![0-9])")
+"""12/27 in the next column: what stands before it is a card, not the number of a file."""
 
 
 def _issuer_fits(digits: str) -> bool:
