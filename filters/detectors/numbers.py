@@ -44,17 +44,24 @@ class Numbers:
     def find(self, text: str) -> list[Span]:
         spans: list[Span] = []
         for candidate in limited(candidates(text), self.name):
-            digits = candidate.digits
-            if digits.count(digits[0]) == len(digits):
-                continue  # 000-000-000000 shows a form
-            for rule in _BY_FORM[len(digits)]:
-                span = rule(candidate)
-                if span is not None:
-                    spans.append(span)
-            by_label = _BY_LABEL.get(candidate.called)
-            if by_label is not None and (span := by_label(candidate)) is not None:
-                spans.append(span)
+            spans += judged(candidate)
         return spans
+
+
+def judged(candidate: Candidate) -> list[Span]:
+    """What the rules make of one candidate."""
+    digits = candidate.digits
+    spans: list[Span] = []
+    if digits.count(digits[0]) == len(digits):
+        return spans  # 000-000-000000 shows a form
+    for rule in _BY_FORM[len(digits)]:
+        span = rule(candidate)
+        if span is not None:
+            spans.append(span)
+    by_label = _BY_LABEL.get(candidate.called)
+    if by_label is not None and (span := by_label(candidate)) is not None:
+        spans.append(span)
+    return spans
 
 
 def _span(candidate: Candidate, kind: str, score: float, rule: str, label: str = "") -> Span:
@@ -538,19 +545,28 @@ def _back_half(text: str, match: re.Match[str]) -> Span | None:
 _RESIDENT: Final = 13
 
 
-# --- masked resident numbers -------------------------------------------------------------------------
+# --- masked, cut or mistyped resident numbers ----------------------------------------------------------
 
+_MASKS: Final = "*xX●○•#◯■□"
 _PARTIAL: Final = re.compile(
-    r"(?<![0-9A-Za-z\-])[0-9]{6}\s?-\s?(?:[0-9](?:[*xX●○•#◯■□]{1,8}+|(?![0-9A-Za-z\-]))"
-    r"|[0-9]{2,6}[*xX●○•#◯■□]{1,5}+(?![0-9A-Za-z]))"
+    rf"(?<![0-9A-Za-z\-])[0-9]{{6}}\s?-\s?"
+    rf"(?:[0-9][{_MASKS}]{{1,8}}+|[0-9]{{2,6}}[{_MASKS}]{{1,5}}+(?![0-9A-Za-z])"
+    r"|[0-9]{1,5}(?P<sign>[^0-9A-Za-z가-힣\s])(?P=sign){1,6}+(?![0-9])"
+    r"|[0-9](?![0-9A-Za-z\-])|[0-9]{5,8}(?![0-9]))"
 )
+"""The second line, any sign twice (900101-12????), and the third, which stops short, need a label."""
 
 
 class PartialResidents:
     """YYMMDD-S******, YYMMDD-S2345** : birth date and sex, the rest already masked. Labelled `partial`."""
 
     name = "partial_residents"
-    gates = (r"[0-9]{6} ?- ?[0-9](?:[^0-9]|$)", r"[0-9]{6} ?- ?[0-9]{2,6}[*xX●○•#◯■□]")
+    gates = (
+        r"[0-9]{6} ?- ?[0-9](?:[^0-9]|$)",
+        rf"[0-9]{{6}} ?- ?[0-9]{{2,6}}[{_MASKS}]",
+        r"[0-9]{6} ?- ?[0-9]{2,5}[^0-9A-Za-z가-힣\s][^0-9A-Za-z가-힣\s]",
+        r"[0-9]{6}(?: - ?|- )[0-9]{5}",
+    )
 
     def find(self, text: str) -> list[Span]:
         return [
@@ -562,14 +578,34 @@ class PartialResidents:
 
 def _partial(text: str, match: re.Match[str]) -> Span | None:
     digits = _NOT_DIGIT.sub("", match.group())
-    if not checksums.is_birth_date(digits) or digits[6] in "09":
+    if len(digits) == _RESIDENT or not checksums.is_birth_date(digits) or digits[6] in "09":
         return None
-    masked = not match.group()[-1].isdigit()
+    masked = match.group()[-1] in _MASKS and match["sign"] is None
     label = label_of(text, *match.span())
     if not masked and not (label.direct and label.kind in {"rrn", "frn"}):
         return None
-    kind = KR_FRN if digits[6] in "5678" else KR_RRN
-    return Span(*match.span(), kind, 0.8, "kr_rrn_partial", "partial")
+    return Span(*match.span(), _resident_kind(digits), 0.8, "kr_rrn_partial", "partial")
+
+
+def miscounted(candidate: Candidate) -> Span | None:
+    """Behind its label: 900101-123456, whose last digit can be computed, or one digit too many."""
+    lengths, digits = candidate.lengths, candidate.digits
+    halves = len(lengths) == 2 and lengths[0] == _FRONT and _SHORTEST_BACK <= lengths[1] <= _LONGEST_BACK
+    if not halves and lengths not in {(12,), (14,)}:
+        return None
+    if len(digits) == _RESIDENT or not checksums.is_birth_date(digits) or digits[6] in "09":
+        return None
+    if halves and candidate.separators[0].strip() not in _BETWEEN_HALVES:
+        return None
+    return _span(candidate, _resident_kind(digits), 0.8, "kr_rrn_partial", "partial")
+
+
+_FRONT, _SHORTEST_BACK, _LONGEST_BACK = 6, 5, 8
+_BETWEEN_HALVES: Final = frozenset({"", "-", "--", "_", ".", "/", "·", "~", ":"})
+
+
+def _resident_kind(digits: str) -> str:
+    return KR_FRN if digits[6] in "5678" else KR_RRN
 
 
 _BY_FORM: Final = {
@@ -588,5 +624,11 @@ _BY_FORM: Final = {
 }
 """Rules by the number of digits; what they need of labels they ask for themselves."""
 
-_BY_LABEL: Final = {"licence": licence, "health": health_insurance, "account": account}
+_BY_LABEL: Final = {
+    "licence": licence,
+    "health": health_insurance,
+    "account": account,
+    "rrn": miscounted,
+    "frn": miscounted,
+}
 """Rules for numbers of any length that are nothing without their label."""
