@@ -408,8 +408,10 @@ _SWAPPED: Final = re.compile(
 _NOT_DIGIT: Final = re.compile(r"[^0-9]+")
 
 
-_NEIGHBOURS: Final = re.compile(r"(?<![0-9])(?P<front>[0-9]{6})[^0-9]{1,14}(?P<back>[0-9]{7})(?![0-9])")
-"""`901010 그리고 1234567`: six and seven digits close together, with a label or a check digit."""
+_NEIGHBOURS: Final = re.compile(r"(?<![0-9])(?P<front>[0-9]{6})[^0-9]{1,40}(?P<back>[1-8][0-9]{6})(?![0-9])")
+"""`901010 그리고 1234567`: six and seven digits, with a label or, close together, a check digit."""
+_CLOSE: Final = 14
+_FRONT_TOLD: Final = re.compile(r"앞\s?(?:자리|부분|번호|쪽)\s?[은는이가:]?\s?$")
 
 
 class Halves:
@@ -418,7 +420,9 @@ class Halves:
     name = "halves"
     gates = (
         r"뒷|뒤|나머지|끝\s?자리|마지막|(?i:last|second|rest|back)",
+        r"주민\s?(?:등록\s?)?번|민번|외국인\s?등록|앞\s?(?:자리|부분|번호|쪽)|(?i:rrn|jumin)",
         r"[0-9]{6}[^0-9\-][^0-9]{0,13}[1-8][0-9]{6}",
+        r"[0-9]{6}-{6,20}[1-8][0-9]{6}",
     )
 
     def find(self, text: str) -> list[Span]:
@@ -436,7 +440,7 @@ class Halves:
 
 
 _JOINT: Final = re.compile(
-    r"""\s{0,3}(?:[xX×*]|그리고|하고|이랑|다음(?:에|은)?|and|then|[에의와과])\s{0,3}"""
+    r"""-{6,20}|\s?[(\[]\s?[남여][자성]?\s?[)\]]\s?|\s{0,3}(?:[xX×*]|그리고|하고|이랑|다음(?:에|은)?|and|then|[에의와과])\s{0,3}"""
     r"""|["'`][;,)]?\s{0,4}(?:[A-Za-z_가-힣]\w{0,11}\s?[=:]{1,2}\s?)["'`]"""
     r"""|[;,)]?\s{1,4}(?i:\w{0,8}(?:back|second|last|rear|tail|rrn|jumin|[a-z_]2|(?<!\w)b)|뒤|뒷\w{0,3})\s?[=:]\s?"""
 )
@@ -457,10 +461,12 @@ def _is_sure(text: str, match: re.Match[str], span: Span) -> bool:
         return True
     if _UNIT.match(text, match.end("front")) or _UNIT.match(text, match.end("back")):
         return False  # 860224 kWh, 가스 2345671 MJ: quantities, whatever their check digit says
-    if valid:
+    if valid and match.start("back") - match.end("front") <= _CLOSE:
         return True
-    plausible = _EARLIEST_BIRTH <= checksums.birth_year(digits) <= _LATEST_BIRTH
-    return plausible and _JOINT.fullmatch(text, match.end("front"), match.start("back")) is not None
+    if not _EARLIEST_BIRTH <= checksums.birth_year(digits) <= _LATEST_BIRTH:
+        return False
+    told = _FRONT_TOLD.search(text, max(0, match.start() - _CLOSE), match.start())
+    return told is not None or _JOINT.fullmatch(text, match.end("front"), match.start("back")) is not None
 
 
 def _joined_halves(text: str, match: re.Match[str]) -> Span | None:

@@ -194,3 +194,37 @@ def test_its_separator_may_be_anything_or_nothing(engine, digits):
 )
 def test_without_a_label_or_a_date_it_is_none(engine, text):
     assert not {span.type for span in engine.detect(text)} & {spans.KR_RRN, spans.KR_FRN}
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "{f}------{b}",
+        "{f}--------------------{b}",
+        "주민등록번호 {f}      {b}",
+        "주민등록번호: {f}\n\n\n\n\n\n{b}",
+        "주민번호 {f}............{b}",
+        "외국인등록번호 {f}" + " " * 30 + "{b}",
+        "{f}(남){b}",
+        "{f} (여성) {b}",
+        "앞부분은 {f} 이고요, 그 다음에 이어지는 부분은 {b} 입니다",
+        "주민번호인데 {f} 까지가 처음이고 그 다음으로 오는 것이 {b} 이래요",
+    ],
+)
+@pytest.mark.parametrize("back", ["1234567", "2345671", "5012345"])
+def test_halves_that_stand_far_apart_are_found(engine, form, back):
+    found = engine.detect(form.format(f="900101", b=back))
+    assert {span.type for span in found} & {spans.KR_RRN, spans.KR_FRN}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "총액 900101 과 그 다음 줄에 적힌 여러 부서의 합계 1234567",
+        "900101          1234567",
+        "앞으로 900101 명이 더 올 것으로 보이며 예산은 1234568 원이다",
+        "좌석 앞쪽 12번, 900101 그 다음에 이어지는 부분은 1234568",
+    ],
+)
+def test_amounts_that_stand_far_apart_are_none(engine, text):
+    assert not {span.type for span in engine.detect(text)} & {spans.KR_RRN, spans.KR_FRN}
