@@ -9,8 +9,6 @@ import pytest
 
 from filters import checksums, spans
 
-SINCE_CHECK_DIGITS_ENDED = ("34", (2021, 2025))
-
 
 def _number(order: Random, sexes: str, years: tuple[int, int], *, valid: bool, check: object) -> str:
     first = dt.date(years[0], 1, 1)
