@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from filters import spans as types
 from filters.detector import MAX_MATCHES, Detector, DetectorError
+from filters.detectors.columns import Columns
 from filters.detectors.contacts import Emails, IpAddresses
 from filters.detectors.custom import MIN_SCORE, CustomDetector, CustomRule
 from filters.detectors.documents import BirthDates, CustomsCodes, Passports, Vehicles
@@ -70,7 +71,7 @@ class Engine:
             Markings(),
             Passwords(),
         ]
-        of_the_whole: list[Detector] = [PrivateKeys(), *own, Addresses(), Persons()]
+        of_the_whole: list[Detector] = [PrivateKeys(), *own, Columns(), Addresses(), Persons()]
         """What may be long, or learns from the whole text: never read in pieces."""
         self._detectors = [*anywhere, *as_written, *of_the_whole]
         local = len(anywhere) + len(as_written)

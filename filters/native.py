@@ -31,6 +31,7 @@ MODULES: Final = (
     "lexicon/table",
     "detectors/addresses",
     "detectors/candidates",
+    "detectors/columns",
     "detectors/contacts",
     "detectors/documents",
     "detectors/labels",

@@ -245,7 +245,28 @@ def _chain(row: Row, total: int) -> list[Candidate]:
             for first in range(last)
             if lengths[first : first + 2] == (6, 7)
         ]
+    return found + _links(row)
+
+
+def _links(row: Row) -> list[Candidate]:
+    """The numbers of a chain of several: 700313-1098400/010-8374-2913, 700313-1098400.010-8374-2913."""
+    lengths, separators = row.lengths, row.separators
+    mark = next((mark for mark in _BETWEEN_LINKS if mark in separators), "")
+    if not mark or (mark != "/" and separators.count(mark) == len(separators)):
+        return []
+    found: list[Candidate] = []
+    first = 0
+    for last in range(len(lengths)):
+        if last == len(separators) or separators[last] == mark:
+            bare = first == last and mark != "/"  # the digits behind a decimal point are no number
+            if lengths[first : last + 1] in SHAPES and not bare:
+                found.append(Candidate(row, first, last, isolated=row.free(first, last)))
+            first = last + 1
     return found
+
+
+_BETWEEN_LINKS: Final = ("/", "·", ".")
+"""Marks between whole numbers whose own groups another mark holds together; the first one counts."""
 
 
 def _windows(row: Row) -> Iterator[Candidate]:
@@ -310,6 +331,23 @@ def _stretches(lengths: tuple[int, ...], separators: list[str]) -> Iterator[_Win
             if _MIN_DIGITS < total <= _MAX_DIGITS and lengths[first : last + 1] not in SHAPES:
                 yield _Window(first, last, total, "stretch")
             first = last + 1
+    if "," in separators and not _TIES.isdisjoint(separators):
+        yield from _cells(lengths, separators)
+
+
+def _cells(lengths: tuple[int, ...], separators: list[str]) -> Iterator[_Window]:
+    """Groups that are tied to each other and to nothing else: 110-234-567890 in a row with commas."""
+    first = 0
+    for last in range(len(lengths)):
+        if last == len(separators) or separators[last] not in _TIES:
+            total = sum(lengths[first : last + 1])
+            if (
+                first < last
+                and _MIN_DIGITS < total <= _MAX_DIGITS
+                and lengths[first : last + 1] not in SHAPES
+            ):
+                yield _Window(first, last, total, "stretch")
+            first = last + 1
 
 
 def _fits(row: Row, window: _Window) -> bool:
@@ -327,7 +365,26 @@ def _thousands_commas(lengths: tuple[int, ...], separators: list[str]) -> set[in
     """Indices of groups that go on with an amount (1,234,567): no number begins at or ends before one."""
     if "," not in separators:
         return set()
-    return {index + 1 for index, mark in enumerate(separators) if mark == "," and lengths[index + 1] == 3}
+    return {
+        index + 1
+        for index, mark in enumerate(separators)
+        if mark == "," and lengths[index + 1] == 3 and _is_of_amount(lengths, separators, index)
+    }
+
+
+def _is_of_amount(lengths: tuple[int, ...], separators: list[str], comma: int) -> bool:
+    """Whether a comma before three digits parts thousands and not columns, as in 12-34,010-8374-2913."""
+    if lengths[comma] > 3 or (comma > 0 and separators[comma - 1] in _HYPHENS):
+        return False
+    if comma + 1 == len(separators):
+        return True
+    dots = separators[comma + 1 : comma + 3] == [".", "."] and lengths[comma + 3] == _LAST_OF_PHONE
+    return not dots and separators[comma + 1] not in _HYPHENS
+
+
+_HYPHENS: Final = frozenset("-_")
+_LAST_OF_PHONE: Final = 4
+"""Digits at the end of 010.8374.2913; an amount has one point."""
 
 
 _BREAK: Final = re.compile(r"\n|[.)\],;:]\s|\s[(\[]|\s[-/]\s|[~;|]")

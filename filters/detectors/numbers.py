@@ -44,17 +44,24 @@ class Numbers:
     def find(self, text: str) -> list[Span]:
         spans: list[Span] = []
         for candidate in limited(candidates(text), self.name):
-            digits = candidate.digits
-            if digits.count(digits[0]) == len(digits):
-                continue  # 000-000-000000 shows a form
-            for rule in _BY_FORM[len(digits)]:
-                span = rule(candidate)
-                if span is not None:
-                    spans.append(span)
-            by_label = _BY_LABEL.get(candidate.called)
-            if by_label is not None and (span := by_label(candidate)) is not None:
-                spans.append(span)
+            spans += judged(candidate)
         return spans
+
+
+def judged(candidate: Candidate) -> list[Span]:
+    """What the rules make of one candidate."""
+    digits = candidate.digits
+    spans: list[Span] = []
+    if digits.count(digits[0]) == len(digits):
+        return spans  # 000-000-000000 shows a form
+    for rule in _BY_FORM[len(digits)]:
+        span = rule(candidate)
+        if span is not None:
+            spans.append(span)
+    by_label = _BY_LABEL.get(candidate.called)
+    if by_label is not None and (span := by_label(candidate)) is not None:
+        spans.append(span)
+    return spans
 
 
 def _span(candidate: Candidate, kind: str, score: float, rule: str, label: str = "") -> Span:
@@ -97,7 +104,7 @@ def _resident_score(candidate: Candidate, digits: str, *, valid: bool) -> float:
     if candidate.bare and checksums.ean13_valid(digits) and digits.startswith(("880", "978", "979")):
         return 0.0
     if valid:
-        return 0.85 if not harmless else 0.6
+        return 0.6 if harmless or _crosses_columns(candidate) else 0.85
     return 0.6 if not harmless and _looks_written(candidate) else 0.0
 
 
@@ -108,6 +115,11 @@ def _looks_written(candidate: Candidate) -> bool:
     if candidate.lengths == (2, 2, 2, 7) and _DATE_MARKS.issuperset(candidate.separators):
         return True
     return not candidate.columns and (candidate.bare or candidate.tight or candidate.lengths == (6, 7))
+
+
+def _crosses_columns(candidate: Candidate) -> bool:
+    """Whether a comma parts what hyphens hold: 12,010-4859-6365 is a phone behind another column."""
+    return "," in candidate.separators and "-" in candidate.separators
 
 
 _DATE_MARKS: Final = frozenset({".", "-", "/", ". ", " "})
@@ -127,7 +139,8 @@ def resident_with_century(candidate: Candidate) -> Span | None:
         return None
     foreign = digits[6] in "5678"
     valid = checksums.frn_valid(digits) if foreign else checksums.rrn_valid(digits)
-    sure = valid or candidate.called in {"rrn", "frn"}
+    called = candidate.called in {"rrn", "frn"}
+    sure = called or (valid and not (century == "20" and _crosses_columns(candidate)))
     if not sure and (century == "20" or candidate.called == HARMLESS):
         return None
     return _span(candidate, KR_FRN if foreign else KR_RRN, 0.85 if sure else 0.6, "kr_rrn_century")
@@ -230,9 +243,15 @@ def _valid_card(candidate: Candidate, *, called: bool) -> Span | None:
         return None
     if candidate.lengths in {(4, 4, 4, 4), (4, 6, 5), (4, 6, 4)}:
         return _span(candidate, CREDIT_CARD, 0.7 if candidate.called == HARMLESS else 0.9, "card")
-    if candidate.called == HARMLESS or candidate.columns or len(candidate.digits) not in {14, 15, 16}:
+    if candidate.called == HARMLESS or len(candidate.digits) not in {14, 15, 16}:
+        return None
+    if candidate.columns and not (candidate.bare and _EXPIRY.match(candidate.text, candidate.end)):
         return None
     return _span(candidate, CREDIT_CARD, 0.85 if candidate.bare or candidate.spread else 0.6, "card")
+
+
+_EXPIRY: Final = re.compile(r"[,;|\s]{1,3}(?:0[1-9]|1[0-2]) ?[/-] ?(?:20)?[2-4][0-9](?![0-9])")
+"""12/27 in the next column: what stands before it is a card, not the number of a file."""
 
 
 def _issuer_fits(digits: str) -> bool:
@@ -389,8 +408,10 @@ _SWAPPED: Final = re.compile(
 _NOT_DIGIT: Final = re.compile(r"[^0-9]+")
 
 
-_NEIGHBOURS: Final = re.compile(r"(?<![0-9])(?P<front>[0-9]{6})[^0-9]{1,14}(?P<back>[0-9]{7})(?![0-9])")
-"""`901010 그리고 1234567`: six and seven digits close together, with a label or a check digit."""
+_NEIGHBOURS: Final = re.compile(r"(?<![0-9])(?P<front>[0-9]{6})[^0-9]{1,40}(?P<back>[1-8][0-9]{6})(?![0-9])")
+"""`901010 그리고 1234567`: six and seven digits, with a label or, close together, a check digit."""
+_CLOSE: Final = 14
+_FRONT_TOLD: Final = re.compile(r"앞\s?(?:자리|부분|번호|쪽)\s?[은는이가:]?\s?$")
 
 
 class Halves:
@@ -399,7 +420,9 @@ class Halves:
     name = "halves"
     gates = (
         r"뒷|뒤|나머지|끝\s?자리|마지막|(?i:last|second|rest|back)",
+        r"주민\s?(?:등록\s?)?번|민번|외국인\s?등록|앞\s?(?:자리|부분|번호|쪽)|(?i:rrn|jumin)",
         r"[0-9]{6}[^0-9\-][^0-9]{0,13}[1-8][0-9]{6}",
+        r"[0-9]{6}-{6,20}[1-8][0-9]{6}",
     )
 
     def find(self, text: str) -> list[Span]:
@@ -417,7 +440,7 @@ class Halves:
 
 
 _JOINT: Final = re.compile(
-    r"""\s{0,3}(?:[xX×*]|그리고|하고|이랑|다음(?:에|은)?|and|then|[에의와과])\s{0,3}"""
+    r"""-{6,20}|\s?[(\[]\s?[남여][자성]?\s?[)\]]\s?|\s{0,3}(?:[xX×*]|그리고|하고|이랑|다음(?:에|은)?|and|then|[에의와과])\s{0,3}"""
     r"""|["'`][;,)]?\s{0,4}(?:[A-Za-z_가-힣]\w{0,11}\s?[=:]{1,2}\s?)["'`]"""
     r"""|[;,)]?\s{1,4}(?i:\w{0,8}(?:back|second|last|rear|tail|rrn|jumin|[a-z_]2|(?<!\w)b)|뒤|뒷\w{0,3})\s?[=:]\s?"""
 )
@@ -438,10 +461,12 @@ def _is_sure(text: str, match: re.Match[str], span: Span) -> bool:
         return True
     if _UNIT.match(text, match.end("front")) or _UNIT.match(text, match.end("back")):
         return False  # 860224 kWh, 가스 2345671 MJ: quantities, whatever their check digit says
-    if valid:
+    if valid and match.start("back") - match.end("front") <= _CLOSE:
         return True
-    plausible = _EARLIEST_BIRTH <= checksums.birth_year(digits) <= _LATEST_BIRTH
-    return plausible and _JOINT.fullmatch(text, match.end("front"), match.start("back")) is not None
+    if not _EARLIEST_BIRTH <= checksums.birth_year(digits) <= _LATEST_BIRTH:
+        return False
+    told = _FRONT_TOLD.search(text, max(0, match.start() - _CLOSE), match.start())
+    return told is not None or _JOINT.fullmatch(text, match.end("front"), match.start("back")) is not None
 
 
 def _joined_halves(text: str, match: re.Match[str]) -> Span | None:
@@ -526,19 +551,28 @@ def _back_half(text: str, match: re.Match[str]) -> Span | None:
 _RESIDENT: Final = 13
 
 
-# --- masked resident numbers -------------------------------------------------------------------------
+# --- masked, cut or mistyped resident numbers ----------------------------------------------------------
 
+_MASKS: Final = "*xX●○•#◯■□"
 _PARTIAL: Final = re.compile(
-    r"(?<![0-9A-Za-z\-])[0-9]{6}\s?-\s?(?:[0-9](?:[*xX●○•#◯■□]{1,8}+|(?![0-9A-Za-z\-]))"
-    r"|[0-9]{2,6}[*xX●○•#◯■□]{1,5}+(?![0-9A-Za-z]))"
+    rf"(?<![0-9A-Za-z\-])[0-9]{{6}}\s?-\s?"
+    rf"(?:[0-9][{_MASKS}]{{1,8}}+|[0-9]{{2,6}}[{_MASKS}]{{1,5}}+(?![0-9A-Za-z])"
+    r"|[0-9]{1,5}(?P<sign>[^0-9A-Za-z가-힣\s])(?P=sign){1,6}+(?![0-9])"
+    r"|[0-9](?![0-9A-Za-z\-])|[0-9]{5,8}(?![0-9]))"
 )
+"""The second line, any sign twice (900101-12????), and the third, which stops short, need a label."""
 
 
 class PartialResidents:
     """YYMMDD-S******, YYMMDD-S2345** : birth date and sex, the rest already masked. Labelled `partial`."""
 
     name = "partial_residents"
-    gates = (r"[0-9]{6} ?- ?[0-9](?:[^0-9]|$)", r"[0-9]{6} ?- ?[0-9]{2,6}[*xX●○•#◯■□]")
+    gates = (
+        r"[0-9]{6} ?- ?[0-9](?:[^0-9]|$)",
+        rf"[0-9]{{6}} ?- ?[0-9]{{2,6}}[{_MASKS}]",
+        r"[0-9]{6} ?- ?[0-9]{2,5}[^0-9A-Za-z가-힣\s][^0-9A-Za-z가-힣\s]",
+        r"[0-9]{6}(?: - ?|- )[0-9]{5}",
+    )
 
     def find(self, text: str) -> list[Span]:
         return [
@@ -550,14 +584,34 @@ class PartialResidents:
 
 def _partial(text: str, match: re.Match[str]) -> Span | None:
     digits = _NOT_DIGIT.sub("", match.group())
-    if not checksums.is_birth_date(digits) or digits[6] in "09":
+    if len(digits) == _RESIDENT or not checksums.is_birth_date(digits) or digits[6] in "09":
         return None
-    masked = not match.group()[-1].isdigit()
+    masked = match.group()[-1] in _MASKS and match["sign"] is None
     label = label_of(text, *match.span())
     if not masked and not (label.direct and label.kind in {"rrn", "frn"}):
         return None
-    kind = KR_FRN if digits[6] in "5678" else KR_RRN
-    return Span(*match.span(), kind, 0.8, "kr_rrn_partial", "partial")
+    return Span(*match.span(), _resident_kind(digits), 0.8, "kr_rrn_partial", "partial")
+
+
+def miscounted(candidate: Candidate) -> Span | None:
+    """Behind its label: 900101-123456, whose last digit can be computed, or one digit too many."""
+    lengths, digits = candidate.lengths, candidate.digits
+    halves = len(lengths) == 2 and lengths[0] == _FRONT and _SHORTEST_BACK <= lengths[1] <= _LONGEST_BACK
+    if not halves and lengths not in {(12,), (14,)}:
+        return None
+    if len(digits) == _RESIDENT or not checksums.is_birth_date(digits) or digits[6] in "09":
+        return None
+    if halves and candidate.separators[0].strip() not in _BETWEEN_HALVES:
+        return None
+    return _span(candidate, _resident_kind(digits), 0.8, "kr_rrn_partial", "partial")
+
+
+_FRONT, _SHORTEST_BACK, _LONGEST_BACK = 6, 5, 8
+_BETWEEN_HALVES: Final = frozenset({"", "-", "--", "_", ".", "/", "·", "~", ":"})
+
+
+def _resident_kind(digits: str) -> str:
+    return KR_FRN if digits[6] in "5678" else KR_RRN
 
 
 _BY_FORM: Final = {
@@ -576,5 +630,11 @@ _BY_FORM: Final = {
 }
 """Rules by the number of digits; what they need of labels they ask for themselves."""
 
-_BY_LABEL: Final = {"licence": licence, "health": health_insurance, "account": account}
+_BY_LABEL: Final = {
+    "licence": licence,
+    "health": health_insurance,
+    "account": account,
+    "rrn": miscounted,
+    "frn": miscounted,
+}
 """Rules for numbers of any length that are nothing without their label."""

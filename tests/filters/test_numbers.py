@@ -143,3 +143,88 @@ def test_a_list_number_on_the_next_line_is_no_part_of_a_number(engine):
 def test_windows_of_a_long_table_stay_few():
     table = " ".join(f"{n * 7919:,}" for n in range(20_000))
     assert sum(1 for _ in candidates(table)) < 2_000
+
+
+BORN = ("900101", "240229", "551231", "071015")
+
+
+def labelled(back):
+    """A front with each century's digits before `back`, in the ways in which people label it."""
+    for front in BORN:
+        century = "1256" if front[0] in "59" else "3478"
+        for first in century:
+            yield f"주민등록번호: {front}-{first}{back}"
+            yield f"주민등록번호는 {front}-{first}{back} 입니다"
+            yield f"외국인등록번호 {front} - {first}{back}"
+            yield f"{front}-{first}{back} (주민번호)"
+
+
+@pytest.mark.parametrize(
+    "back", ["2345", "23456", "2345678", "23456?", "2345_", "23456×", "2345••", "23456@"]
+)
+def test_a_resident_number_with_a_digit_too_few_or_too_many_is_found_by_its_label(engine, back):
+    for text in labelled(back):
+        assert {span.type for span in engine.detect(text)} & {spans.KR_RRN, spans.KR_FRN}, text
+
+
+@pytest.mark.parametrize("sign", list("?_-•×@%~^+*#●"))
+def test_any_sign_may_mask_the_rest_of_a_labelled_resident_number(engine, sign):
+    for shown in range(7):
+        for text in labelled("234567"[:shown] + sign * (6 - shown)):
+            found = [s for s in engine.detect(text) if s.type in {spans.KR_RRN, spans.KR_FRN}]
+            assert len(found) == 1, text
+
+
+@pytest.mark.parametrize("digits", ["900101123456", "90010112345678", "900101 123456", "900101.12345"])
+def test_its_separator_may_be_anything_or_nothing(engine, digits):
+    assert [s.label for s in engine.detect(f"주민등록번호 {digits}")] == ["partial"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "900101-123456",
+        "접수번호 900101-123456",
+        "주민등록증 접수번호 240101-123456",
+        "주민등록번호 901345-123456",
+        "주민등록번호 900101-012345",
+        "주민등록번호 변경 고시 제240101, 123456호",
+        "주민등록 등본 240101-12 (2부)",
+    ],
+)
+def test_without_a_label_or_a_date_it_is_none(engine, text):
+    assert not {span.type for span in engine.detect(text)} & {spans.KR_RRN, spans.KR_FRN}
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "{f}------{b}",
+        "{f}--------------------{b}",
+        "주민등록번호 {f}      {b}",
+        "주민등록번호: {f}\n\n\n\n\n\n{b}",
+        "주민번호 {f}............{b}",
+        "외국인등록번호 {f}" + " " * 30 + "{b}",
+        "{f}(남){b}",
+        "{f} (여성) {b}",
+        "앞부분은 {f} 이고요, 그 다음에 이어지는 부분은 {b} 입니다",
+        "주민번호인데 {f} 까지가 처음이고 그 다음으로 오는 것이 {b} 이래요",
+    ],
+)
+@pytest.mark.parametrize("back", ["1234567", "2345671", "5012345"])
+def test_halves_that_stand_far_apart_are_found(engine, form, back):
+    found = engine.detect(form.format(f="900101", b=back))
+    assert {span.type for span in found} & {spans.KR_RRN, spans.KR_FRN}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "총액 900101 과 그 다음 줄에 적힌 여러 부서의 합계 1234567",
+        "900101          1234567",
+        "앞으로 900101 명이 더 올 것으로 보이며 예산은 1234568 원이다",
+        "좌석 앞쪽 12번, 900101 그 다음에 이어지는 부분은 1234568",
+    ],
+)
+def test_amounts_that_stand_far_apart_are_none(engine, text):
+    assert not {span.type for span in engine.detect(text)} & {spans.KR_RRN, spans.KR_FRN}
