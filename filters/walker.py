@@ -19,6 +19,7 @@ from filters.protocol import (
     HISTORY_FIRST,
     ID_KEYS,
     KNOWN_WORDS,
+    OPAQUE_DATA,
     PART_LISTS,
     PROTOCOL_KEYS,
     READABLE_PARTS,
@@ -190,7 +191,10 @@ class _Walker:
             if isinstance(role_here, str):
                 role = role_here
         for key, child in value.items():
-            self.member(key, child, where, scope, role)
+            if key == "data" and scope is _Scope.PROTOCOL and _type_of(value) not in OPAQUE_DATA:
+                self.value(child, (*where, key), "", _Scope.FREE, role)
+            else:
+                self.member(key, child, where, scope, role)
 
     def member(self, key: str, child: JSON, where: Where, scope: _Scope, role: str) -> None:
         if key not in PROTOCOL_KEYS:

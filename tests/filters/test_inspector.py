@@ -47,6 +47,11 @@ def parts(*texts):
     return {"messages": [{"role": "user", "content": [{"type": "text", "text": text} for text in texts]}]}
 
 
+def documents(*texts):
+    sources = [{"type": "text", "media_type": "text/plain", "data": text} for text in texts]
+    return [{"role": "user", "content": [{"type": "document", "source": source} for source in sources]}]
+
+
 def arguments(value, **options):
     call = {
         "id": "call_1",
@@ -74,6 +79,7 @@ SPLIT = {
     },
     "metadata": {"messages": [], "metadata": {"a": "901010-", "b": "1234567"}},
     "embeddings input": {"input": ["901010-", "1234567"]},
+    "two documents": {"messages": documents("주민번호 앞부분은 901010 이고", "뒷부분은 1234567 입니다")},
 }
 
 
@@ -152,6 +158,17 @@ def test_the_key_gives_a_structured_value_its_meaning(engine):
 
 def test_an_id_of_letters_and_digits_is_not_taken_for_a_contact(inspector):
     body = {"messages": [{"role": "tool", "tool_call_id": "call_01012345678", "content": "네"}]}
+    assert decide(inspector.detect(body), OUT).body is body
+
+
+def test_the_text_of_a_document_is_masked_as_any_text_is(inspector):
+    verdict = decide(inspector.detect({"messages": documents("Tel:010-1234-5678")}), OUT)
+    assert "1234-5678" not in json.dumps(verdict.body)
+
+
+def test_the_data_of_redacted_thinking_is_an_id(inspector):
+    thought = {"type": "redacted_thinking", "data": "Eq01012345678AoC"}
+    body = {"messages": [{"role": "assistant", "content": [thought]}]}
     assert decide(inspector.detect(body), OUT).body is body
 
 
