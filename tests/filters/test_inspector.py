@@ -187,6 +187,23 @@ def test_a_number_split_over_two_requests_of_a_conversation_is_found(engine):
     assert decide(second, OUT).action is Action.BLOCK
 
 
+@pytest.mark.parametrize("earlier", ["35000", "12", "3층 회의실 205", "2026-03-12", "1\n"])
+@pytest.mark.parametrize(
+    "pieces", [("900101", "1234568"), ("900", "101-12", "34568"), tuple("9001011234568")]
+)
+def test_a_number_sent_before_does_not_hide_where_one_begins(engine, earlier, pieces):
+    inspector = Inspector(engine)
+    said = [inspector.detect({"messages": user(text)}, "chat-1", NOW) for text in (earlier, *pieces)]
+    assert decide(said[-1], OUT).action is Action.BLOCK
+
+
+def test_figures_of_a_conversation_do_not_join(engine):
+    inspector = Inspector(engine)
+    for text in ("35000", "1200000", "2026-03-12", "860", "3층 회의실 205", "2026", "11", "22"):
+        detection = inspector.detect({"messages": user(text)}, "chat-1", NOW)
+        assert decide(detection, OUT).action is Action.ALLOW
+
+
 def test_the_newest_message_is_joined_with_the_tail_whatever_stands_beside_it(engine):
     inspector = Inspector(engine)
     tools = [{"type": "function", "function": {"name": "f", "description": "설명"}}]
