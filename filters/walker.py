@@ -46,6 +46,11 @@ _PLAIN_KEY: Final = re.compile(r"[A-Za-z_$][A-Za-z_-]{0,39}")
 _SMALLEST_FRAGMENT: Final = 100
 """A shorter number carries nothing, alone or joined."""
 
+MOST_DIGITS: Final = 20
+"""Values of one digit that may be one number, digit by digit; more of them are a table."""
+
+_FEWEST_DIGITS: Final = 4
+
 _SMALLEST_IDENTIFIER: Final = 10_000_000
 """A shorter number among parameters of the wire format (`max_tokens`) is one of them."""
 
@@ -217,10 +222,13 @@ class _Walker:
             self.unread.append(Unread(written_path(where), "tokens"))
             return
         typed = scope is _Scope.PROTOCOL and key in PART_LISTS
+        spelled = _are_digits(value)
         for index, child in enumerate(value):
             here = (*where, index)
             if typed and isinstance(child, dict):
                 self.part(child, here, role)
+            elif spelled and isinstance(child, int):
+                self.add(Part(here, repr(child), Kind.NUMBER, name, role))
             else:
                 self.value(child, here, name, scope, role)
 
@@ -303,6 +311,14 @@ def _are_tokens(value: list[JSON]) -> bool:
         return False
     first = value[0]
     return isinstance(first, int) or (isinstance(first, list) and bool(first) and isinstance(first[0], int))
+
+
+def _are_digits(value: list[JSON]) -> bool:
+    """Whether a list may be a number, digit by digit; its small numbers are worth reading then."""
+    return _FEWEST_DIGITS <= len(value) <= MOST_DIGITS and all(
+        isinstance(child, (int, str)) and len(digit := str(child)) == 1 and digit.isdecimal()
+        for child in value
+    )
 
 
 def _is_plain_document(value: dict[str, JSON]) -> bool:
