@@ -252,30 +252,30 @@ def _base64(text: str) -> Iterator[Edit]:
         if start < done or len(row) > _MAX_ENCODED or row == row.lower():
             continue
         if start >= tried:
-            rows, tried = _wrapped(text, row, end)
-            decoded = _from_base64(rows) if tried > end else ""
+            rows, tried, last = _wrapped(text, row, end)
+            decoded = _from_base64(rows) if last > end else ""
             if decoded:
-                yield start, tried, decoded
-                done = tried
+                yield start, last, decoded
+                done = last
                 continue
         decoded = _from_base64(row) or (_from_base32(row) if _BASE32.fullmatch(row) else "")
         if decoded:
             yield start, end, decoded
 
 
-def _wrapped(text: str, first: str, end: int) -> tuple[str, int]:
-    """A row with the lines below it that are as long, and the shorter one that ends them; where that is."""
+def _wrapped(text: str, first: str, end: int) -> tuple[str, int, int]:
+    """A row with the lines below it that are as long, and a shorter one; where either ends."""
     rows = [first]
-    at = end
-    while len(first) >= _NARROWEST and at - end <= _MAX_ENCODED:
+    at = as_long = end
+    while len(rows[-1]) == len(first) >= _NARROWEST and at - end <= _MAX_ENCODED:
         line = _NEXT_LINE.match(text, at)
-        if line is None or len(line[1]) > len(first):
+        if text[at - 1] == "=" or line is None or len(line[1]) > len(first):
             break
         rows.append(line[1])
         at = line.end()
-        if len(line[1]) < len(first):
-            break
-    return "".join(rows), at
+        if len(line[1]) == len(first):
+            as_long = at
+    return "".join(rows), as_long, at
 
 
 def _hexadecimal(text: str) -> Iterator[Edit]:

@@ -150,6 +150,18 @@ def test_a_row_of_base64_above_another_word_is_read_alone(engine):
     assert spans.KR_RRN in {span.type for span in engine.detect(f"{row}\nRegards\n")}
 
 
+def test_a_longer_word_above_base64_does_not_hide_its_first_line(engine):
+    rows = _wrapped_at(24, "주민 740922-2321988 김")
+    text = f"AWordThatIsLongerThanTheLinesBelow\n{rows}\n"
+    assert spans.KR_RRN in {span.type for span in engine.detect(text)}
+
+
+def test_rows_that_are_whole_are_read_one_by_one(engine):
+    row = base64.b64encode(b"901010-1234567").decode()
+    found = [span for span in engine.detect(f"{row}\n{row}\n901010-1234567") if span.type == spans.KR_RRN]
+    assert [span.end - span.start for span in found] == [20, 20, 14]
+
+
 @pytest.mark.parametrize("between", ["", " ", ", "])
 def test_code_points_are_read(engine, between):
     text = between.join(f"U+{ord(character):04X}" for character in "740922-2321988")
