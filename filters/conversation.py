@@ -13,7 +13,7 @@ import secrets
 from collections import OrderedDict
 from datetime import timedelta
 from threading import Lock
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +23,10 @@ _LONGEST: Final = 40
 _DIGITS_AT_END: Final = re.compile(r"[A-Za-z]?\d(?:[\d\s.,\-–—_/·]*\d)?[\s.,\-–—_/·]*\Z")
 
 
+Tail: TypeAlias = tuple[str, ...]
+"""The pieces apart, oldest first: any of them may be where the number begins, 35000 before it is not."""
+
+
 class TailMemory:
     """At most `capacity` conversations, each for `lifetime`."""
 
@@ -30,19 +34,21 @@ class TailMemory:
         self._capacity = capacity
         self._lifetime = lifetime
         self._key = secrets.token_bytes(32)
-        self._tails: OrderedDict[bytes, tuple[datetime, str]] = OrderedDict()
+        self._tails: OrderedDict[bytes, tuple[datetime, Tail]] = OrderedDict()
         self._lock = Lock()
 
-    def check(self, conversation: str, texts: Sequence[str], now: datetime) -> str:
-        """The tail left by the conversation's request before this one, or ``; then remember this one's.
+    def check(self, conversation: str, texts: Sequence[str], now: datetime) -> Tail:
+        """The tail left by the conversation's request before this one; then remember this one's.
 
-        `texts` are the user's strings of this request, in order. A last text that is digits from
-        end to end continues the tail, so a number in three pieces is found as well.
+        `texts` are the user's strings of this request, in order. A text that is digits from end to
+        end continues the tail, so a number in three pieces is found as well.
         """
         key = hashlib.blake2b(conversation.encode(), key=self._key, digest_size=16).digest()
         with self._lock:
             before = self._fresh(key, now)
-            after = _tail_after(before, texts[-1] if texts else "")
+            after: Tail = () if not texts else before
+            for text in texts:
+                after = _tail_after(after, text)
             self._tails.pop(key, None)
             if after:
                 self._tails[key] = (now + self._lifetime, after)
@@ -57,16 +63,20 @@ class TailMemory:
                 del self._tails[key]
             return len(self._tails)
 
-    def _fresh(self, key: bytes, now: datetime) -> str:
+    def _fresh(self, key: bytes, now: datetime) -> Tail:
         until_and_tail = self._tails.get(key)
         if until_and_tail is None or until_and_tail[0] <= now:
-            return ""
+            return ()
         return until_and_tail[1]
 
 
-def _tail_after(before: str, text: str) -> str:
-    match = _DIGITS_AT_END.search(text[-_LONGEST:])
+def _tail_after(before: Tail, text: str) -> Tail:
+    stripped = text.strip()
+    match = _DIGITS_AT_END.search(stripped[-_LONGEST:])
     if match is None:
-        return ""
-    whole = match.start() == 0 and len(text) <= _LONGEST
-    return (before + match.group() if whole else match.group())[-_LONGEST:]
+        return ()
+    whole = match.start() == 0 and len(stripped) <= _LONGEST
+    tail = (*before, match.group()) if whole else (match.group(),)
+    while sum(map(len, tail)) > _LONGEST:
+        tail = tail[1:]
+    return tail

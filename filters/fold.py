@@ -166,13 +166,16 @@ def _spliced(text: str, edits: list[Edit]) -> str:
 
 # --- escapes -----------------------------------------------------------------------------------------
 
-_ESCAPE_SIGNS: Final = "&%\\="
+_ESCAPE_SIGNS: Final = "&%\\=\x1b"
 _ESCAPE: Final = re.compile(
-    r"[&%\\=](?:"
-    r"(?P<entity>(?<=&)(?:#[xX][0-9a-fA-F]{1,6}|#[0-9]{1,7}|[a-zA-Z]{2,8});?)"
+    r"[&%\\=\x1b](?:"
+    r"(?P<entity>(?<=&)(?:#[xX]0{0,20}[0-9a-fA-F]{1,6}|#0{0,20}[0-9]{1,7}|[a-zA-Z]{2,8});?)"
+    r"|(?P<colour>(?:(?<=\x1b)|(?<=\\)(?:x1[bB]|u001[bB]|033|e))\[[0-9;:?]{0,20}[A-Za-z])"
+    r"|(?P<soft>(?<=[-0-9A-F]=)\r?\n(?=[-0-9=]))"
     r"|(?P<bytes>(?<=%)[0-9a-fA-F]{2}(?:%[0-9a-fA-F]{2})*+"
     r"|(?<==)[0-9A-F]{2}(?:=[0-9A-F]{2}){3,}+|(?<=\\)x[0-9a-fA-F]{2}(?:\\x[0-9a-fA-F]{2})*+)"
-    r"|(?P<utf16>(?<=\\)u[0-9a-fA-F]{4}(?:\\u[0-9a-fA-F]{4})*+)"
+    r"|(?P<utf16>(?<=\\)u[0-9a-fA-F]{4}(?:\\u[0-9a-fA-F]{4})*+"
+    r"|(?<=%)u[0-9a-fA-F]{4}(?:%u[0-9a-fA-F]{4})*+)"
     r"|(?P<scalar>(?<=\\)(?:u\{[0-9a-fA-F]{1,6}\}|U[0-9a-fA-F]{8}))"
     r"|(?P<octal>(?<=\\)[0-3][0-7]{2})"
     r"""|(?P<control>(?<=\\)[ntr"'/\\]))"""
@@ -182,11 +185,20 @@ _ESCAPE: Final = re.compile(
 _CONTROL: Final = {"n": "\n", "t": "\t", "r": "\r"}
 
 
+_FRONT_HALF: Final = re.compile(r"(?<![0-9])[0-9]{6}\Z")
+_BACK_HALF: Final = re.compile(r"(?:\\u?|[%=]|&#)[0-9]{7}(?![0-9])")
+"""220123%3414940, 220123\\3014940: the sign parts two halves, and what it begins is no escape."""
+
+
 def _decoded_escapes(text: str) -> Iterator[Edit]:
     for match in _ESCAPE.finditer(text):
         start, end = match.span()
         source = match.group()
+        if _BACK_HALF.match(text, start) and _FRONT_HALF.search(text, max(0, start - 7), start):
+            continue
         match match.lastgroup:
+            case "colour" | "soft":
+                yield start, end, ""
             case "entity":
                 yield from _whole(start, end, html.unescape(source))
             case "bytes":
@@ -231,7 +243,7 @@ def _decoded_bytes(start: int, source: str) -> Iterator[Edit]:
 
 
 def _decoded_utf16(start: int, source: str) -> Iterator[Edit]:
-    raw = bytes.fromhex(source.replace("\\u", ""))
+    raw = bytes.fromhex(source.replace("\\u", "").replace("%u", ""))
     position = start
     for character in raw.decode("utf-16-be", errors="replace"):
         length = 12 if ord(character) > 0xFFFF else 6

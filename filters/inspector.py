@@ -198,15 +198,18 @@ class Inspector:
         """Numbers that began in the conversation's request before this one and end in its newest message."""
         newest = newest_said(walked.parts)
         tail = self.tails.check(conversation, [piece.text for piece in newest], now)
-        if not tail:
-            return []
-        return [found for found in self._joined([Piece(_EARLIER, tail), *newest]) if found.part != _EARLIER]
+        earlier = [Piece(_EARLIER, piece) for piece in tail]
+        joined = [found for begin in range(len(tail)) for found in self._joined([*earlier[begin:], *newest])]
+        return [found for found in joined if found.part != _EARLIER]
 
 
 def _unknown(more: list[Found], found: list[Found]) -> list[Found]:
-    """Those of `more` that stand at no place of `found`, each once."""
-    known = {(one.part, one.span.start, one.span.end) for one in found}
-    fresh = {(one.part, one.span.start, one.span.end): one for one in more}
+    """Those of `more` that `found` does not say of the same place, each once.
+
+    A digit of a resident number may be the last one of a telephone number too: policy takes the stricter.
+    """
+    known = {(one.part, one.span.start, one.span.end, one.span.type) for one in found}
+    fresh = {(one.part, one.span.start, one.span.end, one.span.type): one for one in more}
     return [one for place, one in fresh.items() if place not in known]
 
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from itertools import islice
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from filters.jsontext import Unescaped, literals, literals_within, unescape
-from filters.walker import Kind
+from filters.walker import MOST_DIGITS, Kind
 
 if TYPE_CHECKING:
     from filters.jsontext import Literal
@@ -23,10 +23,14 @@ if TYPE_CHECKING:
 _MOST_VALUES: Final = 12
 """Values with digits that one JSON text, message or field may hold and still be joined."""
 
+_CERTAIN: Final = 0.9
+"""Score of a resident number with a label or a valid check digit."""
+
 _LONGEST_ESCAPED: Final = 2_000
 """A longer string with escapes is no fragment of a number, and unescaping it twice is dear."""
 
 _DIGIT: Final = re.compile(r"\d")
+_SPELLED: Final = re.compile(r"""\d(?:"?\s*,\s*"?\d)+(?!\d)""")
 
 
 class Piece(NamedTuple):
@@ -45,14 +49,16 @@ class Piece(NamedTuple):
 
 def pieces_of(parts: list[Part]) -> list[Piece]:
     """The content in reading order; what is structure between two values does not part them."""
-    crowds = Counter(_group(part.where) for part in parts if _is_value(part) and _DIGIT.search(part.text))
+    crowds = Counter(_crowd(part) for part in parts if _is_value(part) and _DIGIT.search(part.text))
     pieces: list[Piece] = []
     for index, part in enumerate(parts):
         if part.kind is Kind.JSON_TEXT:
             pieces += _values(index, part.text)
         elif part.kind not in (Kind.TEXT, Kind.NUMBER):
             continue
-        elif not _is_value(part) or crowds[_group(part.where)] <= _MOST_VALUES:
+        elif not _is_value(part) or crowds[_crowd(part)] <= (
+            MOST_DIGITS if _is_digit(part) else _MOST_VALUES
+        ):
             pieces.append(Piece(index, part.text))
     return [piece for piece in pieces if piece.text]
 
@@ -73,6 +79,15 @@ def _is_value(part: Part) -> bool:
     return bool(part.name) or part.kind is Kind.NUMBER
 
 
+def _is_digit(part: Part) -> bool:
+    """Whether a value is one digit in a list, so perhaps of a number that is spelled out."""
+    return len(part.text) == 1 and part.text.isdecimal() and isinstance(part.where[-1], int)
+
+
+def _crowd(part: Part) -> tuple[bool, Where]:
+    return _is_digit(part), _group(part.where)
+
+
 def _group(where: Where) -> Where:
     """What a value belongs to: its message or item of a list, else its field at the top."""
     return where[:2] if len(where) > 1 and isinstance(where[1], int) else where[:1]
@@ -81,7 +96,8 @@ def _group(where: Where) -> Where:
 def without_chance_hits(text: str, spans: list[Span]) -> list[Span]:
     """Spans of a JSON text but those that run over neighbouring numbers of a table.
 
-    A span with words between its values (`"앞자리": "901010", "뒷자리": "1234567"`) stays.
+    A span with words between its values (`"앞자리": "901010", "뒷자리": "1234567"`) stays, and so does
+    a certain one that is a list of single digits.
     """
     inside = literals(text) if spans else []
     if not _is_crowded(text, inside):
@@ -91,16 +107,23 @@ def without_chance_hits(text: str, spans: list[Span]) -> list[Span]:
         for span in spans
         if len(literals_within(inside, span.start, span.end)) <= 1
         or any(map(str.isalpha, text[span.start : span.end]))
+        or (span.score >= _CERTAIN and _SPELLED.fullmatch(text, span.start, span.end))
     ]
 
 
 def _is_crowded(text: str, inside: list[Literal]) -> bool:
-    with_digits = (
-        literal
-        for literal in inside
-        if not literal.is_key and _DIGIT.search(text, literal.start, literal.end)
-    )
-    return sum(1 for _ in islice(with_digits, _MOST_VALUES + 1)) > _MOST_VALUES
+    """Whether there are too many values with digits, or too many single digits in lists."""
+    digits = values = 0
+    for before, literal in pairwise([None, *inside]):
+        if literal is None or literal.is_key or not _DIGIT.search(text, literal.start, literal.end):
+            continue
+        if literal.end - literal.start == 1 and not (before and before.is_key):
+            digits += 1
+        else:
+            values += 1
+        if digits > MOST_DIGITS or values > _MOST_VALUES:
+            return True
+    return False
 
 
 def _values(part: int, text: str) -> list[Piece]:

@@ -62,6 +62,9 @@ ID_KEYS: Final = frozenset(
 )
 """Keys whose values are ids or enumerations: visited, and found in only by what is certain."""
 
+OPAQUE_DATA: Final = frozenset({"redacted_thinking", "base64"})
+"""Types of objects whose `data` is no text; that of a document's source of type `text` is the document."""
+
 KNOWN_WORDS: Final = frozenset(
     """system developer user assistant tool function text input_text output_text message auto none required
     any json_object json_schema object string number integer boolean array null low medium high minimal

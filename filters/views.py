@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import base64
 import binascii
+import codecs
 import re
 from bisect import bisect_right
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from filters.detector import limited
+from filters.fold import fold
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -221,20 +223,59 @@ _BASE64: Final = re.compile(r"(?<![A-Za-z0-9+/_\-])[A-Za-z0-9+/_\-]{12,}+={0,6}"
 _BASE32: Final = re.compile(r"[A-Z2-7]{14,}={0,6}")
 _HEX: Final = re.compile(r"(?<![0-9A-Za-z])(?:(?:0x)?[0-9a-fA-F]{2}[\s:,\-]{0,2}){9,}+(?![0-9A-Za-z])")
 _CODE: Final = "(?:3[2-9]|[4-9][0-9]|1[01][0-9])"
-_CODES: Final = re.compile(rf"(?<![0-9]){_CODE}(?:[\s,;]{{1,2}}{_CODE}){{8,}}+(?![0-9])")
+_CODES: Final = re.compile(
+    rf"(?<![0-9]){_CODE}(?:[\s,;]{{1,2}}{_CODE}){{8,}}+(?![0-9])|(?:U\+00[0-9A-Fa-f]{{2}}[\s,;]{{0,2}}){{8,}}+"
+)
 _MAX_ENCODED: Final = 100_000
 """Longer rows are files, which the walker handles as unread parts, not sentences."""
 
 _IDENTIFIER: Final = re.compile(r"[0-9]{2}|@")
+_FOREIGN_DIGITS: Final = re.compile(
+    rb"(?P<utf16>(?:[0-9]\0|[\x10-\x19]\xff){3})|(?:[0-9]|\xa3[\xb0-\xb9]){3}"
+)
+"""Three digits, also full-width ones, in UTF-16 or CP949: only then it is worth reading bytes as such."""
+
+_NARROWEST: Final = 20
+"""Characters of a row from which the lines below it may belong to it."""
+
+_MAY_BE_CUT: Final = 100
+"""Bytes from which a row may have been cut within a character."""
+
+_NEXT_LINE: Final = re.compile(r"\r?\n([A-Za-z0-9+/_\-]++)={0,6}(?![A-Za-z0-9+/_\-])")
 
 
 def _base64(text: str) -> Iterator[Edit]:
+    done = tried = 0
     for match in _BASE64.finditer(text):
+        start, end = match.span()
         row = match.group()
-        if len(row) <= _MAX_ENCODED and row != row.lower():
-            decoded = _from_base64(row) or (_from_base32(row) if _BASE32.fullmatch(row) else "")
+        if start < done or len(row) > _MAX_ENCODED or row == row.lower():
+            continue
+        if start >= tried:
+            rows, tried, last = _wrapped(text, row, end)
+            decoded = _from_base64(rows) if last > end else ""
             if decoded:
-                yield match.start(), match.end(), decoded
+                yield start, last, decoded
+                done = last
+                continue
+        decoded = _from_base64(row) or (_from_base32(row) if _BASE32.fullmatch(row) else "")
+        if decoded:
+            yield start, end, decoded
+
+
+def _wrapped(text: str, first: str, end: int) -> tuple[str, int, int]:
+    """A row with the lines below it that are as long, and a shorter one; where either ends."""
+    rows = [first]
+    at = as_long = end
+    while len(rows[-1]) == len(first) >= _NARROWEST and at - end <= _MAX_ENCODED:
+        line = _NEXT_LINE.match(text, at)
+        if text[at - 1] == "=" or line is None or len(line[1]) > len(first):
+            break
+        rows.append(line[1])
+        at = line.end()
+        if len(line[1]) == len(first):
+            as_long = at
+    return "".join(rows), as_long, at
 
 
 def _hexadecimal(text: str) -> Iterator[Edit]:
@@ -252,13 +293,34 @@ def _decoded(text: str, pattern: re.Pattern[str], decode: Callable[[str], str]) 
 
 
 def _text(raw: bytes) -> str:
-    """The text that bytes hold, if it is one."""
-    try:
-        decoded = raw.decode()
-    except UnicodeDecodeError:
-        return ""
+    """The text that bytes hold, if it is one, in plain characters."""
+    decoded = _in_encoding(raw, "utf-8")
+    if decoded or not (digits := _FOREIGN_DIGITS.search(raw)):
+        return decoded
+    return _in_encoding(raw, "utf-16-le" if digits.lastgroup else "cp949")
+
+
+def _in_encoding(raw: bytes, encoding: str) -> str:
+    """Folded: what stands in base64 may be full-width. Bytes that are no such text give ``.
+
+    Of many bytes the first and the last may be parts of characters: long texts are read in pieces.
+    """
+    for skipped in range(4 if len(raw) >= _MAY_BE_CUT else 1):
+        try:
+            if len(raw) < _MAY_BE_CUT:
+                decoded = raw.decode(encoding)
+            else:
+                decoded = codecs.getincrementaldecoder(encoding)().decode(raw[skipped:])
+        except UnicodeDecodeError:
+            continue
+        if decoded := _folded(decoded.removeprefix("\ufeff")):
+            return decoded
+    return ""
+
+
+def _folded(decoded: str) -> str:
     plain = decoded.replace("\n", " ").replace("\t", " ").replace("\r", " ")
-    return decoded if plain.isprintable() else ""
+    return fold(decoded).text if plain.isprintable() else ""
 
 
 def _readable(raw: bytes) -> str:
@@ -304,7 +366,9 @@ def _from_hex(row: str) -> str:
 
 
 def _from_codes(row: str) -> str:
-    """Decimal ASCII codes: 57 48 49."""
+    """Decimal ASCII codes: 57 48 49; code points: U+0039 U+0030."""
+    if row.startswith("U"):
+        return _readable(bytes.fromhex("".join(re.findall(r"U\+00(..)", row))))
     return _readable(bytes(int(code) for code in re.findall("[0-9]+", row)))
 
 
@@ -363,7 +427,11 @@ VIEWS: Final = (
         _base64,
     ),
     View("hexadecimal", (r"(?:[2-3][0-9a-dA-D][\s:,\-]?(?:0x|\\x)?){6}[0-9]",), _hexadecimal),
-    View("character_codes", (r"(?:(?:4[5-9]|5[0-7])[\s,;]{1,2}){6}[0-9]",), _character_codes),
+    View(
+        "character_codes",
+        (r"(?:(?:4[5-9]|5[0-7])[\s,;]{1,2}){6}[0-9]", r"(?:U\+00[23][0-9A-Fa-f][\s,;]{0,2}){6}"),
+        _character_codes,
+    ),
     View("threaded", (r"(?:[0-9][^0-9\n]?[A-Za-z가-힣][^0-9\n]?){7}[0-9]",), _threaded),
     View("reversed", (r"거꾸로|역순|뒤에서 ?부터|뒤집|반대로|(?i:revers|backward)",), _reversed),
 )

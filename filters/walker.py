@@ -19,6 +19,7 @@ from filters.protocol import (
     HISTORY_FIRST,
     ID_KEYS,
     KNOWN_WORDS,
+    OPAQUE_DATA,
     PART_LISTS,
     PROTOCOL_KEYS,
     READABLE_PARTS,
@@ -44,6 +45,11 @@ _BASE64: Final = re.compile(r"[A-Za-z0-9+/_=\r\n-]{200,}")
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z_$][A-Za-z_-]{0,39}")
 _SMALLEST_FRAGMENT: Final = 100
 """A shorter number carries nothing, alone or joined."""
+
+MOST_DIGITS: Final = 20
+"""Values of one digit that may be one number, digit by digit; more of them are a table."""
+
+_FEWEST_DIGITS: Final = 4
 
 _SMALLEST_IDENTIFIER: Final = 10_000_000
 """A shorter number among parameters of the wire format (`max_tokens`) is one of them."""
@@ -190,7 +196,10 @@ class _Walker:
             if isinstance(role_here, str):
                 role = role_here
         for key, child in value.items():
-            self.member(key, child, where, scope, role)
+            if key == "data" and scope is _Scope.PROTOCOL and _type_of(value) not in OPAQUE_DATA:
+                self.value(child, (*where, key), "", _Scope.FREE, role)
+            else:
+                self.member(key, child, where, scope, role)
 
     def member(self, key: str, child: JSON, where: Where, scope: _Scope, role: str) -> None:
         if key not in PROTOCOL_KEYS:
@@ -213,10 +222,13 @@ class _Walker:
             self.unread.append(Unread(written_path(where), "tokens"))
             return
         typed = scope is _Scope.PROTOCOL and key in PART_LISTS
+        spelled = _are_digits(value)
         for index, child in enumerate(value):
             here = (*where, index)
             if typed and isinstance(child, dict):
                 self.part(child, here, role)
+            elif spelled and isinstance(child, int):
+                self.add(Part(here, repr(child), Kind.NUMBER, name, role))
             else:
                 self.value(child, here, name, scope, role)
 
@@ -299,6 +311,14 @@ def _are_tokens(value: list[JSON]) -> bool:
         return False
     first = value[0]
     return isinstance(first, int) or (isinstance(first, list) and bool(first) and isinstance(first[0], int))
+
+
+def _are_digits(value: list[JSON]) -> bool:
+    """Whether a list may be a number, digit by digit; its small numbers are worth reading then."""
+    return _FEWEST_DIGITS <= len(value) <= MOST_DIGITS and all(
+        isinstance(child, (int, str)) and len(digit := str(child)) == 1 and digit.isdecimal()
+        for child in value
+    )
 
 
 def _is_plain_document(value: dict[str, JSON]) -> bool:

@@ -119,3 +119,53 @@ def test_a_finding_in_escapes_maps_to_the_whole_escapes():
 def test_a_text_of_nothing_but_escapes_is_refused():
     with pytest.raises(DetectorError, match="TooMany"):
         fold("&#57;" * 150_000)
+
+
+def residents(engine, text):
+    return [text[span.start : span.end] for span in engine.detect(text) if span.type == "KR_RRN"]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "7409=\n22-2321988",
+        "740922-=\r\n2321988",
+        "=37=34=30=39=32=32=\n=2D=32=33=32=31=39=38=38",
+        "740922-\x1b[01;31m\x1b[K2321988",
+        r"740922-\x1b[31m2321988",
+        r"740922-\u001b[0m2321988",
+        "&#0000000055;40922-2321988",
+        "&#x000000037;40922-2321988",
+        "%u0037%u0034%u0030922-2321988",
+    ],
+)
+def test_line_breaks_colours_and_zeros_of_escapes_hide_no_number(engine, written):
+    (found,) = residents(engine, f"주민번호: {written} 입니다")
+    assert found.endswith(written[-4:])
+
+
+@pytest.mark.parametrize(
+    ("label", "sign"),
+    [
+        ("", "\\"),
+        ("", "%"),
+        ("", "&#"),
+        ("주민등록번호: ", "\\"),
+        ("주민등록번호: ", "%"),
+        ("주민등록번호: ", "\\u"),
+    ],
+)
+@pytest.mark.parametrize("back", ["3014940", "3414940"])
+def test_a_sign_between_two_halves_begins_no_escape(engine, label, sign, back):
+    written = f"220123{sign}{back}"
+    assert residents(engine, label + written) == [written]
+
+
+def test_an_escape_that_is_no_half_is_decoded_beside_digits():
+    assert fold("90010%31-1234567").text == "900101-1234567"
+    assert fold(r"900101\0551234567").text == "900101-1234567"
+
+
+@pytest.mark.parametrize("text", ["합계 =\n3층", "x =\n 900101", "\x1b 가나", "a=b\nc=\nd"])
+def test_equals_signs_at_the_end_of_lines_stay(text):
+    assert fold(text).text == text

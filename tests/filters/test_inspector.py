@@ -47,6 +47,11 @@ def parts(*texts):
     return {"messages": [{"role": "user", "content": [{"type": "text", "text": text} for text in texts]}]}
 
 
+def documents(*texts):
+    sources = [{"type": "text", "media_type": "text/plain", "data": text} for text in texts]
+    return [{"role": "user", "content": [{"type": "document", "source": source} for source in sources]}]
+
+
 def arguments(value, **options):
     call = {
         "id": "call_1",
@@ -74,6 +79,7 @@ SPLIT = {
     },
     "metadata": {"messages": [], "metadata": {"a": "901010-", "b": "1234567"}},
     "embeddings input": {"input": ["901010-", "1234567"]},
+    "two documents": {"messages": documents("주민번호 앞부분은 901010 이고", "뒷부분은 1234567 입니다")},
 }
 
 
@@ -155,6 +161,17 @@ def test_an_id_of_letters_and_digits_is_not_taken_for_a_contact(inspector):
     assert decide(inspector.detect(body), OUT).body is body
 
 
+def test_the_text_of_a_document_is_masked_as_any_text_is(inspector):
+    verdict = decide(inspector.detect({"messages": documents("Tel:010-1234-5678")}), OUT)
+    assert "1234-5678" not in json.dumps(verdict.body)
+
+
+def test_the_data_of_redacted_thinking_is_an_id(inspector):
+    thought = {"type": "redacted_thinking", "data": "Eq01012345678AoC"}
+    body = {"messages": [{"role": "assistant", "content": [thought]}]}
+    assert decide(inspector.detect(body), OUT).body is body
+
+
 def test_ordinary_turns_do_not_join_into_a_number(inspector):
     body = {"messages": user("회의는 2026년 11월 22일", "1200000원 예산으로", "3층 회의실, 참석 12명")}
     assert decide(inspector.detect(body), OUT).action is Action.ALLOW
@@ -168,6 +185,23 @@ def test_a_number_split_over_two_requests_of_a_conversation_is_found(engine):
     assert decide(elsewhere, OUT).action is Action.ALLOW
     second = inspector.detect({"messages": user("1234567")}, "chat-1", NOW + timedelta(minutes=1))
     assert decide(second, OUT).action is Action.BLOCK
+
+
+@pytest.mark.parametrize("earlier", ["35000", "12", "3층 회의실 205", "2026-03-12", "1\n"])
+@pytest.mark.parametrize(
+    "pieces", [("900101", "1234568"), ("900", "101-12", "34568"), tuple("9001011234568")]
+)
+def test_a_number_sent_before_does_not_hide_where_one_begins(engine, earlier, pieces):
+    inspector = Inspector(engine)
+    said = [inspector.detect({"messages": user(text)}, "chat-1", NOW) for text in (earlier, *pieces)]
+    assert decide(said[-1], OUT).action is Action.BLOCK
+
+
+def test_figures_of_a_conversation_do_not_join(engine):
+    inspector = Inspector(engine)
+    for text in ("35000", "1200000", "2026-03-12", "860", "3층 회의실 205", "2026", "11", "22"):
+        detection = inspector.detect({"messages": user(text)}, "chat-1", NOW)
+        assert decide(detection, OUT).action is Action.ALLOW
 
 
 def test_the_newest_message_is_joined_with_the_tail_whatever_stands_beside_it(engine):

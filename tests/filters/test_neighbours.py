@@ -96,6 +96,44 @@ def test_a_table_of_figures_is_not_taken_for_split_numbers(inspector, rows):
     assert decide(inspector.detect(bare), OUT).action is Action.ALLOW
 
 
+def said(content):
+    return {"messages": [{"role": "user", "content": json.dumps(content, ensure_ascii=False)}]}
+
+
+def called(arguments):
+    return {
+        "messages": [
+            {"role": "assistant", "content": [{"type": "tool_use", "name": "f", "input": arguments}]}
+        ]
+    }
+
+
+@pytest.mark.parametrize("digits", [list("9001011234568"), list(map(int, "9001011234568"))])
+@pytest.mark.parametrize("place", [said, called])
+def test_a_number_as_a_list_of_its_digits_is_found(inspector, place, digits):
+    for value in (
+        {"주민등록번호": digits},
+        {"앞": digits[:6], "뒤": digits[6:]},
+        {"n": digits, "m": [10] * 12},
+    ):
+        assert decide(inspector.detect(place(value)), OUT).action is Action.BLOCK
+    assert decide(inspector.detect(said(digits)), OUT).action is Action.BLOCK
+
+
+def test_a_list_of_digits_among_many_counts_if_it_is_certain(inspector):
+    marks = [[3, 4, 1, 2, 5, 5, 3, 1, 2, 4, 3, 2, 1]] * 5
+    assert decide(inspector.detect(said(marks)), OUT).action is Action.ALLOW
+    labelled = {"점수": marks, "주민등록번호": list(map(int, "9001011234567"))}
+    assert decide(inspector.detect(said(labelled)), OUT).action is Action.BLOCK
+
+
+def test_figures_of_one_digit_are_none(inspector):
+    answers = {f"q{number}": number % 5 + 1 for number in range(13)}
+    assert decide(inspector.detect(said(answers)), OUT).action is Action.ALLOW
+    assert decide(inspector.detect(called(answers)), OUT).action is Action.ALLOW
+    assert decide(inspector.detect(called({"hours": [[0, 1] * 12] * 7})), OUT).action is Action.ALLOW
+
+
 def test_a_whole_number_in_a_table_is_found_all_the_same(inspector):
     rows = [*table(100), {"구": "중구", "비고": "901010-1234567"}]
     body = {"messages": [{"role": "tool", "content": json.dumps(rows, ensure_ascii=False)}]}

@@ -108,3 +108,61 @@ def test_base64_of_a_text_with_a_number_is_decoded_or_was_none(text):
     assert decoded in {f"값 {text} 끝", None}
     if any(text[i : i + 2].isdigit() for i in range(len(text) - 1)):
         assert decoded == f"값 {text} 끝"
+
+
+def _wrapped_at(width, text, encoding="utf-8", end="\n"):
+    row = base64.b64encode(text.encode(encoding)).decode()
+    return end.join(row[at : at + width] for at in range(0, len(row), width))
+
+
+_LETTER_OF_A_CITIZEN = (
+    "아래는 민원인의 인적사항입니다. 성명과 주민등록번호 740922-2321988 를 확인해 주시기 바랍니다."
+)
+_FULL_WIDTH = "주민번호 ７４０９２２－２３２１９８８"
+
+
+@pytest.mark.parametrize("width", [24, 64, 76])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("before", ["", "가", "가나", "x", "xy"])
+def test_base64_is_read_over_its_line_breaks(engine, width, end, before):
+    text = f"첨부\n{_wrapped_at(width, before + _LETTER_OF_A_CITIZEN, end=end)}\n끝"
+    (span,) = (span for span in engine.detect(text) if span.type == spans.KR_RRN)
+    assert "\n" not in text[: span.start].strip("첨부\n")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp949", "utf-16-le", "utf-16"])
+@pytest.mark.parametrize("text", [_LETTER_OF_A_CITIZEN, _FULL_WIDTH, "740922-2321988"])
+def test_base64_is_read_in_the_encodings_of_korean_documents(engine, encoding, text):
+    row = base64.b64encode(text.encode(encoding)).decode()
+    assert spans.KR_RRN in {span.type for span in engine.detect(f"첨부: {row} 끝")}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp949", "utf-16-le"])
+@pytest.mark.parametrize("shift", range(4))
+def test_a_long_document_in_base64_is_read_wherever_it_is_cut(engine, encoding, shift):
+    lines = "\n".join(f"제{number}항: 점검 결과를 정리하여 게시판에 올린다." for number in range(80))
+    text = _wrapped_at(76, f"{lines}{'a' * shift}\n{_LETTER_OF_A_CITIZEN}\n{lines}", encoding)
+    assert spans.KR_RRN in {span.type for span in engine.detect(text)}
+
+
+def test_a_row_of_base64_above_another_word_is_read_alone(engine):
+    row = base64.b64encode(b"740922-2321988 kim").decode()
+    assert spans.KR_RRN in {span.type for span in engine.detect(f"{row}\nRegards\n")}
+
+
+def test_a_longer_word_above_base64_does_not_hide_its_first_line(engine):
+    rows = _wrapped_at(24, "주민 740922-2321988 김")
+    text = f"AWordThatIsLongerThanTheLinesBelow\n{rows}\n"
+    assert spans.KR_RRN in {span.type for span in engine.detect(text)}
+
+
+def test_rows_that_are_whole_are_read_one_by_one(engine):
+    row = base64.b64encode(b"901010-1234567").decode()
+    found = [span for span in engine.detect(f"{row}\n{row}\n901010-1234567") if span.type == spans.KR_RRN]
+    assert [span.end - span.start for span in found] == [20, 20, 14]
+
+
+@pytest.mark.parametrize("between", ["", " ", ", "])
+def test_code_points_are_read(engine, between):
+    text = between.join(f"U+{ord(character):04X}" for character in "740922-2321988")
+    assert [(s.start, s.end) for s in engine.detect(text) if s.type == spans.KR_RRN] == [(0, len(text))]

@@ -107,6 +107,33 @@ def test_a_resident_number_is_refused_in_claudes_envelope(
     assert len(gateway.simulator.ledger()) == before
 
 
+def test_a_number_split_over_two_documents_is_refused(claude: anthropic.Anthropic) -> None:
+    halves = ("주민번호 앞부분은 900101 이고", "뒷부분은 1234568 입니다")
+    sources: list[Any] = [{"type": "text", "media_type": "text/plain", "data": half} for half in halves]
+    documents: list[Any] = [{"type": "document", "source": source} for source in sources]
+    with pytest.raises(anthropic.BadRequestError) as refused:
+        claude.messages.create(
+            model="sim-large", max_tokens=50, messages=[{"role": "user", "content": documents}]
+        )
+    assert refused.value.body["error"]["code"] == "sensitive_data_blocked"
+
+
+def test_a_number_over_three_requests_of_a_conversation_is_refused(openai: OpenAI) -> None:
+    def say(text: str) -> None:
+        openai.chat.completions.create(
+            model="sim-large",
+            max_tokens=20,
+            messages=[{"role": "user", "content": text}],
+            extra_headers={"x-conversation-id": "split-over-three"},
+        )
+
+    say("35000")
+    say("900101")
+    with pytest.raises(BadRequestError) as refused:
+        say("1234568")
+    assert refused.value.code == "sensitive_data_blocked"
+
+
 def test_counting_tokens_sends_nothing_and_is_inspected(
     gateway: Gateway, claude: anthropic.Anthropic
 ) -> None:
