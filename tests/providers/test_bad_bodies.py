@@ -302,3 +302,11 @@ def test_arguments_split_inside_an_escape_or_a_character_come_together(wire: str
 def test_the_text_that_was_asked_about_is_the_same_in_every_format() -> None:
     said = {text_of(completion) for wire in TEXT_WIRES if (completion := read(wire, fine(wire))[0])}
     assert len(said) == 1
+
+
+def test_what_is_nested_too_deep_to_be_joined_is_a_broken_answer() -> None:
+    deep = '{"a":' * 900 + "1" + "}" * 900
+    event = f'data: {{"choices":[{{"index":0,"delta":{{"content":"hi"}},"logprobs":{deep}}}]}}\n\n'.encode()
+    completion, failure = read("openai", event * 3)
+    assert isinstance(failure, UpstreamProtocolError)
+    assert completion is None or not completion.complete
