@@ -10,10 +10,11 @@ that a process that ends waits for it.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import orjson
+import structlog
 
 from billing.errors import RowRefused
 from billing.ledger import Charge, Outcome
@@ -33,7 +34,7 @@ from gateway.providers.base import MAX_BODY_BYTES
 from gateway.upstream import Deadlines, UpstreamNotSent
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
     from datetime import datetime
 
     from billing.journal import Journal
@@ -41,12 +42,16 @@ if TYPE_CHECKING:
     from billing.quotes import Quote
     from gateway.access import Access
     from gateway.catalogue import Deployment
-    from gateway.domain import ChatRequest, Completion, Delta, UpstreamRequest, UsageReport
+    from gateway.domain import JSON, ChatRequest, Completion, Delta, UpstreamRequest, UsageReport
     from gateway.estimates import Estimator
     from gateway.health import Place
     from gateway.providers.base import Adapter, Decoder
     from gateway.upstream import Upstream, UpstreamAnswer
 
+log = structlog.get_logger("haechi")
+
+MOST: Final = 2**63 - 1
+"""What a column of the ledger holds: no provider can have sold more."""
 ERROR_BODY_BYTES: Final = 64 * 1024
 NOTHING_USED: Final = Usage()
 COST_NOTHING: Final = (Outcome.NOT_SENT, Outcome.REFUSED_BY_PROVIDER)
@@ -130,6 +135,7 @@ class Attempt:
         self._outcome = Outcome.CLIENT_GONE  # unless something else becomes known
         self._reason: str | None = None
         self._written: Awaitable[None] | None = None
+        self._is_refused = False
         self._http_status: int | None = None
         self._first_token_us: int | None = None
 
@@ -180,13 +186,15 @@ class Attempt:
             self._place.leave()
 
     async def durable(self) -> None:
-        """Wait until the charge is. Raises RecordRefused if it never will be."""
+        """Wait until the charge is. Raises RecordRefused where an estimate had to take its place."""
         written, self._written = self._written, None
         if written is None:
             return
         try:
             await written  # a cancelled waiter changes nothing: the journal keeps every charge
-        except RowRefused as refused:  # the dispatch stays open: its adopter charges it
+        except RowRefused as refused:
+            if not self._is_refused:  # else the dispatch stays open: its adopter charges it
+                await _to_its_end(self._settle_refused())
             raise unavailable.record_refused() from refused
 
     def client_gone(self) -> None:
@@ -272,51 +280,106 @@ class Attempt:
     # --- settlement ------------------------------------------------------------------------------
 
     async def _settle(self, outcome: Outcome) -> None:
-        """Make the charge durable. Runs to its end even if this task is cancelled meanwhile."""
+        """Make the charge durable. Runs to its end even if this task is cancelled meanwhile.
+
+        What cannot be read or rated costs an answer its figures, never its charge.
+        """
         completion = self.completion or self._partial()
         report = completion.report if completion else None
-        if report is not None and not report.partial:
-            self._write(self._charge(outcome, UsageSource.REPORTED, report.usage, completion))
-            if outcome is not Outcome.SUCCESS or self._chat.stream:
-                await self.durable()  # else its body is put together meanwhile
-        elif outcome in COST_NOTHING:
-            self._write(self._charge(outcome, UsageSource.NONE, NOTHING_USED, completion))
-            await self.durable()
-        else:
-            await asyncio.shield(asyncio.ensure_future(self._settle_by_estimate(outcome, completion, report)))
+        is_reported = report is not None and not report.partial
+        if not is_reported and outcome not in COST_NOTHING:
+            await _to_its_end(self._settle_by_estimate(outcome, completion, report))
+            return
+        try:
+            if report is not None and is_reported:
+                self._write(self._charge(outcome, UsageSource.REPORTED, report.usage, completion))
+            else:
+                self._write(self._charge(outcome, UsageSource.NONE, NOTHING_USED, completion))
+        except Exception as error:
+            await _to_its_end(self._settle_anew(outcome, completion))
+            if not isinstance(error, ArithmeticError):
+                raise
+        if not is_reported or outcome is not Outcome.SUCCESS or self._chat.stream:
+            await self.durable()  # else its body is put together meanwhile
 
     def _partial(self) -> Completion | None:
-        """Return what arrived before a break."""
+        """Return what arrived before a break; None where it cannot be read."""
         if self._decoder is None:
             return None
         try:
             return self._decoder.finish()
-        except UpstreamError:
+        except Exception:  # noqa: BLE001 - whoever reads the answer raises it; the charge goes on without
             return None
 
     async def _settle_by_estimate(
         self, outcome: Outcome, completion: Completion | None, report: UsageReport | None
     ) -> None:
-        usage = await asyncio.to_thread(
+        source = UsageSource.PARTIAL if report else UsageSource.ESTIMATED
+        try:
+            usage = await self._estimated(completion, report)
+            self._write(self._charge(outcome, source, usage, completion))
+        except Exception as error:
+            await self._settle_anew(outcome, completion)
+            if not isinstance(error, ArithmeticError):
+                raise
+        await self.durable()
+
+    async def _estimated(self, completion: Completion | None, report: UsageReport | None) -> Usage:
+        return await asyncio.to_thread(
             self._desk.estimator.estimate,
             self.deployment.model_id,
             self._chat,
             completion,
             report.usage if report else self._media.expected if self._media else None,
         )
-        source = UsageSource.PARTIAL if report else UsageSource.ESTIMATED
-        self._write(self._charge(outcome, source, usage, completion))
+
+    async def _settle_refused(self) -> None:
+        """Settle once more, without the rows beside the charge: any of them may be the one at fault."""
+        assert self.charge is not None, "it was refused"
+        self._is_refused = True
+        outcome, self.charge = Outcome(self.charge.outcome), None
+        await self._settle_anew(outcome, self.completion)
         await self.durable()
 
+    async def _settle_anew(self, outcome: Outcome, completion: Completion | None) -> None:
+        """Settle by no figure of the provider's: by an estimate, or where that fails by what was held."""
+        if self.charge is not None:  # the journal has one
+            return
+        unstated = replace(completion, report=None) if completion else None
+        source, usage = UsageSource.ESTIMATED, self._most()
+        try:
+            if outcome in COST_NOTHING:
+                source, usage = UsageSource.NONE, NOTHING_USED
+            else:
+                usage = replace(await self._estimated(unstated, None), quarantined=True)
+            self._write(self._charge(outcome, source, usage, unstated))
+        except Exception:
+            log.exception("attempt_settled_without_its_answer", attempt_id=self.dispatch.attempt_id)
+            if self.charge is None:
+                self._hand_over(self._charge(outcome, source, usage, None))
+
+    def _most(self) -> Usage:
+        dispatch = self.dispatch
+        return Usage(input=dispatch.input_bytes, output=dispatch.max_output_tokens, quarantined=True)
+
     def _write(self, charge: Charge) -> None:
-        """Hand the charge to the journal."""
-        self.charge = charge
-        self._written = self._desk.journal.append((charge, *self._beside(charge)))
+        """Hand the charge to the journal, with what must be durable together with it."""
+        self._hand_over(charge, () if self._is_refused else self._beside(charge))
+
+    def _hand_over(self, charge: Charge, beside: Sequence[Entry] = ()) -> None:
+        self._written = self._desk.journal.append((charge, *beside))
+        self.charge = charge  # from here on there is no second one
         self._desk.unsettled.settled(charge.attempt_id)  # handed over: the journal writes it before it stops
         metrics.count(metrics.attempts, self.deployment.id, str(charge.outcome))
         metrics.count_usage(self.deployment.model_id, charge.usage)
         if charge.stated_cost is not None:
+            self._tell_stated(charge)
+
+    def _tell_stated(self, charge: Charge) -> None:
+        try:
             self._desk.stated(charge, self.dispatch.quote)
+        except Exception:  # who only watches breaks no answer
+            log.exception("stated_cost_unwatched", attempt_id=charge.attempt_id)
 
     def _beside(self, charge: Charge) -> Sequence[Entry]:
         """Return what outlives this answer and must be durable together with its charge: a video job."""
@@ -327,9 +390,10 @@ class Attempt:
     def _charge(
         self, outcome: Outcome, source: UsageSource, usage: Usage, completion: Completion | None
     ) -> Charge:
+        """Rate a usage. Raises ArithmeticError for figures that no ledger holds."""
         report = completion.report if completion else None
         asked_as = self._media.asked_as if self._media else None
-        return Charge.settle(
+        charge = Charge.settle(
             self.dispatch,
             charge_id=self._desk.new_id(),
             settled_at=self._desk.now(),
@@ -340,11 +404,17 @@ class Attempt:
             service_tier=completion.service_tier if completion else asked_as,
             served_model=completion.served_model if completion else None,
             provider_request_id=completion.id if completion else None,
-            raw_usage=orjson.dumps(report.raw).decode() if report and report.raw else None,
+            raw_usage=_raw(report.raw) if report and report.raw else None,
             http_status=self._http_status,
             first_token_us=self._first_token_us,
             reason=self._reason,
         )
+        amount = 0
+        for line in charge.lines:
+            amount += line.amount_nano_krw
+            if line.quantity > MOST or amount > MOST:
+                raise OverflowError("a usage that no ledger holds")
+        return charge
 
     def now(self) -> datetime:
         return self._desk.now()
@@ -356,6 +426,18 @@ class Attempt:
             asyncio.get_running_loop().run_in_executor(
                 None, self._desk.estimator.learn, self.deployment.model_id, self._chat, report.usage
             )
+
+
+async def _to_its_end(settling: Coroutine[None, None, None]) -> None:
+    """Wait for it; whoever cancels the waiter does not cancel it."""
+    await asyncio.shield(asyncio.ensure_future(settling))
+
+
+def _raw(usage: Mapping[str, JSON]) -> str | None:
+    try:
+        return orjson.dumps(usage).decode()
+    except orjson.JSONEncodeError:  # nested deeper than orjson writes, though it read it
+        return None
 
 
 def _outcome(error: UpstreamError) -> Outcome:

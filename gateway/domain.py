@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 JSON: TypeAlias = Any
 
 
+MAX_CHOICES: Final = 16
+"""Answers to one request: nobody may ask for more, and what gives more is no answer to it."""
+
+
 class _Nothing(dict[str, JSON]):
     """An empty mapping that stays empty; hashable, as a dataclass default must be (Python 3.11)."""
 

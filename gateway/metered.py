@@ -10,8 +10,9 @@ stops cuts what is left with an error, and settles it.
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from starlette.responses import Response
 
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
     from gateway.reader import Patience, RawHeaders
     from gateway.surfaces.base import StreamEncoder, Surface
     from gateway.ways import Way
+
+_A_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_MOST_NAMES: Final = 20
 
 
 @record
@@ -226,7 +230,7 @@ def answer_headers(way: Way, attempt: Attempt, attempts: int, call: Call) -> dic
     if attempts > 1:
         headers["x-haechi-attempts"] = str(attempts)
     if attempt.dropped:
-        headers["x-haechi-dropped"] = ",".join(attempt.dropped)
+        headers["x-haechi-dropped"] = _names(attempt.dropped)
     if attempt.deployment.simulated:
         headers["x-haechi-simulated"] = "true"
     return headers
@@ -240,6 +244,11 @@ def verdict_headers(way: Way, call: Call) -> dict[str, str]:
     if call.label:
         headers["x-haechi-task"] = call.label
     return headers
+
+
+def _names(dropped: Sequence[str]) -> str:
+    """Name what was left out: a client chose these names, and any of them may be unfit for a header."""
+    return ",".join(name if _A_NAME.fullmatch(name) else "?" for name in dropped[:_MOST_NAMES])
 
 
 def _comment(members: Mapping[str, str]) -> bytes:

@@ -92,7 +92,10 @@ class Whole:
 
     def finish(self) -> Completion:
         """Read the body. Raises UpstreamError."""
-        done = self._read(bytes(self._body), self.headers)
+        try:
+            done = self._read(bytes(self._body), self.headers)
+        except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError) as error:
+            raise failures.broken("an answer of another format") from error
         choices = (Choice(0, (Text(done.text),), "stop"),) if done.text else ()
         return Completion(
             "",

@@ -6,11 +6,13 @@ refused there; results of parallel calls must stand in one turn; thinking exclud
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 import orjson
 
 from gateway.domain import Audio, File, Image, Reasoning, Text, ToolCall, ToolResult, UpstreamRequest
+from gateway.errors import InvalidRequest
 from gateway.providers import failures
 from gateway.providers.anthropic_answers import Decoder
 from gateway.providers.claude import thinking
@@ -45,6 +47,8 @@ _OWN_FIELDS: Final = (
     *("thinking", "context_management", "cache_control"),
     *("inference_geo", "output_config", "speed", "anthropic_beta"),
 )
+_A_BETA: Final = re.compile(r"[A-Za-z0-9_.,-]{1,200}")
+_MOST_BETAS: Final = 32
 
 __all__ = ["Decoder", "error", "request"]
 
@@ -81,9 +85,9 @@ def request(chat: ChatRequest, deployment: Deployment) -> UpstreamRequest:
         **_sampling(parameters),
     }
     own = parameters.pass_on(_OWN_FIELDS)
-    betas = own.pop("anthropic_beta", ())
+    betas = _betas(own.pop("anthropic_beta", None))
     form = _output_config(chat.response_format)
-    if config := form | body.pop("output_config", {}) | own.pop("output_config", {}):
+    if config := form | body.pop("output_config", {}) | _config(own.pop("output_config", None)):
         body["output_config"] = config
     body |= own | dict(deployment.options.get("body", {}))
     headers = _headers(chat, deployment, betas)
@@ -103,6 +107,32 @@ def _headers(chat: ChatRequest, deployment: Deployment, betas: Iterable[str]) ->
         **present(**{"x-api-key": deployment.credential.api_key, "anthropic-beta": ",".join(betas) or None}),
         **deployment.headers,
     }
+
+
+def _betas(named: JSON) -> list[str]:
+    """Read what becomes a header. Raises InvalidRequest: else it would look like a broken connection."""
+    if named is None:
+        return []
+    is_list = isinstance(named, list) and len(named) <= _MOST_BETAS
+    if not is_list or not all(isinstance(name, str) and _A_BETA.fullmatch(name) for name in named):
+        raise InvalidRequest(
+            "'anthropic_beta'의 형식이 잘못되었습니다. 베타 이름의 목록으로 보내세요.",
+            "'anthropic_beta' has the wrong type. Send a list of names of betas.",
+            param="anthropic_beta",
+            code="invalid_type",
+        )
+    return list(named)
+
+
+def _config(asked: JSON) -> dict[str, JSON]:
+    if asked is not None and not isinstance(asked, dict):
+        raise InvalidRequest(
+            "'output_config'의 형식이 잘못되었습니다. 객체로 보내세요.",
+            "'output_config' has the wrong type. Send an object.",
+            param="output_config",
+            code="invalid_type",
+        )
+    return asked or {}
 
 
 # --- parameters ----------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from billing.usage import Usage
 from gateway.domain import NOTHING, UpstreamRequest, UsageReport
 from gateway.providers import failures, multipart, profiles, reach
 from gateway.providers.blocks import Blocks
-from gateway.providers.counting import count, part, rest, settled
+from gateway.providers.counting import MAX_COUNT, count, part, rest, settled
 from gateway.providers.decoding import AnswerDecoder
 from gateway.providers.writing import lacking, present
 
@@ -165,7 +165,7 @@ def _report(answer: Mapping[str, JSON]) -> UsageReport | None:
             provider_total=count(usage, "total_tokens"),
         )
     seconds = usage.get("seconds", answer.get("duration"))
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds < 0:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < MAX_COUNT:
         return None
     return UsageReport(Usage(audio_ms=round(seconds * 1000)), usage or {"duration": seconds})
 

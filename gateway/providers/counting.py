@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 MAX_COUNT = 2**53
 """Beyond this a figure is no count of anything."""
 _MOST_DIGITS: Final = len(str(MAX_COUNT))
+_LONGEST_COST: Final = 60
 
 
 def part(raw: Mapping[str, JSON], name: str) -> Mapping[str, JSON]:
@@ -71,14 +72,19 @@ def within(quantity: int | None, room: int | None) -> int | None:
 
 
 def usd(value: JSON) -> Decimal | None:
-    """Read a stated cost. JSON numbers arrive as floats; their shortest digits are what was sent."""
+    """Read a stated cost. JSON numbers arrive as floats; their shortest digits are what was sent.
+
+    One of an absurd size is none: it has no place in a ledger, and its exact fraction takes seconds.
+    """
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
         cost = Decimal(str(value))
     except InvalidOperation:
         return None
-    return cost if cost.is_finite() and cost >= 0 else None
+    is_amount = cost.is_finite() and cost >= 0
+    is_absurd = len(str(value)) > _LONGEST_COST or abs(cost.adjusted()) > _MOST_DIGITS
+    return cost if is_amount and not is_absurd else None
 
 
 def settled(

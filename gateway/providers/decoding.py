@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from gateway.errors import UpstreamError
 
 DONE = b"[DONE]"
+OF_ANOTHER_FORMAT = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError)
+"""What reading raises where bytes are no JSON, or JSON of another shape, size or depth than the format's."""
 MAX_TRIES = 64
 """How often a body that was no stream is parsed before its end, lest a hostile one costs its square."""
 
@@ -93,7 +95,7 @@ class AnswerDecoder(ABC):
             self.take_bytes(data, deltas)
         except EventTooLong:
             self.failure = failures.broken("an event is too long")
-        except (ValueError, TypeError, AttributeError, KeyError):  # not JSON, or JSON of another shape
+        except OF_ANOTHER_FORMAT:
             self.failure = failures.broken("an event of another format")
         return self._unless_failed(deltas)
 
@@ -124,7 +126,7 @@ class AnswerDecoder(ABC):
             return None
         try:
             return self.report(raw, partial=partial)
-        except (ValueError, TypeError, AttributeError, KeyError):
+        except OF_ANOTHER_FORMAT:
             kept = raw if isinstance(raw, dict) else {"usage": raw}
             return UsageReport(Usage(quarantined=True), kept, partial=True)
 
@@ -159,7 +161,7 @@ class AnswerDecoder(ABC):
                 continue
             try:
                 self.take_event(orjson.loads(event.data), [])
-            except (ValueError, TypeError, AttributeError, KeyError):
+            except OF_ANOTHER_FORMAT:
                 self.truncated = True
 
     def _unless_failed(self, deltas: list[Delta]) -> list[Delta]:
@@ -204,7 +206,7 @@ class AnswerDecoder(ABC):
     def _take_whole(self, body: JSON, deltas: list[Delta]) -> None:
         try:
             self.take_body(body, deltas)
-        except (ValueError, TypeError, AttributeError, KeyError) as e:
+        except OF_ANOTHER_FORMAT as e:
             self.failure = failures.broken("a body of another format")
             raise self.failure from e
         self.ended = self.failure is None

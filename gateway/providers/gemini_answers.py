@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
-from gateway.domain import NOTHING
+from gateway.domain import MAX_CHOICES, NOTHING
 from gateway.providers import failures
 from gateway.providers.blocks import Blocks
 from gateway.providers.counting import count, rest, settled, summed, within
@@ -89,6 +89,8 @@ class Decoder(AnswerDecoder):
             self.failure = failures.from_event(failure)
 
     def _candidate(self, index: int) -> _Candidate:
+        if index not in self._candidates and len(self._candidates) == MAX_CHOICES:
+            raise ValueError("more candidates than anybody asks for")
         return self._candidates.setdefault(index, _Candidate(index))
 
     def _ground(self, grounding: Mapping[str, JSON]) -> None:

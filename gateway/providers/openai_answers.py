@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from gateway.domain import (
+    MAX_CHOICES,
     NOTHING,
     Choice,
     Delta,
@@ -107,6 +108,8 @@ class Decoder(AnswerDecoder):
         index = index if type(index := choice.get("index")) is int else 0
         answer = self._answers.get(index)
         if answer is None:
+            if len(self._answers) == MAX_CHOICES:  # each costs every other that ends a look at it
+                raise ValueError("more choices than anybody asks for")
             answer = self._answers[index] = _Answer()
         message = choice.get(member) or NOTHING
         if len(message) == 1 and _is_middle(choice) and type(text := message.get("content")) is str:

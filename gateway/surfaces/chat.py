@@ -13,6 +13,7 @@ import orjson
 
 from gateway.domain import (
     JSON,
+    MAX_CHOICES,
     NOTHING,
     NOTHING_BUT_TEXT,
     Audio,
@@ -51,7 +52,6 @@ if TYPE_CHECKING:
 NAME: Final = "chat"
 KIND: Final = "chat"
 MAX_MESSAGES: Final = 10_000
-MAX_CHOICES: Final = 16
 
 
 # --- parsing -------------------------------------------------------------------------------------

@@ -113,6 +113,30 @@ def test_reasoning_without_its_proof_is_left_out_and_hidden_reasoning_goes_back(
     assert content == [{"type": "redacted_thinking", "data": "ENC"}, {"type": "text", "text": "답"}]
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        *(
+            {"anthropic_beta": named}
+            for named in (["a\nb"], ["한글"], [""], [1], 5, "a", {"a": 1}, ["a"] * 33)
+        ),
+        *({"output_config": config} for config in (5, "a", [1])),
+    ],
+)
+def test_what_a_client_names_must_be_fit_for_its_place(odd: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        adapter("anthropic").request(ask(extra=odd), HERE)
+    assert refused.value.param in odd
+
+
+def test_betas_that_a_client_names_go_into_their_header() -> None:
+    betas = ["files-api-2025-04-14", "context-1m-2025-08-07"]
+    request = adapter("anthropic").request(ask(extra={"anthropic_beta": betas}), HERE)
+    assert request.headers["anthropic-beta"] == "files-api-2025-04-14,context-1m-2025-08-07"
+    null = {"anthropic_beta": None, "output_config": None}
+    assert "anthropic-beta" not in adapter("anthropic").request(ask(extra=null), HERE).headers
+
+
 def test_one_call_at_a_time_is_part_of_the_tool_choice() -> None:
     request = adapter("anthropic").request(ask(tools=(WEATHER,), parallel_tool_calls=False), HERE)
     assert json.loads(request.body)["tool_choice"] == {"type": "auto", "disable_parallel_tool_use": True}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from gateway.domain import MAX_CHOICES
 from gateway.errors import UpstreamError, UpstreamProtocolError
 from gateway.providers import WIRES, adapter
 from gateway.providers.base import MAX_EVENT_BYTES
@@ -302,3 +303,27 @@ def test_arguments_split_inside_an_escape_or_a_character_come_together(wire: str
 def test_the_text_that_was_asked_about_is_the_same_in_every_format() -> None:
     said = {text_of(completion) for wire in TEXT_WIRES if (completion := read(wire, fine(wire))[0])}
     assert len(said) == 1
+
+
+@pytest.mark.parametrize(("choices", "is_broken"), [(MAX_CHOICES, False), (MAX_CHOICES + 1, True)])
+@pytest.mark.parametrize("wire", ["openai", "gemini"])
+def test_more_choices_than_anybody_may_ask_for_are_a_broken_answer(
+    wire: str, choices: int, is_broken: bool
+) -> None:
+    def event(index: int) -> bytes:
+        if wire == "openai":
+            said: dict[str, Any] = {"choices": [{"index": index, "delta": {"content": "x"}}]}
+        else:
+            said = {"candidates": [{"index": index, "content": {"parts": [{"text": "x"}]}}]}
+        return f"data: {json.dumps(said)}\n\n".encode()
+
+    _, failure = read(wire, b"".join(map(event, range(choices))), event(0))
+    assert isinstance(failure, UpstreamProtocolError) is is_broken
+
+
+def test_what_is_nested_too_deep_to_be_joined_is_a_broken_answer() -> None:
+    deep = '{"a":' * 900 + "1" + "}" * 900
+    event = f'data: {{"choices":[{{"index":0,"delta":{{"content":"hi"}},"logprobs":{deep}}}]}}\n\n'.encode()
+    completion, failure = read("openai", event * 3)
+    assert isinstance(failure, UpstreamProtocolError)
+    assert completion is None or not completion.complete
