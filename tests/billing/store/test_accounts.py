@@ -72,6 +72,19 @@ def test_a_hold_lasts_from_dispatch_to_charge(engine: Engine, sink: LedgerSink, 
     assert check_accounts(engine) == []
 
 
+def test_units_that_differ_in_the_case_of_a_letter_are_two(
+    engine: Engine, sink: LedgerSink, make: Maker
+) -> None:
+    charge = None
+    for unit in ("IT", "it"):
+        dispatch = make.dispatch(make.attribution(department_id=unit, unit_path=("서울특별시", unit)))
+        charge = make.charge(dispatch)
+        assert sink.write([[record_of(dispatch)], [record_of(charge)]]) == [None, None]
+    limit(engine, make, 10**15, Scope("unit", "it"))
+    assert charge is not None
+    assert spent_and_held(engine, make) == [(charge.amount_nano_krw, 0)]
+
+
 def test_a_group_is_admitted_in_order_until_the_budget_is_full(
     engine: Engine, sink: LedgerSink, make: Maker, key: bytes
 ) -> None:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from billing.budgets import Budget, Every, Scope
 from billing.journal import Journal, RowRefused, SinkUnavailable
-from billing.ledger import CHARGE_COLUMNS, Row, record_of
+from billing.ledger import CHARGE_COLUMNS, Charge, Row, record_of
 from billing.segments import Segments
 from billing.store import LedgerSink, charges_of, open_dispatches, open_engine, set_budget, verify
 from billing.store.notices import Notice, note
@@ -282,3 +285,52 @@ async def test_two_writers_share_one_database(
     assert (report.rows, report.slots, report.open) == (400, 2, 0)
     with engine.connect() as connection:
         assert set(connection.execute(select(writers.c.state)).scalars()) == {"free"}
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_connection_that_breaks_while_the_server_commits_sets_no_head_back(
+    engine: Engine, sink: LedgerSink, make: Maker, key: bytes
+) -> None:
+    sink.tick()
+    assert sink.write([[record_of(make.dispatch())]]) == [None]
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "CREATE FUNCTION slow() RETURNS trigger AS "
+                "$$ BEGIN PERFORM pg_sleep(1); RETURN NULL; END $$ LANGUAGE plpgsql"
+            )
+        )
+        connection.execute(
+            text(
+                "CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON ledger_dispatch "
+                "DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION slow()"
+            )
+        )
+    wire = socket.socket(fileno=os.dup(sink._connection.connection.driver_connection.fileno()))  # type: ignore[union-attr]
+    cut = threading.Timer(0.3, wire.shutdown, (socket.SHUT_RDWR,))
+    cut.start()
+    with pytest.raises(SinkUnavailable):
+        sink.write([[record_of(make.dispatch())]])
+    cut.join()
+    wire.close()
+    sink.tick()
+    with engine.begin() as connection:
+        connection.execute(text("DROP TRIGGER slow ON ledger_dispatch"))
+    dispatch = make.dispatch()
+    assert sink.write([[record_of(dispatch)]]) == [None]
+    assert sink.write([[record_of(make.charge(dispatch))]]) == [None]
+    assert verify(engine, key).ok
+
+
+def test_what_another_host_estimated_is_still_open_to_whoever_knows_that_it_was_never_sent(
+    engine: Engine, sink: LedgerSink, make: Maker
+) -> None:
+    estimated, charged, unknown = (make.dispatch() for _ in range(3))
+    sink.write([[record_of(estimated)], [record_of(charged)]])
+    sink.write([[record_of(make.charge(charged))]])
+    sink.adopt([estimated.attempt_id])
+    ids = {one.attempt_id for one in (estimated, charged, unknown)}
+    assert sink.still_open(ids) == {estimated.attempt_id}
+    sink.ship([[record_of(Charge.not_sent(estimated, make.tick(), "its commit was in doubt"))]])
+    rows = charges_of(engine, [estimated.attempt_id])
+    assert sum(row["amount_nano_krw"] for row in rows) == 0
