@@ -212,6 +212,8 @@ class Journal:
         self._started.set_result(None)
         while self._step():
             pass
+        if self._early is not None:
+            self._early.wait_until_closed()
         self._last_words()
         self._ended = True
         self._turn_away_all()
@@ -509,8 +511,6 @@ class Journal:
         """Before the thread ends: ship once more, and leave the rest on disk for the next start."""
         self._retry_at = 0.0
         late = self._late
-        if self._early is not None:
-            self._early.wait_until_closed()
         if self._away_since is not None:
             emptied = self._ship()
         else:

@@ -171,7 +171,7 @@ class LedgerSink:
                 self._append_group(connection, [records], _SHIPPING)
             return records
 
-        records = self._guarded(adopting)
+        records = self._unfenced(adopting)
         if records:
             self._say_adopted(f"segment of {records[0].attempt_id}", len(records))
         return len(records)
@@ -286,15 +286,20 @@ class LedgerSink:
 
     def _write_unfenced(self, group: Sequence[Sequence[Record]], how: Moving) -> list[RowRefused | None]:
         try:
-            return self._guarded(lambda connection: self._write(connection, group, how))
+            return self._unfenced(lambda connection: self._write(connection, group, how))
+        except SinkUnavailable:
+            self._accounts.leases.doubt()
+            raise
+
+    def _unfenced(self, work: Callable[[Connection], T]) -> T:
+        """Do what needs a slot of ours; in another one if somebody took ours away. Raises SinkUnavailable."""
+        try:
+            return self._guarded(work)
         except slots.Fenced:
             log.error("ledger_writer_fenced", extra={"slot": self.slot})  # noqa: TRY400 - expected, no traceback
             self._lose_slot()
             self._guarded(self._take_slot)
-            return self._guarded(lambda connection: self._write(connection, group, how))
-        except SinkUnavailable:
-            self._accounts.leases.doubt()
-            raise
+            return self._guarded(work)
 
     def _write(
         self, connection: Connection, group: Sequence[Sequence[Record]], how: Moving
