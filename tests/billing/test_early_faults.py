@@ -450,3 +450,29 @@ async def test_what_the_dead_left_is_shipped_before_their_leases_end_also_after_
     journal._queue.put(_Word.LOOK)
     await until(lambda: len(order) >= 2)
     assert order[:2] == ["the dead", "tick"]
+
+
+def test_a_journal_that_cannot_start_ends_at_once(
+    sqlite: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, key: bytes
+) -> None:
+    def away(_: LedgerSink) -> None:
+        raise SinkUnavailable("away")
+
+    monkeypatch.setattr(LedgerSink, "tick", away)
+    journal = Journal(LedgerSink(sqlite, key), Segments(tmp_path / "s", 1 << 20))
+    with pytest.raises(JournalUnavailable, match="away"):
+        journal.start(timeout_s=10)
+    journal._thread.join(5)
+    assert not journal._thread.is_alive()
+    assert not list((tmp_path / "s").iterdir())
+
+
+def test_whoever_lost_its_slot_adopts_from_another(sqlite: Engine, make: Maker, key: bytes) -> None:
+    sink = LedgerSink(sqlite, key, clock=lambda: make.now)
+    sink.open()
+    dispatch = make.dispatch()
+    sink.write([[record_of(dispatch)]])
+    with sqlite.begin() as connection:
+        connection.execute(text("UPDATE ledger_writer SET epoch = epoch + 1"))
+    assert sink.adopt([dispatch.attempt_id]) == 1
+    sink.close()
