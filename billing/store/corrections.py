@@ -19,12 +19,16 @@ from billing.tables import charges, dispatches
 from billing.usage import CLASSES, Usage, UsageSource
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
     from billing.ledger import Dispatch
     from billing.quotes import Line
 
+_LOCK: Final = (
+    "SELECT pg_advisory_xact_lock(hash) FROM (SELECT DISTINCT hashtextextended(id, 0) AS hash"
+    " FROM unnest(CAST(:attempt_ids AS text[])) AS id ORDER BY 1) AS hashes"
+)
 SUMMED: Final = (Kind.CHARGE, Kind.CORRECTION, Kind.RECONCILIATION)
 
 
@@ -56,6 +60,16 @@ def correction(
     )
     charged = lines_of(connection, rows)
     return replace(actual, lines=(*negated(charged), *actual.lines), usage_delta=change)
+
+
+def correcting(connection: Connection, attempt_ids: Collection[str]) -> None:
+    """Keep everybody else from correcting these attempts until the transaction ends: first of all it does.
+
+    A correction is the difference to rows that are read; two that read the same rows would count it twice.
+    SQLite has one writer at a time. Locked in one order, that of the hashes, which two ids may share.
+    """
+    if connection.dialect.name == "postgresql" and attempt_ids:
+        connection.execute(text(_LOCK), {"attempt_ids": list(attempt_ids)})
 
 
 def rows_of_attempt(connection: Connection, attempt_id: str) -> list[dict[str, Any]]:

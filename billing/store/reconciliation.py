@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
-    from billing.ledger import Dispatch
+    from billing.ledger import Dispatch, Record
     from billing.provider_bills import BillLine
     from billing.quotes import Line
     from billing.store.sink import LedgerSink
@@ -78,17 +78,33 @@ def compare(
         return found
 
 
-def apply(sink: LedgerSink, compared: Sequence[Reconciled]) -> int:
-    """Write what differs through an open sink; return how many rows are new.
+def apply(sink: LedgerSink, compared: Sequence[Reconciled]) -> list[Reconciled]:
+    """Write what differs through an open sink; return all lines as they were written.
 
-    Raises SinkUnavailable, and RowRefused for a row that the ledger does not take.
+    Each is compared anew in the transaction that writes it: a report may have arrived in between, and the
+    difference is to everything that is charged by then. Raises SinkUnavailable, and RowRefused for a row
+    that the ledger does not take.
     """
-    rows = [[record_of(one.charge)] for one in compared if one.charge is not None]
-    for start in range(0, len(rows), 100):
-        for refusal in sink.ship(rows[start : start + 100]):
-            if refusal is not None:
-                raise refusal
-    return len(rows)
+    found = list(compared)
+    changing = [index for index, one in enumerate(compared) if one.charge is not None]
+    for start in range(0, len(changing), 100):
+        some = {index: compared[index] for index in changing[start : start + 100]}
+
+        def deciding(connection: Connection, some: Mapping[int, Reconciled] = some) -> list[Record]:
+            anew = {index: _compared_anew(connection, one) for index, one in some.items()}
+            for index, one in anew.items():
+                found[index] = one
+            return [record_of(one.charge) for one in anew.values() if one.charge is not None]
+
+        sink.correct([one.attempt_id for one in some.values() if one.attempt_id is not None], deciding)
+    return found
+
+
+def _compared_anew(connection: Connection, one: Reconciled) -> Reconciled:
+    if one.attempt_id is None or one.charge is None:
+        return one
+    made = (one.charge.settled_at, one.charge.reason or "")
+    return _compared(connection, one.line, {one.attempt_id}, made, with_reported=True)
 
 
 def _attempts(connection: Connection, lines: Sequence[BillLine]) -> dict[int, set[str]]:

@@ -28,7 +28,7 @@ from billing.store import slots
 from billing.store.accounts import Accounts, Moving
 from billing.store.adoption import adopt_attempts, adopt_slot, open_of_slot, unsettled
 from billing.store.away import is_away, without_values
-from billing.store.corrections import rows_of_attempt
+from billing.store.corrections import correcting, rows_of_attempt
 from billing.store.engine import Checkpointer, without_busy_handler, writing
 from billing.store.locked_months import LockedMonths, same_dispatch
 from billing.store.plans import Open, Plan, Planner
@@ -166,15 +166,27 @@ class LedgerSink:
 
         def adopting(connection: Connection) -> list[Record]:
             reason = "its journal segment was recovered"
-            with connection.begin():
-                records = adopt_attempts(connection, attempt_ids, self._clock(), reason)
-                self._append_group(connection, [records], _SHIPPING)
-            return records
+            return adopt_attempts(connection, attempt_ids, self._clock(), reason)
 
-        records = self._unfenced(adopting)
+        records = self._unfenced(lambda connection: self._derive(connection, adopting))
         if records:
             self._say_adopted(f"segment of {records[0].attempt_id}", len(records))
         return len(records)
+
+    def correct(self, attempt_ids: Collection[str], decide: Callable[[Connection], list[Record]]) -> None:
+        """Write the rows that `decide` derives from what these attempts are charged, in one transaction.
+
+        Raises SinkUnavailable, and RowRefused for a row that the database does not take.
+        """
+
+        def deciding(connection: Connection) -> list[Record]:
+            correcting(connection, attempt_ids)
+            return decide(connection)
+
+        try:
+            self._unfenced(lambda connection: self._derive(connection, deciding))
+        except _ROWS_FAULT as error:
+            raise RowRefused(without_values(error)) from None
 
     def still_open(self, attempt_ids: Collection[str]) -> set[str]:
         """Return those of these that are dispatched and not charged, or by somebody's estimate alone.
@@ -319,6 +331,19 @@ class LedgerSink:
         self._accounts.committed()
         return results
 
+    def _derive(self, connection: Connection, decide: Callable[[Connection], list[Record]]) -> list[Record]:
+        """Write, beyond any budget, what follows from rows that are there, in their transaction."""
+        own, before = self._own(), dict(self._open)
+        try:
+            with connection.begin():
+                records = decide(connection)
+                self._append_group(connection, [records], _SHIPPING)
+        except BaseException:
+            self._head, self._open = own, before
+            self._known_quotes.clear()
+            raise
+        return records
+
     def _write_apart(
         self, connection: Connection, group: Sequence[Sequence[Record]], how: Moving
     ) -> list[RowRefused | None]:
@@ -327,6 +352,7 @@ class LedgerSink:
         own, before = self._own(), dict(self._open)
         try:
             with connection.begin():
+                correcting(connection, {r.values[1] for s in group for r in s if r.table == CHARGE_TABLE})
                 self._append_group(connection, [], how)
                 how = how._replace(back=NOTHING_BACK)
                 for submission in group:

@@ -63,7 +63,7 @@ def reconcile(
         why = f"{actor()}: {reason} ({file.name})"[:500]
         compared = compare(engine, lines, now=now(), reason=why, with_reported=with_reported)
         if not dry_run:
-            _apply(engine, settings, compared, why)
+            compared = _apply(engine, settings, compared, why)
     if json:
         print_json({"dry_run": dry_run, "lines": [_row(one) for one in compared]})
     else:
@@ -83,7 +83,7 @@ def _read_bill(path: Path) -> list[BillLine]:
         fail(f"청구서를 읽을 수 없습니다: {path}", f"the bill {path} cannot be read", Exit.INPUT)
 
 
-def _apply(engine: Database, settings: Settings, compared: list[Reconciled], reason: str) -> None:
+def _apply(engine: Database, settings: Settings, compared: list[Reconciled], reason: str) -> list[Reconciled]:
     """Write through a sink of our own: the chain goes on, and budgets follow. Audited first."""
     from billing.store import LedgerSink
     from billing.store.reconciliation import apply
@@ -93,7 +93,7 @@ def _apply(engine: Database, settings: Settings, compared: list[Reconciled], rea
 
     count = sum(one.charge is not None for one in compared)
     if not count:
-        return
+        return compared
     details = {"rows": count, "change_krw": f"{_won(sum(map(_change, compared))):f}"}
     event = AuditEvent(now(), Actor(actor()), "ledger.reconcile", "", reason, details=details)
     Trail(engine).record(event)
@@ -101,7 +101,7 @@ def _apply(engine: Database, settings: Settings, compared: list[Reconciled], rea
     sink = LedgerSink(engine, keyring.current(Purpose.LEDGER_CHAIN).key, key_version=len(keyring.masters))
     sink.open()
     try:
-        apply(sink, compared)
+        return apply(sink, compared)
     finally:
         sink.close()
 

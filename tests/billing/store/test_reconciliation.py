@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +17,7 @@ from billing.store.reconciliation import Reconciled, Result, apply, compare
 from billing.store.slots import Process
 from billing.tables import charges
 from billing.usage import Usage, UsageSource
+from tests.interleaving import meanwhile
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -200,13 +202,53 @@ def test_usage_that_arrives_after_the_bill_counts_from_the_bill(
     assert verify(engine, key).ok
 
 
-@pytest.mark.parametrize("count", [1, 150])
-def test_a_bill_of_any_length_is_applied(engine: Engine, sink: LedgerSink, make: Maker, count: int) -> None:
-    made = [estimated(sink, make) for _ in range(count)]
+def test_usage_that_arrives_between_comparing_and_applying_counts_once(
+    engine: Engine, sink: LedgerSink, make: Maker, open_sink: Any
+) -> None:
+    dead = open_sink(process=DEAD)
+    dispatch = make.dispatch()
+    dead.write([[record_of(dispatch)]])
+    sink.tick()
+    compared = compare(engine, [line(dispatch.attempt_id, cost=Decimal(5))], now=make.tick(), reason="bill")
+    late = make.charge(dispatch, usage=Usage(input=7, output=7))
+    assert sink.write([[record_of(late)]]) == [None]
+    (written,) = apply(sink, compared)
+    assert (written.before_nano_krw, written.after_nano_krw) == (late.amount_nano_krw, 5 * 10**9)
+    assert paid(engine, dispatch.attempt_id) == 5 * 10**9
+    assert check_accounts(engine) == []
+
+
+def test_usage_and_a_bill_at_once_end_as_if_one_had_come_first(
+    engine: Engine, sink: LedgerSink, make: Maker, open_sink: Any, key: bytes
+) -> None:
+    other, ends = open_sink(), set()
+    for statement in count():
+        dead = open_sink(process=DEAD)
+        dispatch = make.dispatch()
+        dead.write([[record_of(dispatch)]])
+        sink.tick()
+        bill = [line(dispatch.attempt_id, cost=Decimal(5))]
+        late = make.charge(dispatch, usage=Usage(input=7, output=7))
+        compared = compare(engine, bill, now=make.tick(), reason="bill")
+        with meanwhile(engine, statement, other.write, [[record_of(late)]]) as written:
+            apply(sink, compared)
+        if not written:
+            break
+        assert written[0].result() == [None]
+        ends.add(paid(engine, dispatch.attempt_id))
+        assert ends <= {5 * 10**9, late.amount_nano_krw}, statement
+    assert statement > 2
+    assert late.amount_nano_krw in ends, "once the bill was first"
+    assert verify(engine, key).ok
+
+
+@pytest.mark.parametrize("lines", [1, 150])
+def test_a_bill_of_any_length_is_applied(engine: Engine, sink: LedgerSink, make: Maker, lines: int) -> None:
+    made = [estimated(sink, make) for _ in range(lines)]
     bill = [line(charge.attempt_id, cost=Decimal(n), number=n) for n, charge in enumerate(made)]
     found = reconcile(engine, sink, make, *bill)
     assert {one.result for one in found} == {Result.RECONCILED}
-    assert [paid(engine, charge.attempt_id) for charge in made] == [n * 10**9 for n in range(count)]
+    assert [paid(engine, charge.attempt_id) for charge in made] == [n * 10**9 for n in range(lines)]
 
 
 USAGES = st.builds(Usage, input=st.integers(0, 10**6), output=st.none() | st.integers(0, 10**6))
