@@ -39,7 +39,7 @@ from gateway.cohort import Cohort
 from gateway.console import incidents_api
 from gateway.console.guard import Guard
 from gateway.console.parts import ConsoleParts
-from gateway.console.routes import router as console_router
+from gateway.console.routes import routes as console_routes
 from gateway.directory import directory_snapshot
 from gateway.dispatch import Dispatcher
 from gateway.estimates import Estimator
@@ -154,7 +154,7 @@ def _mount(app: FastAPI, plant: Plant) -> None:
     app.include_router(operations.router(plant.checks(), plant.fleet.report))
     if plant.config.console.enabled:
         app.state.console = plant.console
-        app.include_router(console_router())
+        app.router.routes.extend(console_routes())
         app.add_middleware(Guard)
     error_handlers.register(app)
     _describe(app)

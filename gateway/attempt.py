@@ -53,6 +53,8 @@ log = structlog.get_logger("haechi")
 MOST: Final = 2**63 - 1
 """What a column of the ledger holds: no provider can have sold more."""
 ERROR_BODY_BYTES: Final = 64 * 1024
+END_S: Final = 0.5
+"""So long the end of a body may take behind an answer that is whole; then its connection is closed."""
 NOTHING_USED: Final = Usage()
 COST_NOTHING: Final = (Outcome.NOT_SENT, Outcome.REFUSED_BY_PROVIDER)
 """Unless the provider states otherwise."""
@@ -224,7 +226,7 @@ class Attempt:
     async def _heard(self, answer: UpstreamAnswer, clock: Deadlines, decoder: Decoder) -> list[Delta]:
         """Return what the provider says next; nothing at its end."""
         try:
-            while piece := await answer.piece():
+            while piece := await (_rest(answer, clock) if decoder.ended else answer.piece()):
                 clock.heard()
                 self._heard_bytes += len(piece)
                 if self._heard_bytes > MAX_BODY_BYTES:
@@ -426,6 +428,16 @@ class Attempt:
             asyncio.get_running_loop().run_in_executor(
                 None, self._desk.estimator.learn, self.deployment.model_id, self._chat, report.usage
             )
+
+
+async def _rest(answer: UpstreamAnswer, clock: Deadlines) -> bytes:
+    """Return what comes behind an answer that is whole; some providers keep the body open for minutes."""
+    clock.heard()
+    try:
+        async with asyncio.timeout(END_S):
+            return await answer.piece()
+    except TimeoutError:
+        return b""
 
 
 async def _to_its_end(settling: Coroutine[None, None, None]) -> None:

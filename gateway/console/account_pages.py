@@ -9,12 +9,13 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import TYPE_CHECKING, Annotated, Final
 
 import segno
-from fastapi import APIRouter, Depends, Form, Request
+from fastapi import Depends, Form, Request
 from starlette.responses import Response
 
 from gateway import one_time_codes, passwords
 from gateway.accounts import PASSWORD_MOST, password_problem
 from gateway.audit import Deed
+from gateway.console import areas
 from gateway.console.i18n import N_
 from gateway.console.notices import done
 from gateway.console.pages import render
@@ -46,7 +47,7 @@ PROBLEMS: Final = {
 WRONG: Final = N_("지금 비밀번호가 맞지 않습니다.")
 HELD_OFF: Final = N_("시도가 너무 많습니다. 잠시 뒤에 다시 시도하세요.")
 
-routes = APIRouter(include_in_schema=False)
+routes = areas.pages()
 
 
 @routes.get(HOME)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
 
+from gateway.console import areas
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -50,7 +52,7 @@ def address(name: str) -> str:
 
 
 def router() -> APIRouter:
-    routes = APIRouter(include_in_schema=False)
+    routes = areas.pages()
 
     @routes.get(PREFIX + "/{name:path}")
     def asset(name: str, request: Request) -> Response:

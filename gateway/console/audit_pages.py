@@ -6,12 +6,12 @@ from dataclasses import asdict
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Annotated, Final
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import Depends, Request
 from starlette.responses import Response, StreamingResponse
 
 from billing.periods import billing_day, day_start
 from gateway.audit import Deed, details_text
-from gateway.console import lists
+from gateway.console import areas, lists
 from gateway.console.i18n import N_
 from gateway.console.lists import Column, ListQuery, ListSpec
 from gateway.console.pages import render
@@ -120,7 +120,7 @@ ACTIONS: Final[Mapping[str, str]] = {
 }
 """What readers see of an action; one that is not here is shown by its name."""
 
-routes = APIRouter(include_in_schema=False)
+routes = areas.pages()
 
 
 @routes.get(PATH)

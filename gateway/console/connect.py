@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from fastapi import APIRouter, Depends, Request
 
+from gateway.console import areas
 from gateway.console.i18n import N_
 from gateway.console.pages import render
 from gateway.console.parts import ConsoleParts, Parts
@@ -47,7 +48,7 @@ class Client:
 
 
 def router() -> APIRouter:
-    routes = APIRouter(include_in_schema=False)
+    routes = areas.pages()
 
     @routes.get("/console/connect")
     def connect(request: Request, visitor: Reader, parts: Parts) -> Response:

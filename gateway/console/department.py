@@ -15,7 +15,7 @@ from billing.periods import billing_day
 from billing.store import budget_status
 from billing.usage_sums import Dimension, Filter
 from gateway.audit import AuditEvent
-from gateway.console import lists
+from gateway.console import areas, lists
 from gateway.console.budget_lines import budget_lines, lines_of, unit_scopes
 from gateway.console.i18n import N_, translations
 from gateway.console.pages import language_for, render
@@ -54,7 +54,7 @@ DEPARTMENTS: Final = N_("부서")
 
 
 def router() -> APIRouter:
-    routes = APIRouter(include_in_schema=False)
+    routes = areas.pages()
 
     @routes.get(PATH)
     def department(request: Request, visitor: Viewer, parts: Parts) -> Response:

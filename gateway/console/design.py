@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from fastapi import APIRouter, Depends, Request
 
-from gateway.console import charts
+from gateway.console import areas, charts
 from gateway.console.formats import won
 from gateway.console.i18n import N_, translations
 from gateway.console.pages import language_for, render
@@ -35,7 +35,7 @@ _KILO: Final = 1_000 * 10**9
 
 
 def router() -> APIRouter:
-    routes = APIRouter(include_in_schema=False)
+    routes = areas.pages()
 
     @routes.get("/console/design")
     def design(request: Request, visitor: Viewer) -> Response:

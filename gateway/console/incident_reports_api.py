@@ -18,6 +18,7 @@ from billing.periods import billing_day
 from filters.detectors.custom import CustomRuleError
 from filters.errors import PolicyError
 from gateway.audit import AuditEvent
+from gateway.console import areas
 from gateway.console.parts import ConsoleParts, Parts
 from gateway.console.session import Needs, Visitor
 from gateway.errors import InvalidRequest
@@ -71,7 +72,7 @@ class ReplayRequest(BaseModel):
 
 
 def router() -> APIRouter:
-    routes = APIRouter(prefix="/api/incidents", tags=["incidents"], responses=_ERRORS)
+    routes = areas.api("/api/incidents", "incidents", responses=_ERRORS)
 
     @routes.get("/oversight")
     def oversight(

@@ -15,6 +15,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from gateway.audit import Actor
+from gateway.console import areas
 from gateway.console import incidents_json as shown
 from gateway.console.lists import next_offset
 from gateway.console.parts import Parts, parts_of
@@ -99,7 +100,7 @@ class View(_Body):
 
 
 def router() -> APIRouter:
-    whole = APIRouter(prefix="/api/incidents", tags=["incidents"], responses=_ERRORS)
+    whole = areas.api("/api/incidents", "incidents", responses=_ERRORS)
     for part in (_queue, _work, _reveals, _exceptions, _views):
         part(whole)
     return whole

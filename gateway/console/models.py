@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Request
 
 from billing.periods import billing_day
 from billing.prices import NoPrice
-from gateway.console import lists
+from gateway.console import areas, lists
 from gateway.console.i18n import N_
 from gateway.console.pages import language_for, render
 from gateway.console.parts import ConsoleParts, Parts
@@ -82,7 +82,7 @@ PRICED_LIST: Final[lists.ListSpec[Open]] = lists.ListSpec(
 
 
 def router() -> APIRouter:
-    routes = APIRouter(include_in_schema=False)
+    routes = areas.pages()
 
     @routes.get("/console/models")
     def models(request: Request, visitor: Reader, parts: Parts) -> Response:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 from fastapi import APIRouter, Form, Request
 from starlette.responses import RedirectResponse
 
+from gateway.console import areas
 from gateway.console.i18n import COOKIE, LANGUAGES
 from gateway.console.pages import THEME_COOKIE, THEMES
 from gateway.console.parts import ConsoleParts, Parts
@@ -25,7 +26,7 @@ A_YEAR_S: Final = 365 * 86_400
 
 
 def router() -> APIRouter:
-    routes = APIRouter(include_in_schema=False)
+    routes = areas.pages()
 
     @routes.post("/console/preferences")
     def keep_preferences(

@@ -10,9 +10,10 @@ import hmac
 import secrets
 from typing import TYPE_CHECKING, Annotated, Final
 
-from fastapi import APIRouter, Depends, Form, Query, Request
+from fastapi import Depends, Form, Query, Request
 from starlette.responses import RedirectResponse, Response
 
+from gateway.console import areas
 from gateway.console.identity_provider import LocalAccounts
 from gateway.console.notices import done
 from gateway.console.pages import render
@@ -42,7 +43,7 @@ CODE: Final = f"{SIGN_IN}/code"
 Anyone = Annotated[Visitor, Depends(Needs(Permission.ACCOUNT_OWN))]
 Field = Annotated[str, Form()]
 
-routes = APIRouter(include_in_schema=False)
+routes = areas.pages()
 
 
 # --- the password -----------------------------------------------------------------------------------------

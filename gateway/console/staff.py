@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Form, Request
 from billing.periods import billing_day
 from billing.usage_sums import Dimension, Filter
 from gateway.accounts import shown_text
-from gateway.console import lists
+from gateway.console import areas, lists
 from gateway.console.budget_lines import budget_lines, own_scopes, unit_scopes
 from gateway.console.i18n import N_, translations
 from gateway.console.notices import done
@@ -66,7 +66,7 @@ BY: Final = {
 
 
 def router() -> APIRouter:
-    routes = APIRouter(include_in_schema=False)
+    routes = areas.pages()
     _usage_page(routes)
     _keys_pages(routes)
     return routes

@@ -18,6 +18,7 @@ from billing.prices import NoPrice
 from billing.store import budget_status, rollups
 from billing.store.usage_queries import totals
 from billing.usage_sums import Filter
+from gateway.console import areas
 from gateway.console.budget_lines import BudgetLine, budget_lines, lines_of, own_scopes, unit_scopes
 from gateway.console.i18n import N_
 from gateway.console.pages import render
@@ -71,7 +72,7 @@ class Duty:
 
 
 def router() -> APIRouter:
-    routes = APIRouter(include_in_schema=False)
+    routes = areas.pages()
 
     @routes.get("/console")
     def start(request: Request, visitor: Viewer, parts: Parts) -> Response:

@@ -81,7 +81,7 @@ class Whole:
         self.headers: Mapping[str, str] = NOTHING
         """Of the answer, set by whoever feeds: some providers state their count there alone."""
 
-    done = False
+    done = ended = False
     failure: UpstreamError | None = None
 
     def feed(self, data: bytes) -> list[Delta]:

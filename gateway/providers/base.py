@@ -43,8 +43,12 @@ class Decoder(Protocol):
         """
 
     @property
+    def ended(self) -> bool:
+        """Whether the wire format's own end was read: nothing can follow but the end of the body."""
+
+    @property
     def done(self) -> bool:
-        """Whether the wire format's own end was seen."""
+        """Whether everything was said that is needed, with or without the wire format's own end."""
 
     @property
     def failure(self) -> UpstreamError | None:

@@ -119,7 +119,7 @@ def read(body: bytes) -> Images:
         if "data" not in answer:
             return _read_another(answer)
         data = answer["data"]
-        pictures = tuple(item.get("b64_json") or item["url"] for item in data)
+        pictures = tuple(_said(item.get("b64_json") or item["url"]) for item in data)
         revised = tuple(item.get("revised_prompt") for item in data)
         report = report_of(part(answer, "usage"), len(pictures))
     except (ValueError, TypeError, KeyError, AttributeError) as e:
@@ -136,10 +136,16 @@ def _read_another(answer: Mapping[str, JSON]) -> Images:
         return Images(pictures, (None,) * len(pictures), report_of(NOTHING, len(pictures)))
     if "candidates" not in answer and "promptFeedback" not in answer:
         raise KeyError("data")
-    pictures = tuple(drawing.pictures_of_gemini(answer))
+    pictures = tuple(map(_said, drawing.pictures_of_gemini(answer)))
     report = gemini_answers.report_of(part(answer, "usageMetadata"))
     drawn = replace(report, usage=replace(report.usage, images=len(pictures)))
     return Images(pictures, (None,) * len(pictures), drawn)
+
+
+def _said(picture: JSON) -> str:
+    if not isinstance(picture, str):
+        raise TypeError("a picture is base64 or an address")
+    return picture
 
 
 def report_of(raw: Mapping[str, JSON], drawn: int) -> UsageReport:

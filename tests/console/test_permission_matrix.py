@@ -6,6 +6,8 @@ from itertools import product
 import pytest
 from fastapi.routing import APIRoute
 
+from gateway.console.areas import same_origin
+from gateway.console.routes import routes
 from gateway.console.session import UNSAFE, Needs, csrf_token
 from gateway.permissions import (
     ADDRESSES,
@@ -62,6 +64,12 @@ def test_every_address_has_exactly_one_row(shared_site):
     assert not without, "declare Needs(Permission…) or a row in gateway/permissions.py"
     assert not twice
     assert set(ADDRESSES) <= seen, "rows of addresses that are not there"
+
+
+def test_every_address_of_the_console_refuses_changes_that_another_site_started():
+    for route in routes():
+        assert isinstance(route, APIRoute), route
+        assert same_origin in {sub.call for sub in route.dependant.dependencies}, route.path
 
 
 def test_only_what_is_not_personal_is_open_to_anybody():

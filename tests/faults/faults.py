@@ -238,6 +238,20 @@ async def end_after_done(request: dict[str, Any]) -> AsyncIterator[Any]:
 
 
 @fault
+async def open_after_done(request: dict[str, Any]) -> AsyncIterator[Any]:
+    """Everything was said, and the body stays open."""
+    if not request["stream"]:
+        async for piece in fine(request):
+            yield piece
+        return
+    yield SSE
+    for piece in (chunk("안녕"), chunk("하세요"), chunk(finish="stop"), usage_chunk(), DONE):
+        yield frame(piece)
+    await asyncio.sleep(HANG_S)
+    yield b""
+
+
+@fault
 async def content_length_too_long(request: dict[str, Any]) -> AsyncIterator[Any]:
     body = chunk("안녕하세요 ") if request["stream"] else whole()
     content_type = "text/event-stream" if request["stream"] else "application/json"

@@ -61,6 +61,7 @@ EXPECTED: dict[str, tuple[Seen, Seen]] = {
     "fine": (answered(), answered()),
     "done-missing": (answered(), answered()),
     "end-after-done": (answered(), answered()),
+    "open-after-done": (answered(), answered()),
     "duplicated-chunks": (answered(), answered()),
     "usage-missing": (answered("estimated"), answered("estimated")),
     "usage-null": (answered("estimated"), answered("estimated")),

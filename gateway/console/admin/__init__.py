@@ -10,8 +10,5 @@ from fastapi import APIRouter
 from gateway.console.admin import departments, keys, operation, people, people_import
 
 
-def router() -> APIRouter:
-    whole = APIRouter()
-    for area in (departments, people, people_import, keys, operation):
-        whole.include_router(area.router())
-    return whole
+def routers() -> list[APIRouter]:
+    return [area.router() for area in (departments, people, people_import, keys, operation)]

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Final
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import Depends, Request
 from starlette.responses import Response
 
 from gateway import account_admin
 from gateway.accounts import Account, shown_text
 from gateway.audit import Deed
-from gateway.console import lists
+from gateway.console import areas, lists
 from gateway.console.i18n import N_
 from gateway.console.lists import Column, ListQuery, ListSpec
 from gateway.console.notices import done
@@ -57,7 +57,7 @@ SPEC: Final[ListSpec[Account]] = ListSpec(
     filters={"q": "", "role": "", "state": ""},
 )
 
-routes = APIRouter(include_in_schema=False)
+routes = areas.pages()
 
 
 # --- list -------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final, cast
 from fastapi import APIRouter, Depends, Request
 
 from billing.periods import billing_day
-from gateway.console import lists
+from gateway.console import areas, lists
 from gateway.console.admin.forms import (
     ID_MOST,
     NO_REASON,
@@ -93,7 +93,7 @@ KEYS: Final = {
 
 
 def router() -> APIRouter:
-    routes = APIRouter(include_in_schema=False)
+    routes = areas.pages()
 
     @routes.get(PATH)
     def departments(request: Request, visitor: Reader, parts: Parts) -> Response:

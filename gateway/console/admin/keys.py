@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Request
 
 from billing.periods import billing_day
 from billing.store.usage_queries import last_days
-from gateway.console import lists
+from gateway.console import areas, lists
 from gateway.console.admin.forms import (
     ID_MOST,
     NO_REASON,
@@ -96,7 +96,7 @@ SPEC: Final[ListSpec[KeyLine]] = ListSpec(
 
 
 def router() -> APIRouter:
-    routes = APIRouter(include_in_schema=False)
+    routes = areas.pages()
 
     @routes.get(PATH)
     def keys(request: Request, visitor: Reader, parts: Parts) -> Response:

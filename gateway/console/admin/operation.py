@@ -18,7 +18,7 @@ from billing.store.reports import ledger_writers
 from billing.store.rollups import rows_behind
 from gateway.catalogue import Credential
 from gateway.config_schema import TomlTable
-from gateway.console import lists
+from gateway.console import areas, lists
 from gateway.console.i18n import N_
 from gateway.console.lists import Column, ListQuery, ListSpec
 from gateway.console.pages import language_for, render
@@ -51,7 +51,7 @@ JOBS: Final = "/console/admin/jobs"
 
 
 def router() -> APIRouter:
-    routes = APIRouter(include_in_schema=False)
+    routes = areas.pages()
 
     @routes.get(DEPLOYMENTS)
     def deployments(request: Request, visitor: OfDeployments, parts: Parts) -> Response:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 from fastapi import APIRouter, Depends, Request
 
 from billing.periods import billing_day
-from gateway.console import lists
+from gateway.console import areas, lists
 from gateway.console.admin.departments import PATH as DEPARTMENTS
 from gateway.console.admin.departments import tree_lines
 from gateway.console.admin.forms import (
@@ -75,7 +75,7 @@ SPEC: Final[ListSpec[Person]] = ListSpec(
 
 
 def router() -> APIRouter:
-    routes = APIRouter(include_in_schema=False)
+    routes = areas.pages()
 
     @routes.get(PATH)
     def people(request: Request, visitor: Reader, parts: Parts) -> Response:

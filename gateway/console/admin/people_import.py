@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 from fastapi import APIRouter, Depends, File, Request, UploadFile
 
 from billing.periods import billing_day
+from gateway.console import areas
 from gateway.console.admin.forms import Posted, deed
 from gateway.console.admin.people import PATH as PEOPLE
 from gateway.console.notices import done
@@ -40,7 +41,7 @@ SHOWN: Final = 200
 
 
 def router() -> APIRouter:
-    routes = APIRouter(include_in_schema=False)
+    routes = areas.pages()
 
     @routes.get(PATH)
     def choose(request: Request, visitor: Changer) -> Response:

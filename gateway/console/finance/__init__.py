@@ -23,21 +23,21 @@ from gateway.console.finance import (
 from gateway.seats import SeatReports
 
 
-def router() -> APIRouter:
-    whole = APIRouter()
-    whole.include_router(months.router())
-    whole.include_router(invoices.router())
-    whole.include_router(bills.router())
-    whole.include_router(bills_api.router())
-    whole.include_router(budgets.router())
-    whole.include_router(budget_settings.router())
-    whole.include_router(budgets_api.router())
+def routers() -> list[APIRouter]:
     reports = SeatReports()
-    whole.include_router(savings.router(reports))
-    whole.include_router(plans.router(reports))
-    whole.include_router(forecast.router())
-    whole.include_router(prices.router())
-    whole.include_router(api.router())
-    whole.include_router(price_api.router())
-    whole.include_router(reports_api.router(reports))
-    return whole
+    return [
+        months.router(),
+        invoices.router(),
+        bills.router(),
+        bills_api.router(),
+        budgets.router(),
+        budget_settings.router(),
+        budgets_api.router(),
+        savings.router(reports),
+        plans.router(reports),
+        forecast.router(),
+        prices.router(),
+        api.router(),
+        price_api.router(),
+        reports_api.router(reports),
+    ]

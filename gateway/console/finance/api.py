@@ -13,6 +13,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
 from billing.store.invoice_lines import charges_behind, count_behind
+from gateway.console import areas
 from gateway.console.finance.shared import (
     books_of,
     file_of_invoice,
@@ -100,7 +101,7 @@ class Charges(BaseModel):
 
 
 def router() -> APIRouter:
-    routes = APIRouter(prefix="/api/billing", tags=["billing"])
+    routes = areas.api("/api/billing", "billing")
 
     @routes.get("/months", responses=_ERRORS)
     def months(_visitor: Months, parts: Parts) -> MonthList:

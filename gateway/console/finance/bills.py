@@ -14,7 +14,7 @@ from billing.money import nano
 from billing.periods import billing_day, month_bounds
 from billing.provider_bills import BillError
 from billing.store.bills import BillRefused
-from gateway.console import lists
+from gateway.console import areas, lists
 from gateway.console.admin.forms import Posted, deed, line, reason_of
 from gateway.console.finance.shared import reconciler_of
 from gateway.console.i18n import N_
@@ -107,7 +107,7 @@ class Problem:
 
 
 def router() -> APIRouter:
-    routes = APIRouter(include_in_schema=False)
+    routes = areas.pages()
 
     @routes.get(BILLS)
     def overview(request: Request, visitor: Reader, parts: Parts) -> Response:

@@ -11,6 +11,7 @@ from billing.bill_formats import MOST_BYTES
 from billing.bill_summary import krw
 from billing.provider_bills import BillError
 from billing.store.bills import BillRefused
+from gateway.console import areas
 from gateway.console.admin.forms import deed, line, reason_of
 from gateway.console.finance.shared import reconciler_of
 from gateway.console.lists import next_offset
@@ -82,7 +83,7 @@ class Differences(Standing):
 
 
 def router() -> APIRouter:
-    routes = APIRouter(prefix="/api/billing", tags=["billing"])
+    routes = areas.api("/api/billing", "billing")
 
     @routes.get("/bills", responses=_ERRORS)
     def bills(_visitor: Reader, parts: Parts, month: Month) -> BillList:

@@ -14,7 +14,7 @@ from billing.money import nano, whole_won
 from billing.periods import billing_day
 from billing.store import budget_status, end_budget, set_budget
 from billing.store.transfers import history
-from gateway.console import lists
+from gateway.console import areas, lists
 from gateway.console.admin.forms import ID_MOST, NO_REASON, Outcome, Posted, line, reason_of
 from gateway.console.budget_lines import KINDS, PERIODS, BudgetLine, lines_of
 from gateway.console.i18n import N_
@@ -87,7 +87,7 @@ SORTS: Final = {
 
 
 def router() -> APIRouter:
-    routes = APIRouter(include_in_schema=False)
+    routes = areas.pages()
 
     @routes.get(PATH)
     def settings(request: Request, visitor: Changer, parts: Parts) -> Response:

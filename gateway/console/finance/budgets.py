@@ -10,7 +10,7 @@ from billing.budgets import Measure, ScopeKind
 from billing.money import whole_won
 from billing.periods import billing_day
 from billing.store import budget_status
-from gateway.console import lists
+from gateway.console import areas, lists
 from gateway.console.budget_lines import PERIODS, BudgetLine, lines_of
 from gateway.console.formats import percent
 from gateway.console.i18n import N_
@@ -56,7 +56,7 @@ KEYS: Final = {
 
 
 def router() -> APIRouter:
-    routes = APIRouter(include_in_schema=False)
+    routes = areas.pages()
 
     @routes.get(BUDGETS)
     def budgets(request: Request, visitor: Reader, parts: Parts) -> Response:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from billing.budgets import Every, Measure, ScopeKind
 from billing.money import won
 from billing.store import budget_status
+from gateway.console import areas
 from gateway.console.admin.forms import reason_of
 from gateway.console.finance.budget_settings import Changer, end, mistakes_of, setting_of
 from gateway.console.parts import Parts
@@ -57,7 +58,7 @@ class BudgetList(BaseModel):
 
 
 def router() -> APIRouter:
-    routes = APIRouter(prefix="/api/billing", tags=["billing"])
+    routes = areas.api("/api/billing", "billing")
 
     @routes.get("/budgets", responses=_ERRORS)
     def budgets(

@@ -12,7 +12,7 @@ from billing.forecast import outlook
 from billing.money import NANO, won
 from billing.periods import billing_day
 from billing.store import rollups
-from gateway.console import lists
+from gateway.console import areas, lists
 from gateway.console.charts import Series, lines
 from gateway.console.formats import short_won
 from gateway.console.i18n import N_, translations
@@ -104,7 +104,7 @@ _KEYS: Final = {
 
 
 def router() -> APIRouter:
-    routes = APIRouter(include_in_schema=False)
+    routes = areas.pages()
 
     @routes.get(FORECAST)
     def forecast(request: Request, visitor: Reader, parts: Parts) -> Response:

@@ -12,7 +12,7 @@ from billing.periods import billing_day
 from billing.statements import METERED
 from billing.store.invoice_lines import charges_behind, count_behind
 from gateway.books import OF_ONE
-from gateway.console import lists
+from gateway.console import areas, lists
 from gateway.console.finance.shared import (
     INVOICES,
     books_of,
@@ -77,7 +77,7 @@ BEHIND: Final[ListSpec[ChargeBehind]] = ListSpec(
 
 
 def router() -> APIRouter:
-    routes = APIRouter(include_in_schema=False)
+    routes = areas.pages()
 
     @routes.get(INVOICES)
     def invoices(request: Request, visitor: Reader, parts: Parts) -> Response:

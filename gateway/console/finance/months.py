@@ -10,6 +10,7 @@ from billing.money import NANO
 from billing.months import WORDS, MonthRefused, MonthState, check_step
 from billing.periods import month_bounds
 from gateway.books import totals
+from gateway.console import areas
 from gateway.console.admin.forms import Posted, deed, reason_of
 from gateway.console.charts import Series, bars
 from gateway.console.finance import bills
@@ -50,7 +51,7 @@ SHOWN_MONTHS: Final = 24
 
 
 def router() -> APIRouter:
-    routes = APIRouter(include_in_schema=False)
+    routes = areas.pages()
 
     @routes.get(MONTHS)
     def months(request: Request, visitor: Reader, parts: Parts) -> Response:

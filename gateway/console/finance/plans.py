@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Request
 from billing.money import won
 from billing.periods import billing_day
 from billing.plans import LEAST_MONTHS, Verdict
-from gateway.console import lists
+from gateway.console import areas, lists
 from gateway.console.finance.named import called, sees_names
 from gateway.console.finance.savings import SPANS, TERMS, plan_names, report_asked, span_of
 from gateway.console.i18n import N_
@@ -94,7 +94,7 @@ _KEYS: Final = {
 
 
 def router(reports: SeatReports) -> APIRouter:
-    routes = APIRouter(include_in_schema=False)
+    routes = areas.pages()
 
     @routes.get(PLANS)
     def plans(request: Request, visitor: Reader, parts: Parts) -> Response:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 
 from billing.periods import billing_day, day_start
 from billing.pricebook import PriceRefused, figures
+from gateway.console import areas
 from gateway.console.finance.prices import desk_of
 from gateway.console.lists import next_offset
 from gateway.console.parts import Parts
@@ -112,7 +113,7 @@ class Rates(BaseModel):
 
 
 def router() -> APIRouter:
-    routes = APIRouter(prefix="/api/billing", tags=["billing"])
+    routes = areas.api("/api/billing", "billing")
 
     @routes.get("/prices", responses=_ERRORS)
     def prices(

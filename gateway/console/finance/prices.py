@@ -10,7 +10,7 @@ from billing.periods import billing_day, day_start
 from billing.pricebook import PriceRefused, PriceVersion, VersionState, figures
 from billing.quotes import FxRate, Price
 from gateway import price_sources
-from gateway.console import lists
+from gateway.console import areas, lists
 from gateway.console.admin.forms import Posted, day_of, deed, reason_of
 from gateway.console.i18n import N_
 from gateway.console.lists import Column, ListSpec
@@ -116,7 +116,7 @@ RATE_KEYS: Final[Mapping[str, Callable[[FxRate], Any]]] = {
 
 
 def router() -> APIRouter:
-    routes = APIRouter(include_in_schema=False)
+    routes = areas.pages()
 
     @routes.get(PATH)
     def prices(request: Request, visitor: Reader, parts: Parts) -> Response:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 from billing.intervals import COVERAGE_PERCENT
 from billing.plans import Verdict
 from billing.store import rollups
+from gateway.console import areas
 from gateway.console.finance.named import called
 from gateway.console.finance.savings import report_asked
 from gateway.console.lists import next_offset
@@ -189,7 +190,7 @@ class Anomalies(BaseModel):
 
 
 def router(reports: SeatReports) -> APIRouter:
-    routes = APIRouter(prefix="/api/billing", tags=["billing"])
+    routes = areas.api("/api/billing", "billing")
 
     def asked(parts: ConsoleParts, visitor: Visitor, months: str, term: str) -> SeatReport:
         return report_asked(parts, visitor, reports, int(months) if months else None, term)

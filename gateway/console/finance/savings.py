@@ -11,7 +11,7 @@ from billing.money import NANO, won
 from billing.periods import billing_day
 from billing.plans import Term
 from billing.store import rollups
-from gateway.console import lists
+from gateway.console import areas, lists
 from gateway.console.charts import Series, bars
 from gateway.console.formats import short_won
 from gateway.console.i18n import N_, translations
@@ -100,7 +100,7 @@ KEYS: Final = {
 
 
 def router(reports: SeatReports) -> APIRouter:
-    routes = APIRouter(include_in_schema=False)
+    routes = areas.pages()
 
     @routes.get(SAVINGS)
     def savings(request: Request, visitor: Reader, parts: Parts) -> Response:

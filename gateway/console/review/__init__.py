@@ -11,8 +11,6 @@ from fastapi import APIRouter
 from gateway.console.review import check, evidence, exceptions, incident, oversight, own, queue, replay
 
 
-def router() -> APIRouter:
-    whole = APIRouter()
-    for area in (queue, incident, exceptions, oversight, replay, evidence, own, check):
-        whole.include_router(area.router())
-    return whole
+def routers() -> list[APIRouter]:
+    areas = (queue, incident, exceptions, oversight, replay, evidence, own, check)
+    return [area.router() for area in areas]

@@ -14,6 +14,7 @@ from filters.decision import decide
 from filters.errors import FilterRefusal
 from filters.explain import explanation
 from filters.policy import EXTERNAL
+from gateway.console import areas
 from gateway.console.admin.forms import Posted
 from gateway.console.pages import render
 from gateway.console.parts import ConsoleParts, Parts
@@ -38,7 +39,7 @@ MOST_CHARS: Final = 100_000
 
 
 def router() -> APIRouter:
-    routes = APIRouter(include_in_schema=False)
+    routes = areas.pages()
 
     @routes.get(CHECK)
     def empty(request: Request, visitor: Owner) -> Response:

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, File, Request, UploadFile
 from starlette.responses import Response
 
 from billing.periods import billing_day
+from gateway.console import areas
 from gateway.console.admin.forms import Posted
 from gateway.console.i18n import N_
 from gateway.console.pages import render
@@ -40,7 +41,7 @@ FILES: Final = (
 
 
 def router() -> APIRouter:
-    routes = APIRouter(include_in_schema=False)
+    routes = areas.pages()
 
     @routes.get(EVIDENCE)
     def evidence(request: Request, visitor: Maker, parts: Parts) -> Response:

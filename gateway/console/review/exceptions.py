@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Request
 
 from billing.periods import billing_day, day_start
 from filters.kinds import UNREAD_KINDS
-from gateway.console import lists
+from gateway.console import areas, lists
 from gateway.console.admin.forms import Posted, day_of, reason_of
 from gateway.console.i18n import N_, translations
 from gateway.console.lists import Column, ListQuery, ListSpec
@@ -86,7 +86,7 @@ SPEC: Final[ListSpec[ReviewException]] = ListSpec(
 
 
 def router() -> APIRouter:
-    routes = APIRouter(include_in_schema=False)
+    routes = areas.pages()
 
     @routes.get(EXCEPTIONS)
     def exceptions(request: Request, visitor: Viewer, parts: Parts) -> Response:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Request
 
 from filters.kinds import UNREAD_KINDS
 from gateway.accounts import shown_text
+from gateway.console import areas
 from gateway.console.admin.forms import REASON_MOST, Posted, reason_of
 from gateway.console.finance.shared import pseudonym
 from gateway.console.i18n import N_, translations
@@ -93,7 +94,7 @@ class Alike:
 
 
 def router() -> APIRouter:
-    routes = APIRouter(include_in_schema=False)
+    routes = areas.pages()
 
     @routes.get(INCIDENTS + "/{incident_id}")
     def incident(request: Request, incident_id: str, visitor: Viewer, parts: Parts) -> Response:

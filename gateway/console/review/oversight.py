@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import StreamingResponse
 
 from billing.periods import billing_day
+from gateway.console import areas
 from gateway.console.admin.forms import day_of
 from gateway.console.charts import Series, bars
 from gateway.console.finance.shared import pseudonym
@@ -56,7 +57,7 @@ SHOWN: Final = (
 
 
 def router() -> APIRouter:
-    routes = APIRouter(include_in_schema=False)
+    routes = areas.pages()
 
     @routes.get(OVERSIGHT)
     def oversight(request: Request, visitor: Viewer, parts: Parts) -> Response:

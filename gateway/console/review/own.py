@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Request
 from billing.periods import billing_day
 from filters.kinds import UNREAD_KINDS, kind_text
 from gateway.accounts import shown_text
-from gateway.console import lists
+from gateway.console import areas, lists
 from gateway.console.admin.forms import Posted
 from gateway.console.i18n import N_
 from gateway.console.lists import Column, ListQuery, ListSpec
@@ -54,7 +54,7 @@ SPEC: Final[ListSpec[Incident]] = ListSpec(
 
 
 def router() -> APIRouter:
-    routes = APIRouter(include_in_schema=False)
+    routes = areas.pages()
 
     @routes.get(OWN)
     def own(request: Request, visitor: Owner, parts: Parts) -> Response:

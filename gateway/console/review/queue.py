@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse
 
 from billing.periods import billing_day, day_start
 from gateway.accounts import shown_text
-from gateway.console import lists
+from gateway.console import areas, lists
 from gateway.console.admin.forms import REASON_MOST, Posted
 from gateway.console.formats import count
 from gateway.console.i18n import N_, translations
@@ -122,7 +122,7 @@ class NotDone:
 
 
 def router() -> APIRouter:
-    routes = APIRouter(include_in_schema=False)
+    routes = areas.pages()
 
     @routes.get(QUEUE)
     def queue(request: Request, visitor: Viewer, parts: Parts) -> Response:

@@ -15,6 +15,7 @@ from fastapi import APIRouter, Request
 from billing.periods import billing_day
 from filters.detectors.custom import CustomRuleError
 from filters.errors import PolicyError
+from gateway.console import areas
 from gateway.console.admin.forms import Posted, seen_by
 from gateway.console.i18n import N_
 from gateway.console.pages import render
@@ -81,7 +82,7 @@ class Asked:
 
 
 def router() -> APIRouter:
-    routes = APIRouter(include_in_schema=False)
+    routes = areas.pages()
 
     @routes.get(REPLAY)
     def empty(request: Request, visitor: Viewer, parts: Parts) -> Response:
