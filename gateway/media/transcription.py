@@ -156,6 +156,8 @@ def _read(answer: bytes, form: str) -> work.Done:
     if form not in _LINED:
         text = written.text
     elif written.segments or not written.text:
+        for segment in written.segments:
+            _clock(segment["start"], "."), _clock(segment["end"], ".")  # what is no time is no such answer
         text = "\n".join(_lines(written))
     else:
         raise failures.broken("a transcription without the times that were asked for")
