@@ -244,9 +244,9 @@ class Serving:
 def compare(folder: Path, key: str, runs: int, seconds: float) -> Measures:
     """CPU per request as it is, without the filter, with half the connections and with two workers; in turn.
 
-    Two workers have a core each, the second beside wrk and the upstream, as `--workers auto` has it. What two
-    cost on one core is shown too, and beside it what two gateways cost there that share nothing: that is the
-    processor's doing, which changes between two programs.
+    Two workers have a core each, the second beside wrk and the upstream, as `--workers auto` has it; what
+    one costs in that place is shown, too. What two cost on one core is shown, and beside it what two
+    gateways cost there that share nothing: that is the processor's doing, which changes between two programs.
     """
     blind = [sys.executable, "-m", "benchmarks.unfiltered", str(load.GATEWAY_PORT)]
     env = {
@@ -282,6 +282,9 @@ def compare(folder: Path, key: str, runs: int, seconds: float) -> Measures:
             load.process(blind, load.GATEWAY_CORE, cwd=folder, env=env), rows=[whole]
         ),
         "one worker with half the connections": lambda: serving(load.gateway(folder), rows=[half]),
+        "the same beside wrk and the upstream": lambda: serving(
+            load.gateway(folder, core=load.LOAD_CORE), rows=[half]
+        ),
         "two workers, a core each": lambda: serving(
             load.gateway(folder, workers=2, core=BOTH_CORES), rows=[whole]
         ),

@@ -328,6 +328,7 @@ def test_the_ledger_verifies_with_hits_retries_and_fallbacks_in_it(gateway: Gate
     from billing.store import open_engine, verify
     from gateway.keyring import Purpose
 
+    gateway.until_written()
     engine = open_engine(gateway.settings.load_config().database_url)
     report = verify(engine, gateway.settings.keyring().current(Purpose.LEDGER_CHAIN).key)
     engine.dispose()

@@ -31,7 +31,7 @@ def usage(gateway: Gateway, who: str = "p1", **parameters: Any) -> httpx.Respons
 def ask(gateway: Gateway, who: str = "p1", model: str = "sim-large") -> Decimal:
     answer = gateway.post({"model": model, "messages": QUESTION}, who)
     assert answer.status_code == 200
-    gateway.charges(answer.headers["x-request-id"])  # acknowledged rows are in the database a moment later
+    gateway.until_written()
     return Decimal(answer.headers["x-haechi-cost-krw"])
 
 
