@@ -12,9 +12,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, select, text
 
-from billing.ledger import Charge, Kind, Outcome, derived_id
+from billing.errors import RowRefused
+from billing.ledger import CHARGE_TABLE, Charge, Kind, Outcome, derived_id
 from billing.quotes import negated
-from billing.store.rows import CHARGE_SELECT, DISPATCH_SELECT, dispatch_of, line_of, read_lines, read_quote
+from billing.store.rows import (
+    CHARGE_SELECT,
+    DISPATCH_SELECT,
+    correction_of,
+    dispatch_of,
+    line_of,
+    read_lines,
+    read_quote,
+)
 from billing.tables import charges, dispatches
 from billing.usage import CLASSES, Usage, UsageSource
 
@@ -22,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
-    from billing.ledger import Dispatch
+    from billing.ledger import Dispatch, Record
     from billing.quotes import Line
 
 _LOCK: Final = (
@@ -70,6 +79,22 @@ def correcting(connection: Connection, attempt_ids: Collection[str]) -> None:
     """
     if connection.dialect.name == "postgresql" and attempt_ids:
         connection.execute(text(_LOCK), {"attempt_ids": list(attempt_ids)})
+
+
+def settling(connection: Connection, record: Record) -> Record:
+    """Return a charge as it can be written: as a correction where an estimate came first.
+
+    Raises RowRefused if the attempt was charged already.
+    """
+    if record.table != CHARGE_TABLE or record.values[3] != "charge":
+        return record
+    rows = rows_of_attempt(connection, record.values[1])
+    if not rows:
+        return record
+    if rows[0]["outcome"] != Outcome.ADOPTED:
+        raise RowRefused(f"attempt {record.values[1]} has its charge {rows[0]['charge_id']} already")
+    charged = [line for row in rows for line in read_lines(connection, row["charge_id"])]
+    return correction_of(rows, charged, record, "the usage arrived after the estimate")
 
 
 def rows_of_attempt(connection: Connection, attempt_id: str) -> list[dict[str, Any]]:

@@ -19,7 +19,6 @@ from billing.errors import RowRefused, SinkUnavailable
 from billing.ledger import (
     CHARGE_TABLE,
     DISPATCH_TABLE,
-    Outcome,
     Record,
 )
 from billing.periods import to_us
@@ -28,11 +27,11 @@ from billing.store import slots
 from billing.store.accounts import Accounts, Moving
 from billing.store.adoption import adopt_attempts, adopt_slot, open_of_slot, unsettled
 from billing.store.away import is_away, without_values
-from billing.store.corrections import correcting, rows_of_attempt
+from billing.store.corrections import correcting, settling
 from billing.store.engine import Checkpointer, without_busy_handler, writing
 from billing.store.locked_months import LockedMonths, same_dispatch
 from billing.store.plans import Open, Plan, Planner
-from billing.store.rows import CHARGE_SELECT, DISPATCH_SELECT, correction_of, read_lines
+from billing.store.rows import CHARGE_SELECT, DISPATCH_SELECT
 from billing.store.sealing import seal_if_due
 from billing.store.statements import insert_rows, resting, run
 from billing.submissions import NOTHING_BACK, Back
@@ -369,7 +368,7 @@ class LedgerSink:
         own, before = self._own(), dict(self._open)
         try:
             with connection.begin_nested():
-                missing = [_settling(connection, r) for r in submission if not self._is_there(connection, r)]
+                missing = [settling(connection, r) for r in submission if not self._is_there(connection, r)]
                 for refusal in self._append_group(connection, [missing], how):
                     if refusal is not None:
                         raise refusal
@@ -489,22 +488,6 @@ class LedgerSink:
                 connection.close()
             except SQLAlchemyError:
                 log.warning("ledger_connection_not_closed")
-
-
-def _settling(connection: Connection, record: Record) -> Record:
-    """Return a charge as it can be written: as a correction where an estimate came first.
-
-    Raises RowRefused if the attempt was charged already.
-    """
-    if record.table != CHARGE_TABLE or record.values[3] != "charge":
-        return record
-    rows = rows_of_attempt(connection, record.values[1])
-    if not rows:
-        return record
-    if rows[0]["outcome"] != Outcome.ADOPTED:
-        raise RowRefused(f"attempt {record.values[1]} has its charge {rows[0]['charge_id']} already")
-    charged = [line for row in rows for line in read_lines(connection, row["charge_id"])]
-    return correction_of(rows, charged, record, "the usage arrived after the estimate")
 
 
 def _died(slot: int, epoch: int) -> str:

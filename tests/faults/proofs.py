@@ -21,7 +21,10 @@ LEDGER = (
     ),
     *(f"billing/{name}.py" for name in ("periods", "quotes", "seals", "segments", "submissions", "tables")),
     *(f"billing/{name}.py" for name in ("usage", "usage_sums")),
-    *(f"billing/store/{name}.py" for name in ("accounts", "adoption", "away", "engine", "leases")),
+    *(
+        f"billing/store/{name}.py"
+        for name in ("accounts", "adoption", "away", "corrections", "engine", "leases")
+    ),
     *(
         f"billing/store/{name}.py"
         for name in ("locked_months", "plans", "rollups", "rows", "sealing", "sink")
