@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from billing.store.budget_admin import BudgetStatus, budget_status, check_accounts, end_budget, set_budget
-from billing.store.engine import Checkpointer, DatabaseUnavailable, open_engine, writing
+from billing.store.engine import Checkpointer, DatabaseUnavailable, one_moment, open_engine, writing
 from billing.store.reports import (
     Savings,
     UsageRow,
@@ -36,6 +36,7 @@ __all__ = [
     "export_seals",
     "make_seal",
     "months_with_charges",
+    "one_moment",
     "open_dispatches",
     "open_engine",
     "rerate",

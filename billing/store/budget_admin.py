@@ -15,7 +15,7 @@ from billing.money import won
 from billing.periods import billing_month, to_us
 from billing.store.accounts import account_of, computed, read_budgets, stored_account
 from billing.store.billed_budgets import as_billed
-from billing.store.engine import writing
+from billing.store.engine import one_moment, writing
 from billing.store.slots import somebody_writes
 from billing.tables import budget_accounts, budget_revision, budgets
 
@@ -162,8 +162,11 @@ def _statuses(connection: Connection, found: Iterable[Budget], month: str) -> li
 
 
 def check_accounts(engine: Engine) -> list[str]:
-    """Compare every stored account with the ledger; names of those that differ, of which there are none."""
-    with writing(engine).begin() as connection:
+    """Compare every stored account with the ledger; names of those that differ, of which there are none.
+
+    Both as of one moment: a charge that is written meanwhile is in neither. Keeps no writer waiting.
+    """
+    with one_moment(engine).begin() as connection:
         differing = []
         in_force = {(b.scope, b.every) for b in read_budgets(connection)}
         for row in connection.execute(select(budget_accounts)).mappings().all():

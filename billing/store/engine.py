@@ -66,6 +66,13 @@ def writing(engine: Engine) -> Engine:
     return engine.execution_options(sqlite_begin="IMMEDIATE")
 
 
+def one_moment(engine: Engine) -> Engine:
+    """Return the same engine for transactions that read, all of it as of one moment; on SQLite each does."""
+    if engine.dialect.name == "postgresql":
+        return engine.execution_options(isolation_level="REPEATABLE READ")
+    return engine
+
+
 def _sqlite(url: URL) -> Engine:
     path = url.database
     folder = Path(path or "").absolute().parent

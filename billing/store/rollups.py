@@ -41,7 +41,7 @@ from sqlalchemy import (
 
 from billing.ledger import Kind, Outcome
 from billing.money import NANO
-from billing.store.engine import writing
+from billing.store.engine import one_moment, writing
 from billing.store.statements import insert_rows
 from billing.tables import (
     USAGE_COUNTS,
@@ -156,13 +156,10 @@ def rebuild(engine: Engine) -> None:
 
 def verify_sums(engine: Engine) -> SumsReport:
     """Add the ledger up to where it was counted, and compare every sum, in one snapshot."""
-    with engine.connect() as connection:
-        if connection.dialect.name == "postgresql":
-            connection = connection.execution_options(isolation_level="REPEATABLE READ")  # noqa: PLW2901 - same one
-        with connection.begin():
-            behind = sum(chain.head - chain.counted for chain in _behind(connection))
-            sums = sum(connection.execute(select(func.count()).select_from(t)).scalar_one() for t in SUMS)
-            differences = list(_differing(connection))
+    with one_moment(engine).begin() as connection:
+        behind = sum(chain.head - chain.counted for chain in _behind(connection))
+        sums = sum(connection.execute(select(func.count()).select_from(t)).scalar_one() for t in SUMS)
+        differences = list(_differing(connection))
     return SumsReport(sums, behind, tuple(differences[:MOST_DIFFERENCES]))
 
 

@@ -30,6 +30,7 @@ from billing.ledger import (
     chain,
 )
 from billing.quotes import document_id
+from billing.store.engine import one_moment
 from billing.store.rows import CHARGE_SELECT, DISPATCH_SELECT, LINE_SELECT
 from billing.store.seal_checks import Problem, missing_places, seal_problems, sealed_places
 from billing.store.sealing import read_seals
@@ -92,11 +93,8 @@ def verify(engine: Engine, keys: bytes | Mapping[int, bytes], exported: Sequence
     ledger must still hold what they name.
     """
     by_version = {1: keys} if isinstance(keys, bytes) else dict(keys)
-    with engine.connect() as connection:
-        if connection.dialect.name == "postgresql":
-            connection = connection.execution_options(isolation_level="REPEATABLE READ")  # noqa: PLW2901 - same one
-        with connection.begin():
-            return _Walk(connection, by_version, exported).report()
+    with one_moment(engine).begin() as connection:
+        return _Walk(connection, by_version, exported).report()
 
 
 class _Walk:

@@ -17,7 +17,7 @@ import orjson
 from sqlalchemy import delete, func, insert, select, update
 
 from billing.periods import from_us, to_us
-from billing.store import writing
+from billing.store import one_moment, writing
 from gateway.accounts import shown_text
 from gateway.audit import (
     GENESIS,
@@ -292,7 +292,7 @@ def verify_audit(engine: Engine, keyring: Keyring, *, expect: tuple[int, str] | 
     keys = {key.key_id: key.key for key in keyring.all(Purpose.ACCESS_AUDIT)}
     check = _Check(keys, expect)
     last = 0
-    with _one_moment(engine).connect() as connection:
+    with one_moment(engine).connect() as connection:
         last = check.start(connection)
         while True:
             statement = select(access_audit).where(access_audit.c.seq > last).order_by(access_audit.c.seq)
@@ -305,13 +305,6 @@ def verify_audit(engine: Engine, keyring: Keyring, *, expect: tuple[int, str] | 
         head = connection.execute(select(access_audit_head)).mappings().first()
     check.end(head)
     return AuditVerdict(check.rows, check.first, check.seq, check.mac.hex(), tuple(check.problems))
-
-
-def _one_moment(engine: Engine) -> Engine:
-    """Return the engine whose reading transaction sees one moment; on SQLite each does."""
-    if engine.dialect.name == "postgresql":
-        return engine.execution_options(isolation_level="REPEATABLE READ")
-    return engine
 
 
 class _Check:

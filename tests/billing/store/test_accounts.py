@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -35,6 +36,7 @@ from billing.store import (
 from billing.store.slots import Process
 from billing.tables import charges, metadata
 from billing.usage import Usage, UsageSource
+from tests.interleaving import meanwhile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -409,3 +411,18 @@ def test_no_order_of_events_breaks_the_ledger(tmp_path: Path, make: Maker) -> No
             suppress_health_check=list(HealthCheck),
         ),
     )
+
+
+def test_accounts_are_compared_as_of_one_moment(engine: Engine, sink: LedgerSink, make: Maker) -> None:
+    """A charge that is written between reading the account and adding up the ledger is no difference."""
+    limit(engine, make, 10**15)
+    for statement in count():
+        dispatch = make.dispatch()
+        rows = [[record_of(dispatch)], [record_of(make.charge(dispatch))]]
+        with meanwhile(engine, statement, sink.write, rows) as written:
+            assert check_accounts(engine) == [], statement
+        if not written:
+            break
+        assert written[0].result() == [None, None]
+    assert statement > 2
+    assert check_accounts(engine) == []
