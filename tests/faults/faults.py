@@ -240,15 +240,10 @@ async def end_after_done(request: dict[str, Any]) -> AsyncIterator[Any]:
 @fault
 async def open_after_done(request: dict[str, Any]) -> AsyncIterator[Any]:
     """Everything was said, and the body stays open."""
-    if not request["stream"]:
-        async for piece in fine(request):
-            yield piece
-        return
-    yield SSE
-    for piece in (chunk("안녕"), chunk("하세요"), chunk(finish="stop"), usage_chunk(), DONE):
-        yield frame(piece)
-    await asyncio.sleep(HANG_S)
-    yield b""
+    async for piece in end_after_done(request):
+        yield piece
+    if request["stream"]:
+        await asyncio.sleep(HANG_S)
 
 
 @fault
