@@ -268,13 +268,15 @@ def _unconvertible(new: PriceBook, draft: Draft, now: datetime) -> Iterator[Prob
 def _absurd(book: PriceBook, draft: Draft) -> Iterator[Problem]:
     rates = assembled(book, [PriceVersion(FIRST, draft, _EPOCH, "")]).fx
     for change in changes(book, draft):
-        if change.is_absurd:
+        if change.is_absurd or _is_absurd_in_won(change, rates):
+            before = change.before if change.elsewhere is None else " ".join(map(str, change.elsewhere))
+            after = f"{change.after} {change.currency}"
             yield Problem(
                 f"prices[{change.entry}]",
                 change.name,
-                f"'{change.key}'의 단가가 {change.before}에서 {change.after}(으)로 {ABSURD_CHANGE}배 넘게"
+                f"'{change.key}'의 단가가 {before}에서 {after}(으)로 {ABSURD_CHANGE}배 넘게"
                 " 바뀝니다. 맞는 값이면 --large-changes로 올리세요",
-                f"the price of '{change.key}' changes from {change.before} to {change.after}, more than"
+                f"the price of '{change.key}' changes from {before} to {after}, more than"
                 f" {ABSURD_CHANGE} times; say --large-changes if that is meant",
             )
         elif change.after and change.after * _won_of(change.currency, rates) > ABSURD_KRW:
@@ -288,6 +290,13 @@ def _absurd(book: PriceBook, draft: Draft) -> Iterator[Problem]:
             )
     for index, table in enumerate(draft.fx):
         yield from _absurd_rate(book, index, table)
+
+
+def _is_absurd_in_won(change: PriceChange, rates: Mapping[str, Sequence[FxRate]]) -> bool:
+    if change.elsewhere is None or change.after is None or change.name.startswith("× "):
+        return False
+    currency, before = change.elsewhere
+    return _is_absurd(before * _won_of(currency, rates), change.after * _won_of(change.currency, rates))
 
 
 def _won_of(currency: str, rates: Mapping[str, Sequence[FxRate]]) -> Decimal:
@@ -328,6 +337,8 @@ class PriceChange(NamedTuple):
     before: Decimal | None
     """None: there was none, or not in this currency."""
     after: Decimal | None
+    elsewhere: tuple[str, Decimal] | None = None
+    """What it was in another currency, and in which."""
 
     @property
     def kind(self) -> str:
@@ -347,9 +358,14 @@ class PriceChange(NamedTuple):
 
     @property
     def is_absurd(self) -> bool:
-        if not self.before or not self.after:
-            return False
-        return not self.before / ABSURD_CHANGE <= self.after <= self.before * ABSURD_CHANGE
+        return _is_absurd(self.before, self.after)
+
+
+def _is_absurd(before: Decimal | None, after: Decimal | None) -> bool:
+    """Whether a figure changes by more than ABSURD_CHANGE times; to nothing is always that much."""
+    if not before or after is None:
+        return False
+    return not before / ABSURD_CHANGE <= after <= before * ABSURD_CHANGE
 
 
 def changes(book: PriceBook, draft: Draft) -> list[PriceChange]:
@@ -367,11 +383,16 @@ def changes(book: PriceBook, draft: Draft) -> list[PriceChange]:
 
 def compared(entry: int, before: Price | None, after: Price) -> Iterator[PriceChange]:
     """Yield every figure of a price with what it was before."""
-    comparable = before is not None and before.currency == after.currency
-    old = figures(before) if before is not None and comparable else {}
+    known = {} if before is None else figures(before)
+    is_comparable = before is None or before.currency == after.currency
+    old = known if is_comparable else {}
     new, day = figures(after), billing_day(after.starts_at)
     for name in sorted(old.keys() | new.keys()):
-        yield PriceChange(entry, after.key, day, name, after.currency, old.get(name), new.get(name))
+        elsewhere = None
+        if before is not None and not is_comparable and name in known:
+            elsewhere = (before.currency, known[name])
+        figure = (old.get(name), new.get(name), elsewhere)
+        yield PriceChange(entry, after.key, day, name, after.currency, *figure)
 
 
 def figures(price: Price) -> dict[str, Decimal]:

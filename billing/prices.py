@@ -78,7 +78,7 @@ class PriceBook:
     fx_rule: FxRule = FxRule.LAST
     fx_most_days: int = 0
     """How old the last rate may be; 0: any age will do."""
-    _quotes: dict[tuple[str, str, datetime | None], Quote] = field(
+    _quotes: dict[tuple[str, datetime, datetime | None], Quote] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
@@ -114,7 +114,7 @@ class PriceBook:
         """
         price = self._price_at(price_key, at)
         fx = None if price.currency == "KRW" else self.fx_at(price.currency, at)
-        cache_key = (price_key, price.version, fx.published_at if fx else None)
+        cache_key = (price_key, price.starts_at, fx.published_at if fx else None)
         quote = self._quotes.get(cache_key)
         if quote is None:
             quote = self._quotes[cache_key] = Quote(price, fx)

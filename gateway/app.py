@@ -12,6 +12,7 @@ import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -24,7 +25,7 @@ from billing.ledger import IdSource, Row
 from billing.money import NANO
 from billing.periods import billing_month
 from billing.segments import Segments
-from billing.store import open_engine
+from billing.store import LedgerSink, open_engine
 from billing.store.billed_budgets import BilledSink, surcharged
 from billing.surcharges import Surcharges
 from filters.engine import Engine
@@ -235,6 +236,7 @@ class Plant:
         notices = NoticeBoard(database, config.notices)
         sink = BilledSink(database, chain_key, key_version=len(keyring.masters), tables=tables)
         sink.on_adopted = notices.adopted
+        ledger = partial(LedgerSink, database, chain_key, key_version=len(keyring.masters))
         journal = Journal(
             sink,
             Segments(config.journal_dir),
@@ -312,7 +314,7 @@ class Plant:
             cohort=cohort,
             inspector=inspector,
             pipeline=pipeline,
-            videos=_videos(config, database, desk),
+            videos=_videos(config, database, desk, ledger),
             console=_console(
                 config, audited(database, lambda: keyring), keyring, directory, fleet, prices, inspector
             ),
@@ -404,11 +406,11 @@ def _console(
     )
 
 
-def _videos(config: Config, database: Database, desk: Desk) -> VideoJobs:
+def _videos(config: Config, database: Database, desk: Desk, ledger: Callable[[], LedgerSink]) -> VideoJobs:
     return VideoJobs(
         database=database,
         catalogue=config.catalogue,
-        journal=desk.journal,
+        ledger=ledger,
         upstream=desk.upstream,
         access=desk.access,
         now=desk.now,

@@ -132,6 +132,7 @@ class Attempt:
         self._clock: Deadlines | None = None
         self._place = place
         self._client_gone = False
+        self._ends_at: float | None = None
         self._heard_bytes = 0
         self._drained_tokens = 0
         self._outcome = Outcome.CLIENT_GONE  # unless something else becomes known
@@ -226,7 +227,7 @@ class Attempt:
     async def _heard(self, answer: UpstreamAnswer, clock: Deadlines, decoder: Decoder) -> list[Delta]:
         """Return what the provider says next; nothing at its end."""
         try:
-            while piece := await (_rest(answer, clock) if decoder.ended else answer.piece()):
+            while piece := await (self._rest(answer, clock) if decoder.ended else answer.piece()):
                 clock.heard()
                 self._heard_bytes += len(piece)
                 if self._heard_bytes > MAX_BODY_BYTES:
@@ -240,6 +241,19 @@ class Attempt:
             if not self._is_whole(decoder):  # else nothing was missing but the connection's proper end
                 raise
         return []
+
+    async def _rest(self, answer: UpstreamAnswer, clock: Deadlines) -> bytes:
+        """Return what comes behind an answer that is whole; some providers keep the body open for minutes."""
+        clock.heard()
+        now = asyncio.get_running_loop().time()
+        self._ends_at = self._ends_at or now + END_S
+        if now >= self._ends_at:
+            return b""
+        try:
+            async with asyncio.timeout_at(self._ends_at):
+                return await answer.piece()
+        except TimeoutError:
+            return b""
 
     def _is_whole(self, decoder: Decoder) -> bool:
         if self._chat.stream:
@@ -428,16 +442,6 @@ class Attempt:
             asyncio.get_running_loop().run_in_executor(
                 None, self._desk.estimator.learn, self.deployment.model_id, self._chat, report.usage
             )
-
-
-async def _rest(answer: UpstreamAnswer, clock: Deadlines) -> bytes:
-    """Return what comes behind an answer that is whole; some providers keep the body open for minutes."""
-    clock.heard()
-    try:
-        async with asyncio.timeout(END_S):
-            return await answer.piece()
-    except TimeoutError:
-        return b""
 
 
 async def _to_its_end(settling: Coroutine[None, None, None]) -> None:

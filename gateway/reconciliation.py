@@ -21,7 +21,7 @@ from billing.store.bill_matches import (
     outcomes,
     used_days,
 )
-from billing.store.bills import Incoming, bills_of, check_month, import_bill, withdraw_bill
+from billing.store.bills import BillRefused, Incoming, bills_of, check_month, import_bill, withdraw_bill
 from billing.store.rollups import bring_up_to_date
 from billing.store.three_way import BookSides, book_sides, providers_billed
 from gateway.errors import InvalidRequest
@@ -108,7 +108,7 @@ class Reconciler:
         return compare_file(self.database, upload.month, upload.provider, incoming.bill, self.terms.match)
 
     def _incoming(self, upload: Upload) -> Incoming:
-        self._known(upload.provider)
+        self._known(upload.provider, upload.month)
         mapping = None if upload.mapping is None else ColumnMap.read(upload.mapping)
         return Incoming(
             upload.provider,
@@ -129,14 +129,28 @@ class Reconciler:
 
     def compare(self, month: str, provider: str) -> Compared | None:
         """Hold the bills of a month against the ledger; None where there are none."""
-        self._known(provider)
+        self._known(provider, month)
         return compare_month(self.database, checked_month(month), provider, self.terms.match)
 
-    def reconcile(self, month: str, provider: str, deed: Deed, *, accept: bool = False) -> Compared | None:
-        """Compare and write down what came of it. Raises BillRefused where there is nothing to accept."""
+    def reconcile(
+        self, month: str, provider: str, deed: Deed, *, accept: bool = False, seen: str | None = None
+    ) -> Compared | None:
+        """Compare and write down what came of it.
+
+        `seen`: the basis of what whoever accepts was shown. Raises BillRefused where there is nothing to
+        accept, or something else than was seen; that is written down, to be looked at.
+        """
         compared = self.compare(month, provider)
-        if compared is not None:
-            keep_outcome(self.database, compared, bill_deed(deed), accept=accept)
+        if compared is None:
+            return None
+        is_seen = seen is None or seen == compared.basis
+        keep_outcome(self.database, compared, bill_deed(deed), accept=accept and is_seen)
+        if accept and not is_seen:
+            raise BillRefused(
+                "보신 뒤에 청구서나 장부가 달라졌습니다. 새로 대조한 차이를 확인하고 다시 받아들이세요.",
+                "The bill or the ledger changed since you looked."
+                " Look at the new differences, then accept them.",
+            )
         return compared
 
     def standings(self, month: str) -> list[ProviderStanding]:
@@ -149,7 +163,8 @@ class Reconciler:
                 kept.setdefault(bill.provider, []).append(bill)
         bring_up_to_date(self.database)
         amounts = providers_billed(self.database, month)
-        names = {name for name, nano in amounts.items() if nano and name in self.terms.external} | kept.keys()
+        billing = {name for name, nano in amounts.items() if nano} - self.terms.in_house
+        names = billing | kept.keys()  # who has left haechi.toml since sends a bill, too
         return [
             self._standing(name, amounts.get(name, 0), tuple(kept.get(name, ())), last.get(name))
             for name in sorted(names)
@@ -178,7 +193,10 @@ class Reconciler:
             return {}
         for one in self.standings(month):
             if one.bills:
-                self.reconcile(month, one.provider, deed)
+                try:
+                    self.reconcile(month, one.provider, deed)
+                except BillRefused as error:  # somebody compared in the same moment
+                    raise MonthRefused(error.korean, error.english) from error
         standings, sides = self.standings(month), self.books(month)
         open_ones = [one for one in standings if not one.is_settled]
         if self.terms.gate == "refuse" and (open_ones or not sides.agree):
@@ -191,12 +209,16 @@ class Reconciler:
             }
         }
 
-    def _known(self, provider: str) -> None:
-        if provider not in self.providers:
-            names = ", ".join(sorted(self.providers))
+    def _known(self, provider: str, month: str) -> None:
+        """Raises InvalidRequest for who is neither in haechi.toml nor in the month's ledger."""
+        known = self.providers
+        if provider not in known:
+            known |= providers_billed(self.database, checked_month(month)).keys()
+        if provider not in known:
+            names = ", ".join(sorted(known))
             raise InvalidRequest(
-                f"haechi.toml에 없는 제공사입니다: {provider[:40]}. 있는 것: {names}",
-                f"haechi.toml has no provider {provider[:40]}; it has {names}",
+                f"haechi.toml에도 장부에도 없는 제공사입니다: {provider[:40]}. 있는 것: {names}",
+                f"neither haechi.toml nor the ledger has a provider {provider[:40]}; they have {names}",
                 code="unknown_provider",
                 param="provider",
             )

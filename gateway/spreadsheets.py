@@ -42,6 +42,5 @@ def inert(value: object) -> object:
     """Return `value`, a text that a spreadsheet would run led by an apostrophe."""
     if not isinstance(value, str):
         return value
-    if value.lstrip().startswith(_RUNS):
-        value = "'" + value
-    return value.replace("\t", " ").replace("\r", " ").replace("\0", "")
+    value = value.replace("\t", " ").replace("\r", " ").replace("\0", "")
+    return "'" + value if value.lstrip().startswith(_RUNS) else value

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 import structlog
 
+from billing.errors import RowRefused
 from gateway.errors import InvalidRequest, UnknownVideo, UpstreamError
 from gateway.media import video as surface
 from gateway.providers import failures, video
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
     from datetime import datetime
 
-    from billing.journal import Journal
+    from billing.store import LedgerSink
     from gateway.access import Access
     from gateway.catalogue import Catalogue, Deployment
     from gateway.domain import Caller, UpstreamRequest, UsageReport
@@ -72,7 +73,8 @@ class VideoJobs:
 
     database: Database
     catalogue: Catalogue
-    journal: Journal
+    ledger: Callable[[], LedgerSink]
+    """Makes a sink for one correction."""
     upstream: Upstream
     access: Access
     now: Callable[[], datetime]
@@ -191,6 +193,9 @@ class VideoJobs:
                 await self._correct(job, report)
         except LookupError:  # the charge waits in a journal segment for its database
             await self._ask_again(job)
+        except (RowRefused, ArithmeticError):  # its estimate stays, as that of any answer does
+            log.error("video_usage_unusable", job=job.id)  # noqa: TRY400 - a traceback could hold it
+            await self._settle(job, **kept)
         else:
             await self._settle(job, **kept)
 
@@ -214,11 +219,9 @@ class VideoJobs:
     async def _correct(self, job: VideoJob, report: UsageReport) -> None:
         """Make durable what the charge of the submission was wrong by."""
         raw = orjson.dumps(report.raw).decode()
-        correction = await asyncio.to_thread(
-            videos.correction_of, self.database, job, report.usage, now=self.now(), raw_usage=raw
+        await asyncio.to_thread(
+            videos.correct, self.ledger(), job, report.usage, now=self.now(), raw_usage=raw
         )
-        if correction is not None:
-            await self.journal.append((correction,))
 
     async def _settle(self, job: VideoJob, **state: Any) -> None:  # noqa: ANN401 - columns of the row
         await asyncio.to_thread(videos.settle, self.database, job, self.now(), **state)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gateway.spreadsheets import csv_chunks, inert
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "  =1", "＝1", "|cmd", "\t=1"])
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "  =1", "＝1", "|cmd", "\t=1", "\0=1"])
 def test_what_a_spreadsheet_would_run_is_led_by_an_apostrophe(text: str) -> None:
     assert str(inert(text)).startswith("'")
 

@@ -1,4 +1,4 @@
-"""The poller by itself: a real provider of films, a real journal, a clock that the test moves."""
+"""The poller by itself: a real provider of films, a real ledger, a clock that the test moves."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import insert, text
 
-from billing.journal import Journal
 from billing.periods import to_us
 from billing.store import LedgerSink, open_engine
 from gateway.access import Access
@@ -107,13 +106,11 @@ async def bench(folder: Path, studio: Studio, **changes: Any) -> AsyncIterator[B
     url = f"sqlite:///{folder}/haechi.db"
     migrate(url)
     engine, clock, upstream = open_engine(url), Clock(), Upstream()
-    journal = Journal(LedgerSink(engine, b"k" * 32))
-    journal.start()
     model = Model("film", "film", "studio", (deployment(studio.url),), kind="video")
     jobs = VideoJobs(
         database=engine,
         catalogue=Catalogue({"film": model}),
-        journal=journal,
+        ledger=lambda: LedgerSink(engine, b"k" * 32),
         upstream=upstream,
         access=Access(upstream, clock),
         now=clock,
@@ -123,7 +120,6 @@ async def bench(folder: Path, studio: Studio, **changes: Any) -> AsyncIterator[B
         yield Bench(replace(jobs, **changes), clock, studio)
     finally:
         await upstream.aclose()
-        journal.stop()
         engine.dispose()
 
 

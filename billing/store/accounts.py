@@ -59,6 +59,7 @@ _REVISION: Final = {
     "sqlite": "SELECT number FROM budget_revision",
     "postgresql": "SELECT number FROM budget_revision FOR SHARE",
 }
+MOST: Final = 2**63 - 1
 _AT_ONCE: Final = 500
 """Accounts of one statement."""
 _REPLACE: Final = f" ON CONFLICT ({', '.join(_KEY)}) DO UPDATE SET " + ", ".join(
@@ -133,8 +134,7 @@ class Accounts:
         if on_one_machine:
             self.leases.count(connection, accounts, how.back.freed)
         refusals = [apply(movements, self._budgets, accounts) for movements in moves]
-        rows = [(*a.key, *a.spent, *a.held) for a in accounts.values()]
-        insert_rows(connection, budget_accounts, COLUMNS, rows, _REPLACE)
+        insert_rows(connection, budget_accounts, COLUMNS, [*map(row_of, accounts.values())], _REPLACE)
         self._counted |= how.back.sums
         self._seen |= {key: (account, self._counted.get(key, 0)) for key, account in accounts.items()}
         if on_one_machine and how.grants:
@@ -251,8 +251,7 @@ def _locked(connection: Connection, keys: Sequence[AccountKey]) -> dict[AccountK
     found = _read(connection, keys)
     missing = [key for key in keys if key not in found]
     if missing:
-        made = [computed(connection, key) for key in missing]
-        rows = [(*a.key, *a.spent, *a.held) for a in made]
+        rows = [row_of(computed(connection, key)) for key in missing]
         insert_rows(connection, budget_accounts, COLUMNS, rows, " ON CONFLICT DO NOTHING")
         found |= _read(connection, missing)
     return found
@@ -283,6 +282,17 @@ def lock_of(accounts: int, dialect: str) -> str:
         f"WITH wanted ({', '.join(_KEY)}) AS (VALUES {wanted})"  # noqa: S608 - names of our own columns
         f" SELECT {columns} FROM wanted CROSS JOIN budget_account a WHERE {same} ORDER BY {order}{suffix}"
     )
+
+
+def row_of(account: Account) -> tuple[Any, ...]:
+    """Return an account as it is stored. What a column cannot hold (9.2 billion won) stays at its most.
+
+    No limit is that high, so nothing is decided differently; a charge that cannot be counted would be lost.
+    """
+    sums = (*account.spent, *account.held)
+    if max(sums) <= MOST and min(sums) >= -MOST:
+        return (*account.key, *sums)
+    return (*account.key, *(max(-MOST, min(amount, MOST)) for amount in sums))
 
 
 def account_of(row: Mapping[str, Any]) -> Account:

@@ -101,7 +101,10 @@ def ledger_days(
         one = LedgerCost(bucket_of(token_class), currency, exact, int(nano))
         costs[_day(int(slot), zone), provider, model].append(one)
     places = sorted(quantities.keys() | costs.keys())
-    return [LedgerDay(*place, dict(quantities[place]), tuple(costs[place])) for place in places]
+    return [  # in one order, whatever the database's: a basis is a hash of it
+        LedgerDay(*place, dict(sorted(quantities[place].items())), tuple(sorted(costs[place], key=repr)))
+        for place in places
+    ]
 
 
 def _slot(timezone: str) -> ColumnElement[int]:

@@ -13,7 +13,7 @@ from billing.budgets import Budget, Every, Measure, Scope
 from billing.leases import FRESH_S
 from billing.money import won
 from billing.periods import billing_month, to_us
-from billing.store.accounts import account_of, computed, read_budgets, stored_account
+from billing.store.accounts import account_of, computed, read_budgets, row_of, stored_account
 from billing.store.billed_budgets import as_billed
 from billing.store.engine import one_moment, writing
 from billing.store.slots import somebody_writes
@@ -174,7 +174,7 @@ def check_accounts(engine: Engine) -> list[str]:
             if (Scope(*stored.key[:2]), Every(stored.key.every)) not in in_force:
                 continue  # nobody moves it any more; it is made anew when a budget is set again
             truth = computed(connection, stored.key)
-            if (truth.spent, truth.held) != (stored.spent, stored.held):
+            if row_of(truth) != row_of(stored):
                 differing.append("/".join(stored.key))
         return differing
 

@@ -52,11 +52,12 @@ def correction(
     """
     rows = rows_of_attempt(connection, _attempt_of(connection, charge_id))
     change = difference(rows, usage)
-    if not any(change.values()):
-        return None
+    correction_id = derived_id("correction", charge_id)
+    if not any(change.values()) or any(row["charge_id"] == correction_id for row in rows):
+        return None  # a bill that was applied since has the last word
     actual = Charge.settle(
         dispatch_of_attempt(connection, rows[0]["attempt_id"]),
-        charge_id=derived_id("correction", charge_id),
+        charge_id=correction_id,
         settled_at=now,
         outcome=Outcome.CORRECTED,
         source=UsageSource.REPORTED,

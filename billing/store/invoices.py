@@ -41,6 +41,7 @@ from billing.statements import (
     number_of,
 )
 from billing.store.accounts import read_budgets
+from billing.store.engine import one_moment
 from billing.store.months import Deed, SealKey, lock, month_figures, standing
 from billing.store.usage_queries import day_number
 from billing.surcharges import Surcharges
@@ -88,9 +89,13 @@ class Heading(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """The invoices of a month as they would be, and how many rows of the ledger they are made from."""
+    """The invoices of a month as they would be, and how many rows of the ledger they are made from.
+
+    `nano_krw` is what these rows come to, and the departments' invoices too, once charges stand still.
+    """
 
     rows: int
+    nano_krw: int
     invoices: tuple[Invoice, ...]
 
 
@@ -167,6 +172,14 @@ def lock_with_invoices(  # noqa: PLR0913, PLR0917 - all of these make the lock w
                 "마감하는 동안 요금이 더 들어왔습니다. 검토부터 다시 하세요.",
                 "Charges came in while the month was being locked. Begin again with the preview.",
             )
+        metered = sum(one.metered_nano_krw for one in drafted.invoices if one.kind == DEPARTMENT)
+        if metered != drafted.nano_krw:
+            raise MonthRefused(
+                "청구서의 합이 장부와 다릅니다. 일계를 다시 세는 중일 수 있습니다."
+                " `haechi ledger rollups`를 본 뒤 다시 하세요.",
+                "The invoices do not add up to the ledger; its sums may be counted anew just now."
+                " See `haechi ledger rollups`, then try again.",
+            )
         final = _finished(drafted.invoices, terms, LedgerRoot(seal.root, seal.number, rows))
         if final:
             connection.execute(insert(invoices), [_row(invoice) for invoice in final])
@@ -213,7 +226,7 @@ def draft(engine: Engine, month: str, terms: Terms, names: Mapping[str, str], no
     Raises MonthRefused while charges come in faster than they are counted.
     """
     figures = month_figures(engine, month)
-    with engine.connect() as connection:
+    with one_moment(engine).begin() as connection:
         material = _material(connection, month)
     departments = [_department(path, material, month, terms, names, now) for path in sorted(material.paths)]
     whole = [*departments, *_summaries(departments, material, month, terms, names, now)]
@@ -222,6 +235,7 @@ def draft(engine: Engine, month: str, terms: Terms, names: Mapping[str, str], no
     by_path = {one.unit_path: numbered[id(one)] for one in departments}
     return Draft(
         figures.rows,
+        figures.nano_krw,
         tuple(
             replace(
                 one,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy import select
 
+from billing.errors import RowRefused
 from billing.ledger import Charge, CostBasis, Kind, Outcome, derived_id, record_of
 from billing.quotes import negated, total
 from billing.store.corrections import difference, dispatch_of_attempt, lines_of, rows_of_attempt
@@ -87,17 +88,32 @@ def apply(sink: LedgerSink, compared: Sequence[Reconciled]) -> list[Reconciled]:
     """
     found = list(compared)
     changing = [index for index, one in enumerate(compared) if one.charge is not None]
+    refused: RowRefused | None = None
     for start in range(0, len(changing), 100):
-        some = {index: compared[index] for index in changing[start : start + 100]}
-
-        def deciding(connection: Connection, some: Mapping[int, Reconciled] = some) -> list[Record]:
-            anew = {index: _compared_anew(connection, one) for index, one in some.items()}
-            for index, one in anew.items():
-                found[index] = one
-            return [record_of(one.charge) for one in anew.values() if one.charge is not None]
-
-        sink.correct([one.attempt_id for one in some.values() if one.attempt_id is not None], deciding)
+        some = changing[start : start + 100]
+        try:
+            _apply(sink, found, some)
+        except RowRefused:  # one of them: the others are written
+            for index in some:
+                try:
+                    _apply(sink, found, [index])
+                except RowRefused as error:
+                    refused = refused or error
+    if refused is not None:
+        raise refused
     return found
+
+
+def _apply(sink: LedgerSink, found: list[Reconciled], some: Sequence[int]) -> None:
+    def deciding(connection: Connection) -> list[Record]:
+        records = []
+        for index in some:
+            found[index] = one = _compared_anew(connection, found[index])
+            if one.charge is not None:
+                records.append(record_of(one.charge))
+        return records
+
+    sink.correct([attempt_id for index in some if (attempt_id := found[index].attempt_id)], deciding)
 
 
 def _compared_anew(connection: Connection, one: Reconciled) -> Reconciled:

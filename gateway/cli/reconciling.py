@@ -26,6 +26,7 @@ from gateway.cli.common import (
 if TYPE_CHECKING:
     from billing.provider_bills import BillLine
     from billing.store.reconciliation import Reconciled
+    from gateway.audit import AuditEvent
     from gateway.settings import Settings
     from gateway.store.database import Database
 
@@ -87,23 +88,31 @@ def _apply(engine: Database, settings: Settings, compared: list[Reconciled], rea
     """Write through a sink of our own: the chain goes on, and budgets follow. Audited first."""
     from billing.store import LedgerSink
     from billing.store.reconciliation import apply
-    from gateway.audit import Actor, AuditEvent
     from gateway.keyring import Purpose
     from gateway.store.audit import Trail
 
-    count = sum(one.charge is not None for one in compared)
-    if not count:
+    if not any(one.charge for one in compared):
         return compared
-    details = {"rows": count, "change_krw": f"{_won(sum(map(_change, compared))):f}"}
-    event = AuditEvent(now(), Actor(actor()), "ledger.reconcile", "", reason, details=details)
-    Trail(engine).record(event)
+    trail = Trail(engine)
+    trail.record(_event(compared, reason))
     keyring = settings.keyring()
     sink = LedgerSink(engine, keyring.current(Purpose.LEDGER_CHAIN).key, key_version=len(keyring.masters))
     sink.open()
     try:
-        return apply(sink, compared)
+        written = apply(sink, compared)
     finally:
         sink.close()
+    if sum(map(_change, written)) != sum(map(_change, compared)):  # use became known meanwhile
+        trail.record(_event(written, reason))
+    return written
+
+
+def _event(compared: list[Reconciled], reason: str) -> AuditEvent:
+    from gateway.audit import Actor, AuditEvent
+
+    count = sum(one.charge is not None for one in compared)
+    details = {"rows": count, "change_krw": f"{_won(sum(map(_change, compared))):f}"}
+    return AuditEvent(now(), Actor(actor()), "ledger.reconcile", "", reason, details=details)
 
 
 def _change(one: Reconciled) -> int:

@@ -39,6 +39,7 @@ FORMS: Final = {
     "vtt": _PLAIN,
 }
 _LINED: Final = frozenset({*audio.TIMED, "diarized_json"})
+_TIMED: Final = frozenset({"srt", "vtt"})
 _STREAMED: Final = frozenset({"json", "text"})
 _OF_A_SEGMENT: Final = ("id", "type", "start", "end", "speaker")
 """What a segment keeps beside its text where the guard changed the text."""
@@ -156,8 +157,10 @@ def _read(answer: bytes, form: str) -> work.Done:
     if form not in _LINED:
         text = written.text
     elif written.segments or not written.text:
-        for segment in written.segments:
-            _clock(segment["start"], "."), _clock(segment["end"], ".")  # what is no time is no such answer
+        if form in _TIMED:
+            for segment in written.segments:
+                _clock(segment["start"], ".")  # raises for what is no time
+                _clock(segment["end"], ".")
         text = "\n".join(_lines(written))
     else:
         raise failures.broken("a transcription without the times that were asked for")
@@ -178,7 +181,8 @@ def _spoken(written: audio.Transcription, guarded: str) -> list[dict[str, JSON]]
     if not segments:
         return []
     if len(lines) != len(segments):
-        return [{"id": 0, "start": segments[0]["start"], "end": segments[-1]["end"], "text": " ".join(lines)}]
+        start, end = segments[0].get("start"), segments[-1].get("end")
+        return [{"id": 0, "start": start, "end": end, "text": " ".join(lines)}]
     return [
         {**{name: segment[name] for name in _OF_A_SEGMENT if name in segment}, "text": line}
         for segment, line in zip(segments, lines, strict=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import and_, delete, func, or_, select, update
 
-from billing.ledger import Row
+from billing.ledger import Row, record_of
 from billing.periods import from_us, to_us
 from billing.store import writing
 from billing.store.corrections import correction
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from sqlalchemy import Engine
+    from sqlalchemy import Connection, Engine
 
-    from billing.ledger import Charge
+    from billing.ledger import Charge, Record
+    from billing.store import LedgerSink
     from billing.usage import Usage
 
 VIDEO_TABLE = video_job
@@ -183,19 +184,23 @@ def settle(engine: Engine, job: VideoJob, now: datetime, **state: Any) -> None: 
     note(engine, job, next_poll_us=None, settled_at_us=to_us(now), **state)
 
 
-def correction_of(
-    engine: Engine, job: VideoJob, usage: Usage, *, now: datetime, raw_usage: str
-) -> Charge | None:
-    """Return the row that makes the charge of the submission right; None if it is. Raises LookupError."""
-    with engine.connect() as connection:
-        return correction(
-            connection,
-            job.charge_id,
-            usage,
-            now=now,
-            reason="the provider stated what was drawn",
-            raw_usage=raw_usage,
-        )
+def correct(sink: LedgerSink, job: VideoJob, usage: Usage, *, now: datetime, raw_usage: str) -> None:
+    """Write what the charge of the submission was wrong by, through a sink that nobody else uses.
+
+    Read and written in one transaction: a bill may be applied in the same moment. Raises SinkUnavailable,
+    RowRefused, and LookupError where the charge is not in the ledger yet.
+    """
+
+    def deciding(connection: Connection) -> list[Record]:
+        reason = "the provider stated what was drawn"
+        made = correction(connection, job.charge_id, usage, now=now, reason=reason, raw_usage=raw_usage)
+        return [] if made is None else [record_of(made)]
+
+    sink.open()
+    try:
+        sink.correct([job.attempt_id], deciding)
+    finally:
+        sink.close()
 
 
 def _first(engine: Engine, condition: Any) -> VideoJob | None:  # noqa: ANN401 - an SQL condition

@@ -94,7 +94,8 @@ def test_a_draft_without_anything_is_none() -> None:
 def test_a_price_in_a_currency_without_a_rate_is_refused() -> None:
     with pytest.raises(DraftError, match="JPY/KRW"):
         check(BASE, draft({"from": "2026-12-01", "currency": "JPY"}), NOW)
-    both = draft({"from": "2026-12-01", "currency": "JPY"}, fx=({"base": "JPY", "rate": "9.3"},))
+    yen = {"from": "2026-12-01", "currency": "JPY", "input": "150", "output": "1500"}
+    both = draft(yen, fx=({"base": "JPY", "rate": "9.3"},))
     check(BASE, both, NOW)
 
 
@@ -107,6 +108,12 @@ def test_a_change_that_nobody_expects_must_be_meant() -> None:
     with pytest.raises(DraftError, match="--large-changes"):
         check(BASE, more, NOW)
     check(BASE, more, NOW, large_changes=True)
+    with pytest.raises(DraftError, match="from 10 to 0 USD"):
+        check(BASE, draft({"from": "2026-12-01", "output": "0"}), NOW)
+    in_won = {"from": "2026-12-01", "currency": "KRW"}
+    with pytest.raises(DraftError, match="from USD 1 to 1 KRW"):
+        check(BASE, draft(in_won), NOW)
+    check(BASE, draft(in_won | {"input": "1400", "output": "14000"}), NOW)
     with pytest.raises(DraftError, match="absurd"):
         check(BASE, draft({"key": "new", "from": "2026-12-01", "input": "90000"}), NOW)
     with pytest.raises(DraftError, match="more than twice"):

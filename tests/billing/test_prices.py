@@ -80,6 +80,15 @@ def test_equal_quotes_are_one_object(book: PriceBook) -> None:
     assert book.quote("openai/gpt", at) is book.quote("openai/gpt", at + timedelta(days=1))
 
 
+def test_two_prices_that_somebody_gave_one_name_are_two() -> None:
+    table = {"key": "m", "currency": "KRW", "version": "기본", "input": "1000"}
+    until_march = table | {"from": "2026-01-01", "until": "2026-04-01"}
+    sale = table | {"from": "2026-04-01", "until": "2026-07-01", "version": "할인", "input": "500"}
+    book = PriceBook.from_tables([until_march, sale, table | {"from": "2026-07-01", "input": "2000"}], [])
+    found = [book.quote("m", datetime(2026, month, 15, tzinfo=UTC)).price.prices["input"] for month in (3, 8)]
+    assert found == [1000, 2000]
+
+
 @pytest.mark.parametrize(
     ("key", "at"),
     [

@@ -1,6 +1,8 @@
 """Providers' bills on the finance pages and in /api/billing; the table of budgets."""
 
+import re
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,9 +10,14 @@ import pytest
 
 from billing.budgets import Budget, Every, Scope
 from billing.money import NANO
+from billing.months import MonthRefused
 from billing.store import set_budget
+from gateway.console.finance.shared import reconciler_of
 from gateway.console.session import csrf_token
+from gateway.errors import InvalidRequest
+from gateway.reconciliation import Upload
 from tests.console import test_finance
+from tests.console.conftest import deed
 
 billed = test_finance.billed
 MONTH = "2025-10"
@@ -85,8 +92,13 @@ def test_what_differs_is_listed_exported_and_accepted_with_a_reason(billed):
     rows = finance.get(f"{PAGE}?format=csv").text
     assert "quantity" in rows
     assert finance.get(f"{PAGE}?class=price").text.count("4,200,000") == 0
-    assert post(billed, path=PAGE, step="accept", reason=" ").status_code == 409
-    assert post(billed, path=PAGE, step="accept", reason="제공사에 문의함").status_code == 303
+    seen = re.search('name="seen" value="([^"]+)"', page)[1]
+    assert post(billed, path=PAGE, step="accept", reason=" ", seen=seen).status_code == 409
+    unseen = post(billed, path=PAGE, step="accept", reason="보지 않음")
+    assert unseen.status_code == 409
+    assert "보신 뒤에" in unseen.text
+    assert "보지 않음" not in finance.get(PAGE).text
+    assert post(billed, path=PAGE, step="accept", reason="제공사에 문의함", seen=seen).status_code == 303
     assert "제공사에 문의함" in finance.get(PAGE).text
     assert post(billed, path=PAGE, step="withdraw", bill="1", reason="잘못 올림").status_code == 303
     assert "청구서 없음" in finance.get(PAGE).text
@@ -112,6 +124,22 @@ def test_a_lock_keeps_how_the_bills_stood(billed):
     page = billed.visit("finance").get(f"/console/finance/months/{MONTH}").text
     assert "청구서 대조</dt>" in page
     assert "다름" in page
+
+
+def test_a_provider_that_left_the_configuration_is_held_against_its_bill_all_the_same(billed):
+    books = reconciler_of(billed.parts)
+    left = replace(
+        books,
+        providers=books.providers - {"openai"},
+        terms=replace(books.terms, gate="refuse", external=books.terms.external - {"openai"}),
+    )
+    assert [(one.provider, one.state) for one in left.standings(MONTH)] == [("openai", "no_bill")]
+    with pytest.raises(MonthRefused, match="openai: no bill"):
+        left.evidence(MONTH, deed())
+    assert left.import_bill(Upload("openai", MONTH, "usage.csv", usage()), deed("10월")).provider == "openai"
+    left.evidence(MONTH, deed("마감"))
+    with pytest.raises(InvalidRequest, match="nobody"):
+        left.compare(MONTH, "nobody")
 
 
 def test_only_finance_reaches_it(billed):

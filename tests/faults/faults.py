@@ -247,6 +247,17 @@ async def open_after_done(request: dict[str, Any]) -> AsyncIterator[Any]:
 
 
 @fault
+async def pings_after_done(request: dict[str, Any]) -> AsyncIterator[Any]:
+    """Everything was said, and the body stays open and is never quite silent."""
+    async for piece in end_after_done(request):
+        yield piece
+    if request["stream"]:
+        for _ in range(round(HANG_S / 0.1)):
+            await asyncio.sleep(0.1)
+            yield frame(b": ping\n\n")
+
+
+@fault
 async def content_length_too_long(request: dict[str, Any]) -> AsyncIterator[Any]:
     body = chunk("안녕하세요 ") if request["stream"] else whole()
     content_type = "text/event-stream" if request["stream"] else "application/json"

@@ -62,6 +62,7 @@ EXPECTED: dict[str, tuple[Seen, Seen]] = {
     "done-missing": (answered(), answered()),
     "end-after-done": (answered(), answered()),
     "open-after-done": (answered(), answered()),
+    "pings-after-done": (answered(), answered()),
     "duplicated-chunks": (answered(), answered()),
     "usage-missing": (answered("estimated"), answered("estimated")),
     "usage-null": (answered("estimated"), answered("estimated")),

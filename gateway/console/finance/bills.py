@@ -147,6 +147,8 @@ def _overview(
     values: Mapping[str, str] | None = None,
 ) -> Response:
     books = reconciler_of(parts)
+    standings = books.standings(month)
+    offered = (books.providers & books.terms.external) | {one.provider for one in standings}
     return render(
         request,
         visitor,
@@ -154,11 +156,11 @@ def _overview(
         status=400 if problem else 200,
         month=month,
         months=sorted({*months_offered(parts.now()), month}, reverse=True),
-        standings=sorted(books.standings(month), key=lambda one: (not one.bills, -one.nano_krw)),
+        standings=sorted(standings, key=lambda one: (not one.bills, -one.nano_krw)),
         states=STATES,
         tones=TONES,
         classes=CLASSES,
-        providers=[(name, name) for name in sorted(books.providers & books.terms.external)],
+        providers=[(name, name) for name in sorted(offered)],
         gate=books.terms.gate,
         nano_of=_nano,
         problem=problem,
@@ -259,7 +261,7 @@ def _act(
                 int(number) if number.isascii() and number.isdigit() and len(number) < 9 else 0, doing
             )
             return done(BILLS, "bill-withdrawn", month=month)
-        books.reconcile(month, provider, doing, accept=step == "accept")
+        books.reconcile(month, provider, doing, accept=step == "accept", seen=posted.get("seen", ""))
     except BillRefused as error:
         return _one(request, visitor, parts, where, Problem.of(error))
     return done(f"{BILLS}/{month}/{provider}", "bill-accepted" if step == "accept" else "bill-compared")

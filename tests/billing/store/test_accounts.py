@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from decimal import Decimal
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -425,4 +426,16 @@ def test_accounts_are_compared_as_of_one_moment(engine: Engine, sink: LedgerSink
             break
         assert written[0].result() == [None, None]
     assert statement > 2
+    assert check_accounts(engine) == []
+
+
+def test_what_an_account_cannot_hold_loses_no_charge(engine: Engine, sink: LedgerSink, make: Maker) -> None:
+    """9.2 billion won fit; a budget in requests counts them, too, and has no limit in won."""
+    limit(engine, make, 10**6, measure=Measure.REQUESTS)
+    for _ in range(5):
+        dispatch = make.dispatch()
+        charge = make.charge(dispatch, stated_cost_usd=Decimal(1_800_000))
+        assert sink.write([[record_of(dispatch)], [record_of(charge)]]) == [None, None]
+    (status,) = budget_status(engine, make.now)
+    assert (status.spent, status.held) == (5, 0)
     assert check_accounts(engine) == []

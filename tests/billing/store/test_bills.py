@@ -9,7 +9,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import CursorResult, text
 from sqlalchemy.exc import DBAPIError
 
 from billing.bill_formats import read_month_bill
@@ -176,6 +176,19 @@ def test_what_differs_is_accepted_by_a_person_with_a_reason(used: Engine, deed: 
     accepted = keep_outcome(used, compared, replace(deed, reason="제공사에 문의함"), accept=True)
     assert (accepted.state, accepted.number) == ("accepted", 2)
     assert keep_outcome(used, compared, deed).state == "accepted"
+
+
+def test_a_basis_does_not_hang_on_the_databases_order(
+    used: Engine, deed: BillDeed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bring(used, deed)
+    before = compare_month(used, MONTH, "openai", STRICT)
+    whole = CursorResult.__iter__
+    monkeypatch.setattr(CursorResult, "__iter__", lambda found: iter([*whole(found)][::-1]))
+    turned = compare_month(used, MONTH, "openai", STRICT)
+    assert before is not None
+    assert turned is not None
+    assert turned.basis == before.basis
 
 
 def test_usage_and_costs_may_be_two_files_of_one_month(used: Engine, deed: BillDeed) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from decimal import Decimal
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -8,15 +10,19 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from billing.ledger import Kind, Outcome, record_of
+from billing.provider_bills import BillLine
 from billing.quotes import total
 from billing.store import LedgerSink, rerate, verify
 from billing.store.corrections import correction
+from billing.store.reconciliation import apply, compare
 from billing.tables import charges
-from billing.usage import Usage
+from billing.usage import Usage, UsageSource
+from tests.interleaving import meanwhile
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    from sqlalchemy import Connection, Engine
 
+    from billing.ledger import Record
     from tests.billing.conftest import Maker
 
 USAGES = st.builds(Usage, input=st.integers(0, 10**6), output=st.none() | st.integers(0, 10**6))
@@ -105,3 +111,48 @@ def test_what_is_not_in_the_ledger_yet_cannot_be_corrected(
 ) -> None:
     with pytest.raises(LookupError):
         correct(engine, make, "nobody", Usage(input=1))
+
+
+def state(sink: LedgerSink, make: Maker, charge: Any, usage: Usage) -> None:
+    """Correct a charge as the poller of films does: read and written in one transaction."""
+
+    def deciding(connection: Connection) -> list[Record]:
+        made = correction(
+            connection, charge.charge_id, usage, now=make.now, reason="stated later", raw_usage="{}"
+        )
+        return [] if made is None else [record_of(made)]
+
+    sink.correct([charge.attempt_id], deciding)
+
+
+def bill(engine: Engine, sink: LedgerSink, make: Maker, charge: Any, krw: int) -> None:
+    line = BillLine(1, charge.attempt_id, None, None, Decimal(krw), "KRW")
+    apply(sink, compare(engine, [line], now=make.now, reason="bill"))
+
+
+def test_a_correction_and_a_bill_at_once_end_as_if_one_had_come_first(
+    engine: Engine, sink: LedgerSink, make: Maker, open_sink: Any, key: bytes
+) -> None:
+    other, ends, stated = open_sink(), set(), Usage(input=100, output=200)
+    for statement in count():
+        charge = write(sink, make, Usage(input=400, output=200), source=UsageSource.ESTIMATED)
+        with meanwhile(engine, statement, bill, engine, other, make, charge, 5) as billed:
+            state(sink, make, charge, stated)
+        if not billed:
+            break
+        billed[0].result()
+        ends.add(sum_of(engine, charge.attempt_id))
+        assert ends <= {5 * 10**9, total(make.dispatch().quote.rate(stated))}, statement
+    assert statement > 2
+    assert verify(engine, key).ok
+
+
+def test_a_correction_that_is_told_again_behind_a_bill_changes_nothing(
+    engine: Engine, sink: LedgerSink, make: Maker
+) -> None:
+    """The poller died between its correction and its note that the job is done."""
+    charge = write(sink, make, Usage(input=400, output=200), source=UsageSource.ESTIMATED)
+    state(sink, make, charge, Usage(input=100, output=200))
+    bill(engine, sink, make, charge, 5)
+    state(sink, make, charge, Usage(input=100, output=200))
+    assert sum_of(engine, charge.attempt_id) == 5 * 10**9

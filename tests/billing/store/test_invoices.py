@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 
 from billing.budgets import Budget, Every, Scope
 from billing.ledger import Charge, record_of
@@ -13,6 +13,7 @@ from billing.money import NANO
 from billing.months import MonthRefused
 from billing.statements import LineKind, Terms
 from billing.store import LedgerSink, set_budget
+from billing.store import invoices as store_invoices
 from billing.store.invoice_lines import charges_behind, count_behind
 from billing.store.invoices import (
     TamperedInvoice,
@@ -23,8 +24,9 @@ from billing.store.invoices import (
     stored_invoice,
     stored_invoices,
 )
-from billing.store.months import Deed, SealKey, approve, preview
-from billing.tables import charges
+from billing.store.months import Deed, MonthFigures, SealKey, approve, preview
+from billing.store.rollups import SUMS
+from billing.tables import charges, usage_positions
 from billing.usage import Usage
 
 if TYPE_CHECKING:
@@ -214,3 +216,28 @@ def test_a_month_that_changed_since_its_approval_keeps_no_invoice(
     with pytest.raises(MonthRefused):
         lock_with_invoices(november, NOVEMBER, deed, SealKey(*SEAL), TERMS, NAMES)
     assert stored_invoices(november, NOVEMBER) == ()
+
+
+def test_a_month_whose_sums_are_counted_anew_keeps_no_invoice(
+    november: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`haechi ledger rollups rebuild` has begun and not ended when the invoices are put together."""
+    deed = Deed("finance1", DECEMBER)
+    preview(november, NOVEMBER, deed)
+    approve(november, NOVEMBER, deed)
+    counted = store_invoices.month_figures
+
+    def then_rebuilt(engine: Engine, month: str) -> MonthFigures:
+        found = counted(engine, month)
+        with engine.begin() as connection:
+            for table in (*SUMS, usage_positions):
+                connection.execute(delete(table))
+        return found
+
+    monkeypatch.setattr(store_invoices, "month_figures", then_rebuilt)
+    with pytest.raises(MonthRefused, match="do not add up"):
+        lock_with_invoices(november, NOVEMBER, deed, SealKey(*SEAL), TERMS, NAMES)
+    monkeypatch.undo()
+    assert stored_invoices(november, NOVEMBER) == ()
+    lock_with_invoices(november, NOVEMBER, deed, SealKey(*SEAL), TERMS, NAMES)
+    assert len(stored_invoices(november, NOVEMBER)) > 0

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from billing.budgets import Budget, Every, Scope
+from billing.errors import RowRefused
 from billing.ledger import Kind, Outcome, record_of
 from billing.provider_bills import BillLine
 from billing.store import LedgerSink, budget_status, check_accounts, rerate, set_budget, verify
@@ -239,6 +240,23 @@ def test_usage_and_a_bill_at_once_end_as_if_one_had_come_first(
         assert ends <= {5 * 10**9, late.amount_nano_krw}, statement
     assert statement > 2
     assert late.amount_nano_krw in ends, "once the bill was first"
+    assert verify(engine, key).ok
+
+
+def test_a_line_that_the_ledger_cannot_hold_keeps_no_other_back(
+    engine: Engine, sink: LedgerSink, make: Maker, key: bytes
+) -> None:
+    good, absurd, last = (estimated(sink, make) for _ in range(3))
+    bill = [
+        line(good.attempt_id, cost=Decimal(7)),
+        line(absurd.attempt_id, cost=Decimal(10**9), currency="USD", number=2),
+        line(last.attempt_id, cost=Decimal(8), number=3),
+    ]
+    with pytest.raises(RowRefused):
+        reconcile(engine, sink, make, *bill)
+    assert paid(engine, good.attempt_id) == 7 * 10**9
+    assert paid(engine, absurd.attempt_id) == absurd.amount_nano_krw
+    assert paid(engine, last.attempt_id) == 8 * 10**9
     assert verify(engine, key).ok
 
 
