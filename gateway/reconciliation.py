@@ -202,11 +202,12 @@ class Reconciler:
         if self.terms.gate == "refuse" and (open_ones or not sides.agree):
             raise _not_reconciled(month, open_ones, sides)
         return {
+            "bills": sorted(bill.number for one in standings for bill in one.bills),
             "reconciliation": {
                 "gate": self.terms.gate,
                 "books_agree": sides.agree,
                 "providers": {one.provider: one.state for one in standings},
-            }
+            },
         }
 
     def _known(self, provider: str, month: str) -> None:

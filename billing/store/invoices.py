@@ -41,6 +41,7 @@ from billing.statements import (
     number_of,
 )
 from billing.store.accounts import read_budgets
+from billing.store.bills import stored_bills
 from billing.store.engine import one_moment
 from billing.store.months import Deed, SealKey, lock, month_figures, standing
 from billing.store.usage_queries import day_number
@@ -159,6 +160,7 @@ def lock_with_invoices(  # noqa: PLR0913, PLR0917 - all of these make the lock w
 ) -> MonthStep:
     """Lock an approved month and keep its invoices, all or nothing; the step keeps `evidence` as well.
 
+    The `bills` of the evidence are the providers' bills that it was made from: they must still be those.
     Raises what `billing.store.months.lock` raises, and ValueError for what is no month.
     """
     before = standing(engine, month)
@@ -171,6 +173,12 @@ def lock_with_invoices(  # noqa: PLR0913, PLR0917 - all of these make the lock w
             raise MonthRefused(
                 "마감하는 동안 요금이 더 들어왔습니다. 검토부터 다시 하세요.",
                 "Charges came in while the month was being locked. Begin again with the preview.",
+            )
+        if evidence and evidence["bills"] != [bill.number for bill in stored_bills(connection, month)]:
+            raise MonthRefused(
+                "마감하는 동안 제공사 청구서가 들어오거나 철회되었습니다. 대조를 확인하고 다시 하세요.",
+                "A provider's bill came or was withdrawn while the month was being locked."
+                " Look at the reconciliation, then try again.",
             )
         metered = sum(one.metered_nano_krw for one in drafted.invoices if one.kind == DEPARTMENT)
         if metered != drafted.nano_krw:

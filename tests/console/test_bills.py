@@ -15,7 +15,7 @@ from billing.store import set_budget
 from gateway.console.finance.shared import reconciler_of
 from gateway.console.session import csrf_token
 from gateway.errors import InvalidRequest
-from gateway.reconciliation import Upload
+from gateway.reconciliation import Reconciler, Upload
 from tests.console import test_finance
 from tests.console.conftest import deed
 
@@ -124,6 +124,25 @@ def test_a_lock_keeps_how_the_bills_stood(billed):
     page = billed.visit("finance").get(f"/console/finance/months/{MONTH}").text
     assert "청구서 대조</dt>" in page
     assert "다름" in page
+
+
+def test_a_bill_that_is_withdrawn_while_a_month_is_locked_stops_the_lock(billed, monkeypatch):
+    post(billed, data=usage())
+    for name in ("preview", "approved"):
+        assert test_finance.step(billed, name).status_code == 303
+    made = Reconciler.evidence
+
+    def then_withdrawn(books, month, who):
+        found = made(books, month, who)
+        books.withdraw(1, deed("잘못 올림"))
+        return found
+
+    monkeypatch.setattr(Reconciler, "evidence", then_withdrawn)
+    stopped = test_finance.step(billed, "locked")
+    assert stopped.status_code == 409
+    assert "철회되었습니다" in stopped.text
+    monkeypatch.undo()
+    assert test_finance.step(billed, "locked").status_code == 303
 
 
 def test_a_provider_that_left_the_configuration_is_held_against_its_bill_all_the_same(billed):
