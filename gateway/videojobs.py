@@ -190,7 +190,7 @@ class VideoJobs:
         report = state.report()
         try:
             if report is not None:
-                await self._correct(job, report)
+                await self._correct(job, report, kept["size"])
         except LookupError:  # the charge waits in a journal segment for its database
             await self._ask_again(job)
         except (RowRefused, ArithmeticError):  # its estimate stays, as that of any answer does
@@ -216,11 +216,17 @@ class VideoJobs:
         at = self.now() + timedelta(seconds=pause_s)
         await asyncio.to_thread(videos.ask_again, self.database, job, at, **state)
 
-    async def _correct(self, job: VideoJob, report: UsageReport) -> None:
+    async def _correct(self, job: VideoJob, report: UsageReport, size: str | None) -> None:
         """Make durable what the charge of the submission was wrong by."""
         raw = orjson.dumps(report.raw).decode()
         await asyncio.to_thread(
-            videos.correct, self.ledger(), job, report.usage, now=self.now(), raw_usage=raw
+            videos.correct,
+            self.ledger(),
+            job,
+            report.usage,
+            surface.served_as(size) if size else None,
+            now=self.now(),
+            raw_usage=raw,
         )
 
     async def _settle(self, job: VideoJob, **state: Any) -> None:  # noqa: ANN401 - columns of the row

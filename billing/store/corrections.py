@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select, text
 
 from billing.errors import RowRefused
 from billing.ledger import CHARGE_TABLE, Charge, Kind, Outcome, derived_id
-from billing.quotes import negated
+from billing.quotes import negated, total
 from billing.store.rows import (
     CHARGE_SELECT,
     DISPATCH_SELECT,
@@ -42,18 +42,25 @@ SUMMED: Final = (Kind.CHARGE, Kind.CORRECTION, Kind.RECONCILIATION)
 
 
 def correction(
-    connection: Connection, charge_id: str, usage: Usage, *, now: datetime, reason: str, raw_usage: str | None
+    connection: Connection,
+    charge_id: str,
+    usage: Usage,
+    *,
+    now: datetime,
+    reason: str,
+    raw_usage: str | None,
+    served_as: str | None = None,
 ) -> Charge | None:
     """Return what makes an attempt's rows right by the usage that was stated later; None if they are.
 
     `charge_id` is the row that the correction names; an adopted estimate may stand before it, so the
-    difference is to all rows of the attempt. Raises LookupError if the charge, its dispatch or its
-    quote is not in the ledger (yet).
+    difference is to all rows of the attempt. `served_as`: size and quality, where they were stated later.
+    Raises LookupError if the charge, its dispatch or its quote is not in the ledger (yet).
     """
     rows = rows_of_attempt(connection, _attempt_of(connection, charge_id))
     change = difference(rows, usage)
     correction_id = derived_id("correction", charge_id)
-    if not any(change.values()) or any(row["charge_id"] == correction_id for row in rows):
+    if any(row["charge_id"] == correction_id for row in rows):
         return None  # a bill that was applied since has the last word
     actual = Charge.settle(
         dispatch_of_attempt(connection, rows[0]["attempt_id"]),
@@ -62,13 +69,15 @@ def correction(
         outcome=Outcome.CORRECTED,
         source=UsageSource.REPORTED,
         usage=usage,
-        service_tier=rows[0]["service_tier"],
+        service_tier=served_as or rows[0]["service_tier"],
         kind=Kind.CORRECTION,
         corrects=charge_id,
         raw_usage=raw_usage,
         reason=reason,
     )
     charged = lines_of(connection, rows)
+    if not any(change.values()) and actual.amount_nano_krw == total(charged):
+        return None
     return replace(actual, lines=(*negated(charged), *actual.lines), usage_delta=change)
 
 

@@ -71,7 +71,7 @@ class Surface(work.MediaSurface):
             lambda answer, _headers: _taken(answer, seconds, request.size),
             beside=self._rows,
         )
-        asked_as = _served_as(request.size)
+        asked_as = served_as(request.size)
         return work.MediaRequest(request.model, (), work=made, maxima=most, expected=most, asked_as=asked_as)
 
     def _rows(self, charge: Charge, done: work.Done) -> Sequence[Entry]:
@@ -146,10 +146,11 @@ def _taken(answer: bytes, asked_s: int, asked_size: str | None) -> work.Done:
     if job.seconds is None:
         job = video.with_seconds(job, asked_s)
     estimate = UsageReport(Usage(video_ms=1000 * (job.seconds or asked_s)), {}, partial=True)
-    return work.Done(job, over or estimate, served_as=_served_as(state_of(job)["size"] or asked_size))
+    return work.Done(job, over or estimate, served_as=served_as(state_of(job)["size"] or asked_size))
 
 
-def _served_as(size: str | None) -> str:
+def served_as(size: str | None) -> str:
+    """Name the size as prices by size do."""
     return variant(size[:MOST_SIZE] if size else None, None)
 
 

@@ -184,7 +184,9 @@ def settle(engine: Engine, job: VideoJob, now: datetime, **state: Any) -> None: 
     note(engine, job, next_poll_us=None, settled_at_us=to_us(now), **state)
 
 
-def correct(sink: LedgerSink, job: VideoJob, usage: Usage, *, now: datetime, raw_usage: str) -> None:
+def correct(
+    sink: LedgerSink, job: VideoJob, usage: Usage, served_as: str | None, *, now: datetime, raw_usage: str
+) -> None:
     """Write what the charge of the submission was wrong by, through a sink that nobody else uses.
 
     Read and written in one transaction: a bill may be applied in the same moment. Raises SinkUnavailable,
@@ -192,8 +194,15 @@ def correct(sink: LedgerSink, job: VideoJob, usage: Usage, *, now: datetime, raw
     """
 
     def deciding(connection: Connection) -> list[Record]:
-        reason = "the provider stated what was drawn"
-        made = correction(connection, job.charge_id, usage, now=now, reason=reason, raw_usage=raw_usage)
+        made = correction(
+            connection,
+            job.charge_id,
+            usage,
+            now=now,
+            reason="the provider stated what was drawn",
+            raw_usage=raw_usage,
+            served_as=served_as,
+        )
         return [] if made is None else [record_of(made)]
 
     sink.open()

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from billing.ledger import Kind, Outcome, record_of
+from billing.prices import PriceBook
 from billing.provider_bills import BillLine
-from billing.quotes import total
+from billing.quotes import total, variant
 from billing.store import LedgerSink, rerate, verify
 from billing.store.corrections import correction
 from billing.store.reconciliation import apply, compare
@@ -113,12 +114,12 @@ def test_what_is_not_in_the_ledger_yet_cannot_be_corrected(
         correct(engine, make, "nobody", Usage(input=1))
 
 
-def state(sink: LedgerSink, make: Maker, charge: Any, usage: Usage) -> None:
+def state(sink: LedgerSink, make: Maker, charge: Any, usage: Usage, **more: Any) -> None:
     """Correct a charge as the poller of films does: read and written in one transaction."""
 
     def deciding(connection: Connection) -> list[Record]:
         made = correction(
-            connection, charge.charge_id, usage, now=make.now, reason="stated later", raw_usage="{}"
+            connection, charge.charge_id, usage, now=make.now, reason="stated later", raw_usage="{}", **more
         )
         return [] if made is None else [record_of(made)]
 
@@ -156,3 +157,20 @@ def test_a_correction_that_is_told_again_behind_a_bill_changes_nothing(
     bill(engine, sink, make, charge, 5)
     state(sink, make, charge, Usage(input=100, output=200))
     assert sum_of(engine, charge.attempt_id) == 5 * 10**9
+
+
+def test_a_size_that_is_stated_later_has_its_own_price(
+    engine: Engine, sink: LedgerSink, make: Maker, key: bytes
+) -> None:
+    film = {"key": "film", "from": "2026-01-01", "currency": "KRW", "video_seconds": "100"}
+    large = [{"size": "1920x1080", "video_seconds": "300"}]
+    quote = PriceBook.from_tables([film | {"variants": large}], []).quote("film", make.now)
+    usage = Usage(video_ms=8_000)
+    dispatch = make.dispatch(quote=quote)
+    charge = make.charge(dispatch, usage=usage, source=UsageSource.ESTIMATED)
+    assert sink.write([[record_of(dispatch)], [record_of(charge)]]) == [None, None]
+    assert sum_of(engine, charge.attempt_id) == 800 * 10**9
+    state(sink, make, charge, usage, served_as=variant("1920x1080", None))
+    assert sum_of(engine, charge.attempt_id) == 2_400 * 10**9
+    assert verify(engine, key).problems == ()
+    assert rerate(engine, charge.billing_period).ok
