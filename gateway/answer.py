@@ -1,8 +1,9 @@
 """An answer on its way back: each of its channels is guarded and restored on its own.
 
 A channel is one text that a reader sees as a whole: the text of a choice, its reasoning, its
-refusal, the arguments of one tool call. Held-back text leaves with the channel's own end, before
-the choice's finish_reason. Pure; what is held back, and why, is filters/streaming.py's business.
+refusal, the arguments of one tool call. Held-back text leaves with the channel's own end, which is
+before the next channel of its choice begins and before the choice's finish_reason. Pure; what is
+held back, and why, is filters/streaming.py's business.
 """
 
 from __future__ import annotations
@@ -52,6 +53,8 @@ class Channels:
         self._hash_key = hash_key
         self._json_kinds = frozenset({"call", "text"} if text_is_json else {"call"})
         self._filters: dict[Channel, AnswerFilter] = {}
+        self._last: dict[int, Channel] = {}
+        """Of each choice, the channel that spoke last."""
         self._ended: list[Finding] = []
 
     @property
@@ -72,9 +75,7 @@ class Channels:
                 if plain:
                     run.append(delta)
                     continue
-                if delta.finish_reason is not None:
-                    out += self._flush(delta.choice)
-                out.append(self._delta(delta))
+                out += self._apart(delta)
             out += self._run(run)
         return out
 
@@ -106,16 +107,57 @@ class Channels:
 
     def _run(self, run: list[Delta]) -> list[Delta]:
         """Fragments of one text that arrived together: most pass together as they are."""
-        if len(run) > 1 and self._filter((run[0].choice, "text", 0)).passes("".join([d.text for d in run])):
+        if not run:
             return run
-        return [self._delta(delta) for delta in run]
+        channel = (run[0].choice, "text", 0)
+        out = self._before(channel) if self._last.get(run[0].choice) != channel else []
+        if len(run) > 1 and self._filter(channel).passes("".join([d.text for d in run])):
+            return out + run if out else run
+        return out + [self._delta(delta) for delta in run]
+
+    def _apart(self, delta: Delta) -> list[Delta]:
+        """Take the channels of a delta one after the other, and its finish_reason behind them."""
+        out: list[Delta] = []
+        end = delta.finish_reason
+        if end is not None and delta.has_content:  # vLLM says its last word and the reason in one
+            delta = delta._replace(finish_reason=None)
+        elif end is not None:
+            return [*self._flush(delta.choice), delta]
+        if delta.extra and "signature" in delta.extra:  # of what was said until now, all of it
+            out += self._rest_of_last(delta.choice)
+        for piece, channel in _pieces(delta):
+            if channel is not None:
+                out += self._before(channel)
+            out.append(self._delta(piece))
+        if end is not None:
+            out += [*self._flush(delta.choice), Delta(delta.choice, finish_reason=end)]
+        return out
+
+    def _before(self, channel: Channel) -> list[Delta]:
+        """Return what is held of the channel before this one, when this one begins.
+
+        Calls whose fragments alternate go on side by side: an identifier may be split over them.
+        """
+        last = self._last.get(channel[0])
+        goes_on = channel == last or (channel[1] == "call" and channel in self._filters)
+        out = [] if goes_on else self._rest_of_last(channel[0])
+        self._last[channel[0]] = channel
+        self._filter(channel)  # begun, even where its first fragment is only a name
+        return out
+
+    def _rest_of_last(self, choice: int) -> list[Delta]:
+        last = self._last.get(choice)
+        held = self._filters.get(last) if last is not None else None
+        rest = held.flush() if held is not None else ""
+        return [_delta_of(last, rest)] if last is not None and rest else []
 
     def _delta(self, delta: Delta) -> Delta:
         choice = delta.choice
         if delta.text:
             text = self._filter((choice, "text", 0)).feed(delta.text)
             if text is not delta.text:  # most fragments pass as they are
-                delta = delta._replace(text=text)
+                logprobs = delta.logprobs if text == delta.text else None  # they spell out what is held
+                delta = delta._replace(text=text, logprobs=logprobs)
         if delta.reasoning:
             delta = delta._replace(reasoning=self._filter((choice, "reasoning", 0)).feed(delta.reasoning))
         if delta.refusal:
@@ -144,7 +186,7 @@ class Channels:
         refusal = choice.refusal and self._whole((choice.index, "refusal", 0), choice.refusal)
         if parts == choice.parts and refusal == choice.refusal:
             return choice
-        return dataclasses.replace(choice, parts=parts, refusal=refusal)
+        return dataclasses.replace(choice, parts=parts, refusal=refusal, logprobs=None)
 
     def _part(self, choice: int, number: int, part: Part) -> Part:
         match part:
@@ -163,6 +205,23 @@ class Channels:
     def _whole(self, channel: Channel, text: str) -> str:
         answer_filter = self._filter(channel)
         return answer_filter.feed(text) + answer_filter.flush()
+
+
+def _pieces(delta: Delta) -> list[tuple[Delta, Channel | None]]:
+    """Return a delta as deltas of one channel each; the first has what belongs to none."""
+    choice = delta.choice
+    pieces: list[tuple[Delta, Channel | None]] = []
+    if delta.reasoning:
+        pieces.append((Delta(choice, reasoning=delta.reasoning), (choice, "reasoning", 0)))
+    if delta.text:
+        pieces.append((Delta(choice, delta.text), (choice, "text", 0)))
+    if delta.refusal:
+        pieces.append((Delta(choice, refusal=delta.refusal), (choice, "refusal", 0)))
+    pieces += [(Delta(choice, tool_calls=(call,)), (choice, "call", call.index)) for call in delta.tool_calls]
+    if len(pieces) < 2:
+        return [(delta, pieces[0][1] if pieces else None)]
+    first, channel = pieces[0]
+    return [(first._replace(logprobs=delta.logprobs, extra=delta.extra), channel), *pieces[1:]]
 
 
 def _delta_of(channel: Channel, text: str) -> Delta:

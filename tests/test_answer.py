@@ -13,7 +13,7 @@ from filters.engine import Engine
 from filters.inspector import Inspector
 from filters.policy import EXTERNAL, default_policy
 from gateway.answer import Channels
-from gateway.domain import Delta
+from gateway.domain import Choice, Completion, Delta, Text, ToolCallDelta
 
 PIECES = st.sampled_from(
     [
@@ -34,6 +34,7 @@ DELTAS = st.lists(
     st.one_of(
         st.builds(lambda text, choice: Delta(choice, text), PIECES, st.integers(0, 1)),
         st.builds(lambda text: Delta(0, "", text), PIECES),
+        st.builds(lambda text: Delta(1, text, finish_reason="stop"), PIECES),
     ),
     max_size=14,
 )
@@ -88,3 +89,102 @@ def test_quiet_fragments_of_a_text_leave_as_they_came():
     ]
     verdict, engine = inspected()
     assert Channels(verdict, engine).deltas(deltas) == deltas
+
+
+@pytest.mark.parametrize(
+    ("before", "last", "said"),
+    [
+        ("번호 900101-1", "234568", "번호 [주민등록번호 가림]"),
+        ("담당 ⟦PER", "SON_1⟧", "담당 홍길동"),
+    ],
+)
+def test_a_last_word_that_comes_with_the_finish_reason_is_read_with_what_came_before(before, last, said):
+    verdict, engine = inspected()
+    out = Channels(verdict, engine).deltas([Delta(0, before), Delta(0, last, finish_reason="stop")])
+    assert "".join(delta.text for delta in out) == said
+    assert all(delta.finish_reason is None for delta in out[:-1])
+    assert out[-1] == Delta(0, finish_reason="stop")
+
+
+def kinds(deltas):
+    """Each delta that says something, as what it says."""
+    return [
+        next(
+            (kind, getattr(delta, kind))
+            for kind in ("text", "reasoning", "tool_calls", "extra", "finish_reason")
+            if getattr(delta, kind)
+        )
+        for delta in deltas
+        if delta != Delta(delta.choice)
+    ]
+
+
+def test_what_is_held_of_a_channel_leaves_before_the_next_one_begins():
+    verdict, engine = inspected()
+    begin = ToolCallDelta(0, "call_1", "find")
+    deltas = [
+        Delta(0, reasoning="So the answer is "),
+        Delta(0, reasoning="42."),
+        Delta(0, extra={"signature": "SIG"}),
+        Delta(0, "I look up order "),
+        Delta(0, "12345."),
+        Delta(0, tool_calls=(begin,)),
+        Delta(0, finish_reason="tool_calls"),
+    ]
+    channels = Channels(verdict, engine)
+    assert kinds([out for delta in deltas for out in channels.deltas([delta])]) == [
+        ("reasoning", "So the answer is "),
+        ("reasoning", "42."),
+        ("extra", {"signature": "SIG"}),
+        ("text", "I look up order "),
+        ("text", "12345."),
+        ("tool_calls", (begin,)),
+        ("finish_reason", "tool_calls"),
+    ]
+
+
+def arguments(*fragments):
+    """What is left of the arguments of calls, by index, in order."""
+    verdict, engine = inspected()
+    channels = Channels(verdict, engine)
+    out = [delta for call in fragments for delta in channels.deltas([Delta(0, tool_calls=(call,))])]
+    out += channels.deltas([Delta(0, finish_reason="tool_calls")])
+    return [(call.index, call.arguments) for delta in out for call in delta.tool_calls if call.arguments]
+
+
+def test_a_call_is_whole_before_the_next_one_begins():
+    left = arguments(
+        ToolCallDelta(0, "a", "set", '{"secret": '),
+        ToolCallDelta(0, arguments="false}"),
+        ToolCallDelta(1, "b", "get", "{}"),
+    )
+    assert [index for index, _ in left] == sorted(index for index, _ in left)
+    assert "".join(text for index, text in left if index == 0) == '{"secret": false}'
+
+
+def test_calls_whose_fragments_alternate_are_restored_all_the_same():
+    left = arguments(
+        ToolCallDelta(0, "a", "f", ""),
+        ToolCallDelta(1, "b", "f", ""),
+        ToolCallDelta(0, arguments='{"n":"⟦PER'),
+        ToolCallDelta(1, arguments='{"n":"⟦PER'),
+        ToolCallDelta(0, arguments='SON_1⟧"}'),
+        ToolCallDelta(1, arguments='SON_1⟧"}'),
+    )
+    for index in (0, 1):
+        assert "".join(text for at, text in left if at == index) == '{"n":"홍길동"}'
+
+
+def test_logprobs_say_nothing_that_the_text_does_not():
+    verdict, engine = inspected()
+    said = {"content": [{"token": "900101-1234568"}]}
+    harmless = {"content": [{"token": "안녕"}]}
+    streamed = [
+        Delta(0, "안녕", logprobs=harmless),
+        Delta(0, " 900101-1234568", logprobs=said),
+        Delta(0, "", finish_reason="stop"),
+    ]
+    assert [d.logprobs for d in Channels(verdict, engine).deltas(streamed) if d.logprobs] == [harmless]
+    whole = Completion("", "m", (Choice(0, (Text("번호 900101-1234568"),), "stop", logprobs=said),), None)
+    (choice,) = Channels(verdict, engine).completion(whole).choices
+    assert (choice.parts, choice.logprobs) == ((Text("번호 [주민등록번호 가림]"),), None)
