@@ -7,6 +7,7 @@ never true on the way out.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -30,7 +31,7 @@ from gateway.errors import InvalidRequest, UnsupportedFeature
 from gateway.surfaces.reading import integer, model_of, number, object_of, optional, refuse, rest, wrong_type
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from billing.usage import Usage
     from gateway.domain import Completion, Delta, Part, ToolCallDelta
@@ -56,7 +57,7 @@ def parse(body: JSON) -> ChatRequest:
     text = optional(body, "text", dict) or {}
     return ChatRequest(
         model=model_of(body),
-        messages=(*_instructions(body), *_input(body.get("input"))),
+        messages=(*_instructions(body), *_turns(_input(body.get("input")))),
         tools=tuple(_tool(t, f"tools[{i}]") for i, t in enumerate(optional(body, "tools", list) or ())),
         tool_choice=_tool_choice(body),
         parallel_tool_calls=optional(body, "parallel_tool_calls", bool),
@@ -105,6 +106,29 @@ def _input(given: JSON) -> Iterator[Message]:
         )
     else:
         raise wrong_type("input", "문자열이나 목록/a string or a list")
+
+
+def _turns(messages: Iterable[Message]) -> Iterator[Message]:
+    """Join what an assistant said in one turn: calls that stand in several messages are refused elsewhere.
+
+    Two texts stay two messages, since the items that they came from could not be told from one.
+    """
+    turn: Message | None = None
+    for message in messages:
+        if turn is not None and _continues(turn, message):
+            turn = replace(turn, parts=turn.parts + message.parts)
+            continue
+        if turn is not None:
+            yield turn
+        turn = message
+    if turn is not None:
+        yield turn
+
+
+def _continues(turn: Message, message: Message) -> bool:
+    if turn.role != "assistant" or message.role != "assistant" or not (turn.parts and message.parts):
+        return False
+    return not (isinstance(turn.parts[-1], Text) and isinstance(message.parts[0], Text))
 
 
 def _item(item: JSON, path: str) -> Message:

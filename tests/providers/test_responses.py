@@ -12,6 +12,7 @@ from billing.usage import Usage
 from gateway.domain import Message, Reasoning, Text, ToolCall
 from gateway.errors import UnsupportedFeature, UpstreamProtocolError, UpstreamRateLimited, UpstreamUnavailable
 from gateway.providers import adapter
+from gateway.surfaces import responses
 from tests.providers.conversation import FORM, PARAMETERS, WEATHER
 from tests.providers.exchanges import ask, deployment, sent, sse, streamed, text_of, whole
 
@@ -37,6 +38,33 @@ def test_what_is_sent_is_what_its_own_client_would_send() -> None:
 
 def test_a_tool_is_not_strict_unless_the_client_said_so() -> None:
     assert sent(ask(tools=(WEATHER,)), HERE)["tools"][0]["strict"] is False
+
+
+CALLS: list[dict[str, Any]] = [
+    {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "두 곳의 날씨는?"}]},
+    {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "ENC"},
+    {"type": "message", "role": "assistant", "content": "찾아보겠습니다."},
+    {"type": "function_call", "call_id": "a", "name": "get_weather", "arguments": '{"city":"서울"}'},
+    {"type": "function_call", "call_id": "b", "name": "get_weather", "arguments": '{"city":"부산"}'},
+    {"type": "function_call_output", "call_id": "a", "output": "맑음"},
+    {"type": "function_call_output", "call_id": "b", "output": "비"},
+    {"type": "message", "role": "assistant", "content": "서울은 맑습니다."},
+    {"type": "message", "role": "assistant", "content": "부산은 비가 옵니다."},
+    {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "고마워"}]},
+]
+
+
+def test_items_of_its_own_surface_arrive_as_they_were_sent() -> None:
+    assert sent(responses.parse({"model": "m", "input": CALLS}), HERE)["input"] == CALLS
+
+
+@pytest.mark.parametrize("first", [1, 2, 3])
+def test_what_was_said_in_one_turn_is_one_message_in_the_chat_format(first: int) -> None:
+    asked = {"model": "m", "input": [CALLS[0], *CALLS[first:7]]}
+    written = sent(responses.parse(asked), deployment(profile="deepseek"))["messages"]
+    assert [m["role"] for m in written] == ["user", "assistant", "tool", "tool"]
+    assert [call["id"] for call in written[1]["tool_calls"]] == ["a", "b"]
+    assert written[1]["content"] == (None if first == 3 else "찾아보겠습니다.")
 
 
 def test_where_it_goes() -> None:
