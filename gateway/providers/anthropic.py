@@ -15,7 +15,7 @@ from gateway.domain import Audio, File, Image, Reasoning, Text, ToolCall, ToolRe
 from gateway.errors import InvalidRequest
 from gateway.providers import failures
 from gateway.providers.anthropic_answers import Decoder
-from gateway.providers.claude import thinking
+from gateway.providers.claude import is_proven, thinking
 from gateway.providers.writing import (
     DEFAULT_MAX_OUTPUT_TOKENS,
     Parameters,
@@ -220,7 +220,7 @@ def _block(part: Part) -> dict[str, JSON] | None:
 def _thought(thought: Reasoning) -> dict[str, JSON] | None:
     if thought.redacted is not None:
         return {"type": "redacted_thinking", "data": thought.redacted}
-    if thought.signature is None or "id" in thought.extra:  # without proof, or proven to OpenAI
+    if not is_proven(thought):
         return None
     return {"type": "thinking", "thinking": thought.text, "signature": thought.signature}
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from gateway.providers.writing import lacking
 
 if TYPE_CHECKING:
-    from gateway.domain import JSON, ChatRequest
+    from gateway.domain import JSON, ChatRequest, Reasoning
     from gateway.providers.writing import Parameters
 
 MIN_BUDGET_TOKENS: Final = 1024
@@ -42,3 +42,11 @@ def chooses_itself(model: str) -> bool:
     """Whether a model takes an effort (4.6 and later): `claude-opus-4-6`, `claude-sonnet-5`, dated or not."""
     version = re.search(r"claude-[a-z]+-(\d{1,2})(?!\d)(?:[-.](\d{1,2})(?!\d))?", model)
     return version is not None and (int(version[1]), int(version[2] or 0)) >= (4, 6)
+
+
+def is_proven(thought: Reasoning) -> bool:
+    """Whether Claude takes a thought back: neither without proof nor proven to OpenAI.
+
+    An empty signature is none: clients of the Messages API get it where another model gave no proof.
+    """
+    return thought.redacted is not None or (bool(thought.signature) and "id" not in thought.extra)

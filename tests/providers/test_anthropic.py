@@ -10,17 +10,29 @@ from anthropic.types.message_create_params import MessageCreateParams
 from pydantic import TypeAdapter
 
 from billing.usage import Usage
+from gateway.catalogue import Credential
 from gateway.domain import Audio, Message, Reasoning, ResponseFormat, Text, Tool, ToolCall, ToolChoice
 from gateway.errors import InvalidRequest, UnsupportedFeature, UpstreamProtocolError, UpstreamUnavailable
 from gateway.providers import adapter
 from gateway.providers.anthropic_answers import report_of
 from gateway.providers.claude import chooses_itself
+from gateway.surfaces import messages
 from tests.providers.conversation import FORM, MESSAGES, PARAMETERS, WEATHER
 from tests.providers.exchanges import ask, deployment, sent, sse, streamed, whole
 
 HERE = deployment(
     "anthropic", "anthropic", base_url="https://api.anthropic.com", upstream_model="claude-sonnet-4-5"
 )
+CLAUDE_AT = {
+    "anthropic": HERE,
+    "bedrock": deployment(
+        "bedrock",
+        base_url="https://bedrock-runtime.ap-northeast-2.amazonaws.com",
+        upstream_model="anthropic.claude-sonnet-4-5-20250929-v1:0",
+        region="ap-northeast-2",
+        credential=Credential(access_key_id="AKIDEXAMPLE", secret_access_key="secret"),
+    ),
+}
 
 
 # --- requests ------------------------------------------------------------------------------------
@@ -111,6 +123,16 @@ def test_reasoning_without_its_proof_is_left_out_and_hidden_reasoning_goes_back(
     messages = (Message("user", (Text("가"),)), Message("assistant", said), Message("user", (Text("나"),)))
     content = sent(ask(messages=messages), HERE)["messages"][1]["content"]
     assert content == [{"type": "redacted_thinking", "data": "ENC"}, {"type": "text", "text": "답"}]
+
+
+@pytest.mark.parametrize("wire", ["anthropic", "bedrock"])
+def test_a_thought_with_an_empty_signature_is_left_out_as_one_without(wire: str) -> None:
+    """An answer of another model bears thoughts like that, and its client sends them back."""
+    said = [{"type": "thinking", "thinking": "음", "signature": ""}, {"type": "text", "text": "답"}]
+    turns = [("user", "가"), ("assistant", said), ("user", "나")]
+    asked = {"model": "m", "max_tokens": 9, "messages": [{"role": r, "content": c} for r, c in turns]}
+    (only,) = sent(messages.parse(asked), CLAUDE_AT[wire])["messages"][1]["content"]
+    assert only["text"] == "답"
 
 
 @pytest.mark.parametrize(
