@@ -8,10 +8,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from gateway.domain import Reasoning, ToolCall, ToolResult
 from gateway.providers.writing import lacking
 
 if TYPE_CHECKING:
-    from gateway.domain import JSON, ChatRequest, Reasoning
+    from collections.abc import Sequence
+
+    from gateway.domain import JSON, ChatRequest, Message, Part
     from gateway.providers.writing import Parameters
 
 MIN_BUDGET_TOKENS: Final = 1024
@@ -28,14 +31,34 @@ def thinking(chat: ChatRequest, model: str, limit: int, parameters: Parameters) 
         return {}
     if effort == "none" or budget == 0:
         return {"thinking": {"type": "disabled"}}
+    adaptive = chooses_itself(model) and budget is None
+    if not adaptive and _lost_its_thought(chat.messages):
+        parameters.cannot("reasoning_effort" if budget is None else "thinking")
+        return {}
     parameters.drop("temperature", "top_k", "top_p")
-    if chooses_itself(model) and budget is None:
+    if adaptive:
         wanted = "low" if effort == "minimal" else effort
         return {"thinking": {"type": "adaptive"}, "output_config": {"effort": wanted}}
     if limit <= MIN_BUDGET_TOKENS:
         raise lacking(f"reasoning within {limit} output tokens", "max_completion_tokens")
     tokens = budget or _BUDGET_OF_EFFORT.get(effort or "", 16384)
     return {"thinking": {"type": "enabled", "budget_tokens": max(MIN_BUDGET_TOKENS, min(tokens, limit - 1))}}
+
+
+def _lost_its_thought(messages: Sequence[Message]) -> bool:
+    """Whether the last turn ends in calls and brings no proven thought: refused with a budget to think.
+
+    The chat format cannot carry the proof, so that each turn would fail from its first call on.
+    """
+    turn: list[Part] = []
+    for message in reversed(messages):
+        if message.role == "assistant":
+            if not turn and not any(isinstance(part, ToolCall) for part in message.parts):
+                return False
+            turn += message.parts
+        elif turn and any(not isinstance(part, ToolResult) for part in message.parts):
+            break
+    return bool(turn) and not any(isinstance(part, Reasoning) and is_proven(part) for part in turn)
 
 
 def chooses_itself(model: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,17 @@ from pydantic import TypeAdapter
 
 from billing.usage import Usage
 from gateway.catalogue import Credential
-from gateway.domain import Audio, Message, Reasoning, ResponseFormat, Text, Tool, ToolCall, ToolChoice
+from gateway.domain import (
+    Audio,
+    Message,
+    Reasoning,
+    ResponseFormat,
+    Text,
+    Tool,
+    ToolCall,
+    ToolChoice,
+    ToolResult,
+)
 from gateway.errors import InvalidRequest, UnsupportedFeature, UpstreamProtocolError, UpstreamUnavailable
 from gateway.providers import adapter
 from gateway.providers.anthropic_answers import report_of
@@ -123,6 +134,39 @@ def test_reasoning_without_its_proof_is_left_out_and_hidden_reasoning_goes_back(
     messages = (Message("user", (Text("가"),)), Message("assistant", said), Message("user", (Text("나"),)))
     content = sent(ask(messages=messages), HERE)["messages"][1]["content"]
     assert content == [{"type": "redacted_thinking", "data": "ENC"}, {"type": "text", "text": "답"}]
+
+
+CALLED = Message("assistant", (ToolCall("a", "get_weather", "{}"),))
+RESULT = Message("tool", (ToolResult("a", (Text("맑음"),)),))
+PROVEN = Message("assistant", (Reasoning("음", signature="c2ln"), *CALLED.parts))
+
+
+@pytest.mark.parametrize(
+    ("turn", "thinks"),
+    [
+        ((CALLED, RESULT), False),
+        ((Message("assistant", (Reasoning("음"), *CALLED.parts)), RESULT), False),
+        ((CALLED, RESULT, CALLED, RESULT), False),
+        ((PROVEN, RESULT), True),
+        ((PROVEN, RESULT, CALLED, RESULT), True),
+        ((CALLED, RESULT, Message("assistant", (Text("맑습니다"),)), Message("user", (Text("왜?"),))), True),
+    ],
+)
+@pytest.mark.parametrize("wire", ["anthropic", "bedrock"])
+def test_a_turn_that_called_without_a_proven_thought_goes_on_without_thinking(
+    wire: str, turn: tuple[Message, ...], *, thinks: bool
+) -> None:
+    chat = ask(tools=(WEATHER,), reasoning_effort="low", temperature=0.5)
+    request = adapter(wire).request(replace(chat, messages=chat.messages + turn), CLAUDE_AT[wire])
+    assert (b'"thinking":{"type":"enabled"' in request.body) is thinks
+    assert request.dropped == (("temperature",) if thinks else ("reasoning_effort",))
+
+
+def test_a_model_that_chooses_how_long_to_think_thinks_after_any_turn() -> None:
+    chat = ask(tools=(WEATHER,), reasoning_effort="low")
+    newer = deployment("anthropic", upstream_model="claude-opus-4-6")
+    body = sent(replace(chat, messages=(*chat.messages, CALLED, RESULT)), newer)
+    assert body["thinking"] == {"type": "adaptive"}
 
 
 @pytest.mark.parametrize("wire", ["anthropic", "bedrock"])
