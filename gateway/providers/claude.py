@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from gateway.domain import Reasoning, ToolCall, ToolResult
+from gateway.domain import NOTHING, Reasoning, ToolCall, ToolResult
 from gateway.providers.writing import lacking
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gateway.providers.writing import Parameters
 
 MIN_BUDGET_TOKENS: Final = 1024
+_OWN_WORDS: Final = ("thinking", "output_config")
 _BUDGET_OF_EFFORT: Final = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 24576}
 
 
@@ -26,6 +27,8 @@ def thinking(chat: ChatRequest, model: str, limit: int, parameters: Parameters) 
 
     A budget of tokens stays below `limit`, the whole output. Raises UnsupportedFeature if none fits.
     """
+    if own := {name: chat.own_words[name] for name in _OWN_WORDS if name in chat.own_words}:
+        return _as_sent(own, chat, parameters)
     effort, budget = chat.reasoning_effort, chat.reasoning_budget_tokens
     if effort is None and budget is None:
         return {}
@@ -43,6 +46,17 @@ def thinking(chat: ChatRequest, model: str, limit: int, parameters: Parameters) 
         raise lacking(f"reasoning within {limit} output tokens", "max_completion_tokens")
     tokens = budget or _BUDGET_OF_EFFORT.get(effort or "", 16384)
     return {"thinking": {"type": "enabled", "budget_tokens": max(MIN_BUDGET_TOKENS, min(tokens, limit - 1))}}
+
+
+def _as_sent(own: dict[str, JSON], chat: ChatRequest, parameters: Parameters) -> dict[str, JSON]:
+    """Keep what a client of the Messages API asked for: an effort alone does not switch thinking on there."""
+    kind = (own.get("thinking") or NOTHING).get("type")
+    if kind == "enabled" and _lost_its_thought(chat.messages):
+        parameters.cannot("thinking")
+        del own["thinking"]
+    elif kind in {"enabled", "adaptive"}:
+        parameters.drop("temperature", "top_k", "top_p")
+    return own
 
 
 def _lost_its_thought(messages: Sequence[Message]) -> bool:

@@ -77,13 +77,14 @@ def parse(body: JSON) -> ChatRequest:
         top_p=number(0, 1)(body, "top_p"),
         top_k=integer(0, 1_000_000)(body, "top_k"),
         stop=tuple(_strings(body, "stop_sequences")),
-        reasoning_effort=config.get("effort") if thinking.get("type") != "disabled" else "none",
+        reasoning_effort=optional(config, "effort", str) if thinking.get("type") != "disabled" else "none",
         reasoning_budget_tokens=_budget(thinking),
         service_tier=optional(body, "service_tier", str),
         user=metadata.get("user_id") if isinstance(metadata.get("user_id"), str) else None,
         stream=bool(optional(body, "stream", bool)),
         include_usage=True,
         extra=rest(body, _TAKEN) or NOTHING,
+        own_words=_own_words(thinking, rest(config, ("format",))),
     )
 
 
@@ -112,6 +113,11 @@ _TAKEN: Final = frozenset(
         *("mcp_servers", "container", "context_management"),
     }
 )
+
+
+def _own_words(thinking: Mapping[str, JSON], config: Mapping[str, JSON]) -> Mapping[str, JSON]:
+    said = {"thinking": thinking, "output_config": config}
+    return {name: value for name, value in said.items() if value} or NOTHING
 
 
 def _max_tokens(body: Mapping[str, JSON]) -> int:

@@ -14,11 +14,11 @@ from billing.usage import Usage
 from gateway.catalogue import Credential
 from gateway.domain import (
     Audio,
+    ChatRequest,
     Message,
     Reasoning,
     ResponseFormat,
     Text,
-    Tool,
     ToolCall,
     ToolChoice,
     ToolResult,
@@ -218,19 +218,59 @@ def test_arguments_that_are_no_json_still_go_back() -> None:
     assert call["input"] == {"arguments": "{broken"}
 
 
+def asked_in_its_own_words(**more: Any) -> ChatRequest:
+    said = {"model": "m", "max_tokens": 9000, "messages": [{"role": "user", "content": "가"}]}
+    return messages.parse(said | more)
+
+
 def test_marks_of_the_cache_and_own_fields_pass_through() -> None:
     mark = {"cache_control": {"type": "ephemeral"}}
-    body = sent(
-        ask(
-            messages=(Message("user", (Text("긴 글", mark),)),),
-            tools=(Tool("f", extra=mark),),
-            extra={"thinking": {"type": "adaptive"}},
-        ),
-        HERE,
+    asked = asked_in_its_own_words(
+        messages=[{"role": "user", "content": [{"type": "text", "text": "긴 글", **mark}]}],
+        tools=[{"name": "f", "input_schema": {"type": "object"}, **mark}],
+        thinking={"type": "adaptive"},
     )
+    body = sent(asked, HERE)
     assert body["messages"][0]["content"][0]["cache_control"] == {"type": "ephemeral"}
     assert body["tools"][0]["cache_control"] == {"type": "ephemeral"}
     assert body["thinking"] == {"type": "adaptive"}
+
+
+@pytest.mark.parametrize(
+    ("said", "dropped"),
+    [
+        ({"thinking": {"type": "adaptive", "display": "summarized"}}, ("temperature",)),
+        ({"thinking": {"type": "adaptive"}, "output_config": {"effort": "max"}}, ("temperature",)),
+        ({"thinking": {"type": "enabled", "budget_tokens": 2000}}, ("temperature",)),
+        ({"thinking": {"type": "disabled"}}, ()),
+        ({"output_config": {"effort": "low"}}, ()),
+    ],
+)
+@pytest.mark.parametrize("model", ["claude-sonnet-4-5", "claude-opus-4-6"])
+@pytest.mark.parametrize("wire", ["anthropic", "bedrock"])
+def test_how_a_client_of_its_own_api_lets_it_think_is_kept(
+    wire: str, model: str, said: dict[str, Any], dropped: tuple[str, ...]
+) -> None:
+    asked = asked_in_its_own_words(temperature=0.5, **said)
+    request = adapter(wire).request(asked, replace(CLAUDE_AT[wire], upstream_model=model))
+    body = json.loads(request.body)
+    written = body.get("additionalModelRequestFields", body)
+    assert {name: written[name] for name in ("thinking", "output_config") if name in written} == said
+    assert request.dropped == dropped
+
+
+def test_an_effort_for_claude_is_an_effort_for_others_too() -> None:
+    asked = asked_in_its_own_words(thinking={"type": "adaptive"}, output_config={"effort": "low"})
+    request = adapter("openai").request(asked, deployment(upstream_model="gpt-5.1"))
+    assert json.loads(request.body)["reasoning_effort"] == "low"
+    assert b"thinking" not in request.body
+    assert request.dropped == ()
+
+
+def test_a_form_of_the_answer_stands_beside_the_effort() -> None:
+    form = {"type": "json_schema", "schema": {"type": "object"}}
+    asked = asked_in_its_own_words(output_config={"effort": "low", "format": form})
+    assert sent(asked, HERE)["output_config"] == {"effort": "low", "format": form}
 
 
 # --- answers -------------------------------------------------------------------------------------
