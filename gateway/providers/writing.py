@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
-from gateway.domain import ToolCall
 from gateway.errors import InvalidRequest, UnsupportedFeature
 from gateway.providers.unbounded import refuse_unbounded
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from gateway.catalogue import Deployment
-    from gateway.domain import JSON, ChatRequest, Message, Part, Tool
+    from gateway.domain import JSON, ChatRequest, Message, Part, Tool, ToolCall
 
 DEFAULT_MAX_OUTPUT_TOKENS = 4096
 
@@ -160,11 +159,6 @@ def instructions(messages: Iterable[Message]) -> tuple[list[Message], list[Messa
             param="messages",
         )
     return system, dialogue
-
-
-def call_names(messages: Iterable[Message]) -> dict[str, str]:
-    """Map call ids to function names, for formats that answer a call by its name."""
-    return {p.id: p.name for message in messages for p in message.parts if isinstance(p, ToolCall)}
 
 
 def present(**members: JSON) -> dict[str, JSON]:

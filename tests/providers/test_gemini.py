@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 
 from billing.usage import Usage
-from gateway.domain import Audio, Image, Message, ResponseFormat, Text, ToolCall, ToolChoice
+from gateway.domain import Audio, Image, Message, ResponseFormat, Text, ToolCall, ToolChoice, ToolResult
 from gateway.errors import UnsupportedFeature, UpstreamProtocolError, UpstreamRateLimited
 from gateway.providers import adapter
 from gateway.providers.gemini_answers import report_of
@@ -186,6 +187,40 @@ def test_thoughts_text_and_calls_are_told_apart_and_the_last_usage_counts() -> N
     assert call.extra == {"extra_content": {"google": {"thought_signature": "S"}}}
     assert completion.report is not None
     assert completion.report.usage == Usage(input=10, output=5, reasoning=3)
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_no_two_calls_share_an_id_and_each_result_finds_its_function(*, named: bool) -> None:
+    """Google gives calls no ids, and what was made up was the same in every answer."""
+    turns: list[Message] = [Message("user", (Text("가"),))]
+    for number, function in enumerate(("get_weather", "get_time")):
+        answer = chunk({"functionCall": {"name": function, "args": {}}}, usage=LAST, finishReason="STOP")
+        answer["responseId"] = f"r/{number}" * 30 if named else ""
+        (call,) = whole(answer, HERE).choices[0].parts
+        assert isinstance(call, ToolCall)
+        turns += [Message("assistant", (call,)), Message("tool", (ToolResult(call.id, (Text("1"),)),))]
+    ids = [part.id for turn in turns for part in turn.parts if isinstance(part, ToolCall)]
+    assert len(set(ids)) == 2
+    assert all(re.fullmatch(r"call_[A-Za-z0-9_-]{1,35}", id_) for id_ in ids)
+    assert functions_answered(turns) == [{"name": "get_weather"}, {"name": "get_time"}]
+
+
+def test_a_result_is_of_the_nearest_call_before_it() -> None:
+    """Conversations from elsewhere repeat ids from turn to turn."""
+    turns = [Message("user", (Text("가"),))]
+    for function in ("get_weather", "get_time"):
+        turns += [
+            Message("assistant", (ToolCall("call_0", function, "{}"),)),
+            Message("tool", (ToolResult("call_0", (Text("1"),)),)),
+        ]
+    assert functions_answered(turns) == [{"name": "get_weather"}, {"name": "get_time"}]
+
+
+def functions_answered(turns: list[Message]) -> list[dict[str, Any]]:
+    """Return the functions whose results are sent, each with Google's own id if it has one."""
+    parts = [p for c in sent(ask(messages=tuple(turns)), HERE)["contents"] for p in c["parts"]]
+    answers = [p["functionResponse"] for p in parts if "functionResponse" in p]
+    return [{k: v for k, v in answer.items() if k != "response"} for answer in answers]
 
 
 def test_a_whole_answer_and_an_array_of_chunks_say_the_same_as_a_stream() -> None:
