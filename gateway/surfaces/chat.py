@@ -426,7 +426,7 @@ class StreamEncoder:
             choice["logprobs"] = delta.logprobs
         return self._head + orjson.dumps(choice) + self._tail
 
-    def end(self, usage: Usage | None) -> bytes:
+    def end(self, usage: Usage | None, _stated: Mapping[str, JSON] = NOTHING) -> bytes:
         """Encode the end of a whole stream: usage if the client asked for it, then `[DONE]`."""
         if not self._include_usage:
             return DONE

@@ -6,7 +6,7 @@ run itself, remote MCP servers and containers are refused: their state and traff
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import orjson
 
@@ -308,11 +308,19 @@ def encode(completion: Completion, model_id: str, answer_id: str, _created: int)
 
 
 def _stop(choice: Choice | None, completion: Completion) -> dict[str, JSON]:
-    reason = choice.finish_reason if choice else None
-    stated = completion.extra.get("stop_reason") if completion.extra else None
+    if choice is None:
+        return _ending(None, completion.extra, called=False)
+    called = any(isinstance(part, ToolCall) for part in choice.parts)
+    return _ending(choice.finish_reason, completion.extra, called=called)
+
+
+def _ending(reason: str | None, stated: Mapping[str, JSON], *, called: bool) -> dict[str, JSON]:
+    """Say why an answer ended, in its provider's own words if they are of this dialect."""
+    if reason == "stop" and called:  # OpenAI's reason where the client had named the function
+        reason = "tool_calls"
     return {
-        "stop_reason": stated or STOP_REASONS.get(reason or "", reason),
-        "stop_sequence": completion.extra.get("stop_sequence") if completion.extra else None,
+        "stop_reason": stated.get("stop_reason") or STOP_REASONS.get(reason or "", reason),
+        "stop_sequence": stated.get("stop_sequence"),
     }
 
 
@@ -373,7 +381,8 @@ class StreamEncoder:
         self._opening = _event("message_start", message=message)
         self._open: tuple[str, int] | None = None
         self._blocks = 0
-        self._stop_reason: str | None = None
+        self._reason: str | None = None
+        self._called = False
 
     def deltas(self, deltas: Sequence[Delta]) -> bytes:
         pieces = [self._take_opening()]
@@ -398,7 +407,7 @@ class StreamEncoder:
         for call in delta.tool_calls:
             yield from self._call(call)
         if delta.finish_reason is not None:
-            self._stop_reason = STOP_REASONS.get(delta.finish_reason, delta.finish_reason)
+            self._reason = delta.finish_reason
 
     def _proof(self, extra: Mapping[str, JSON]) -> Iterator[bytes]:
         if extra.get("signature"):
@@ -411,6 +420,7 @@ class StreamEncoder:
         if self._open != ("tool_use", call.index):
             block = {"type": "tool_use", "id": call.id or "", "name": call.name or "", "input": {}}
             yield from self._start(("tool_use", call.index), block)
+            self._called = True
         if call.arguments:
             yield self._content("input_json_delta", partial_json=call.arguments)
 
@@ -436,9 +446,9 @@ class StreamEncoder:
             self._open = None
             self._blocks += 1
 
-    def end(self, usage: Usage | None) -> bytes:
+    def end(self, usage: Usage | None, stated: Mapping[str, JSON] = NOTHING) -> bytes:
         """Close the open block, say why it ended and what it used."""
-        stop: dict[str, Any] = {"stop_reason": self._stop_reason, "stop_sequence": None}
+        stop = _ending(self._reason, stated, called=self._called)
         return b"".join(
             (
                 self._take_opening(),

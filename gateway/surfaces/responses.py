@@ -350,7 +350,7 @@ class StreamEncoder:
             pieces += self._delta(delta)
         return b"".join(pieces)
 
-    def end(self, usage: Usage | None) -> bytes:
+    def end(self, usage: Usage | None, _stated: Mapping[str, JSON] = NOTHING) -> bytes:
         """Close the open item, then state the whole response with what it used."""
         pieces = [*self._begin(), *self._close()]
         response = {**_response(*self._head, self._items, self._finish), "usage": usage_object(usage)}

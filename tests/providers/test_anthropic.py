@@ -11,7 +11,7 @@ from anthropic.types.message_create_params import MessageCreateParams
 from pydantic import TypeAdapter
 
 from billing.usage import Usage
-from gateway.catalogue import Credential
+from gateway.catalogue import Credential, Deployment
 from gateway.domain import (
     Audio,
     ChatRequest,
@@ -409,6 +409,35 @@ def test_stop_reasons_are_translated_and_kept(reason: str, expected: str) -> Non
     assert completion is not None
     assert completion.choices[0].finish_reason == expected
     assert completion.extra["stop_reason"] == reason
+
+
+def shown_by_its_own_surface(pieces: list[bytes], to: Deployment) -> list[dict[str, Any]]:
+    """Return how a message ends, as a client of the Messages API is told: in its stream, and whole."""
+    deltas, completion, _ = streamed(pieces, to)
+    assert completion is not None
+    encoder = messages.StreamEncoder("m", "1", 0, include_usage=True)
+    raw = encoder.deltas(deltas) + encoder.end(None, completion.extra)
+    events = [json.loads(line[6:]) for line in raw.decode().split("\n") if line.startswith("data: ")]
+    (end,) = (event["delta"] for event in events if event["type"] == "message_delta")
+    body = json.loads(messages.encode(completion, "m", "1", 0))
+    return [end, {name: body[name] for name in ("stop_reason", "stop_sequence")}]
+
+
+def test_a_client_is_told_which_sequence_ended_its_message() -> None:
+    delta = {"type": "message_delta", "delta": {"stop_reason": "stop_sequence", "stop_sequence": "끝"}}
+    shown = shown_by_its_own_surface([sse(START, *TEXT, delta, {"type": "message_stop"})], HERE)
+    assert shown == [{"stop_reason": "stop_sequence", "stop_sequence": "끝"}] * 2
+
+
+def test_a_message_that_calls_a_tool_ends_in_its_use_also_where_the_provider_says_stop() -> None:
+    """OpenAI does where the client had named the function; a client would not run it."""
+    function = {"name": "f", "arguments": "{}"}
+    called = {"tool_calls": [{"index": 0, "id": "a", "type": "function", "function": function}]}
+    choice = {"index": 0, "delta": called, "finish_reason": "stop"}
+    shown = shown_by_its_own_surface(
+        [sse({"id": "x", "model": "m", "choices": [choice]}, "[DONE]")], deployment()
+    )
+    assert shown == [{"stop_reason": "tool_use", "stop_sequence": None}] * 2
 
 
 def test_a_split_of_cache_writes_that_contradicts_their_sum_is_flagged() -> None:
