@@ -330,6 +330,10 @@ def _choice(choice: Choice) -> dict[str, JSON]:
     calls = [_call_object(p) for p in choice.parts if isinstance(p, ToolCall)]
     message: dict[str, JSON] = {"role": "assistant", "content": text if text or not calls else None}
     message["refusal"] = choice.refusal
+    if drawn := [
+        {"type": "image_url", "image_url": {"url": p.url}} for p in choice.parts if isinstance(p, Image)
+    ]:
+        message["images"] = drawn
     if reasoning:
         message["reasoning_content"] = reasoning
     if calls:

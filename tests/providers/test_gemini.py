@@ -13,6 +13,7 @@ from gateway.domain import Audio, Image, Message, ResponseFormat, Text, ToolCall
 from gateway.errors import UnsupportedFeature, UpstreamProtocolError, UpstreamRateLimited
 from gateway.providers import adapter
 from gateway.providers.gemini_answers import report_of
+from gateway.surfaces import chat
 from tests.providers.conversation import FORM, PARAMETERS, PNG, SCHEMA, WEATHER
 from tests.providers.exchanges import ask, deployment, sent, sse, streamed, text_of, whole
 
@@ -285,6 +286,19 @@ def test_an_image_that_was_drawn_is_a_part_of_the_answer() -> None:
 
 
 # --- usage ---------------------------------------------------------------------------------------
+
+
+def test_a_drawn_image_reaches_the_client_in_a_stream_and_in_a_whole_answer_alike() -> None:
+    drawn = {"inlineData": {"mimeType": "image/png", "data": "AAAA"}}
+    body = chunk({"text": "여기"}, drawn, usage=LAST, finishReason="STOP")
+    (choice,) = json.loads(chat.encode(whole(body, HERE), "m", "1", 0))["choices"]
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    assert choice["message"]["images"] == [image]
+    assert choice["message"]["content"] == "여기"
+    deltas, _, _ = streamed([sse(body)], HERE)
+    raw = chat.StreamEncoder("m", "1", 0, include_usage=False).deltas(deltas).decode()
+    shown = [json.loads(line[6:])["choices"][0]["delta"] for line in raw.split("\n") if line]
+    assert [image for delta in shown for image in delta.get("images", ())] == [image]
 
 
 def test_cached_hosted_and_heard_tokens_are_counted_once() -> None:
