@@ -55,27 +55,52 @@ def parse(body: JSON) -> ChatRequest:
         )
     reasoning = optional(body, "reasoning", dict) or {}
     text = optional(body, "text", dict) or {}
+    most_probable = integer(0, 20)(body, "top_logprobs")
+    included = _included(body)
+    tools = tuple(_tool(t, f"tools[{i}]") for i, t in enumerate(optional(body, "tools", list) or ()))
     return ChatRequest(
         model=model_of(body),
         messages=(*_instructions(body), *_turns(_input(body.get("input")))),
-        tools=tuple(_tool(t, f"tools[{i}]") for i, t in enumerate(optional(body, "tools", list) or ())),
+        tools=tools,
         tool_choice=_tool_choice(body),
         parallel_tool_calls=optional(body, "parallel_tool_calls", bool),
         response_format=_format(text.get("format")),
         max_output_tokens=integer(1, 10_000_000)(body, "max_output_tokens"),
         temperature=number(0, 2)(body, "temperature"),
         top_p=number(0, 1)(body, "top_p"),
-        top_logprobs=integer(0, 20)(body, "top_logprobs"),
+        logprobs=True if most_probable or _LOGPROBS in included else None,
+        top_logprobs=most_probable or None,
         reasoning_effort=optional(reasoning, "effort", str),
         service_tier=optional(body, "service_tier", str),
         user=optional(body, "user", str),
         metadata=optional(body, "metadata", dict),
         stream=bool(optional(body, "stream", bool)),
         include_usage=True,
-        extra=rest(body, _TAKEN) or NOTHING,
+        extra=_beside(body, text, included) or NOTHING,
+        own_words={"reasoning": reasoning, "tools": "strict"} if reasoning or tools else NOTHING,
     )
 
 
+def _included(body: Mapping[str, JSON]) -> list[str]:
+    included = optional(body, "include", list) or []
+    if not all(isinstance(item, str) for item in included):
+        raise wrong_type("include", "문자열 목록/a list of strings")
+    return included
+
+
+def _beside(body: Mapping[str, JSON], text: Mapping[str, JSON], included: list[str]) -> dict[str, JSON]:
+    """Return what this dialect alone has, for providers that speak it; others name what they leave out."""
+    more = {
+        "text": rest(text, ("format",)),
+        "include": [item for item in included if item not in (_LOGPROBS, _PROOFS)],
+        "truncation": None if body.get("truncation") == "disabled" else body.get("truncation"),
+    }
+    return {**rest(body, _TAKEN), **{name: value for name, value in more.items() if value}}
+
+
+_LOGPROBS: Final = "message.output_text.logprobs"
+_PROOFS: Final = "reasoning.encrypted_content"
+"""Asked for wherever a provider gives it."""
 _TAKEN: Final = frozenset(
     {
         *("model", "input", "instructions", "tools", "tool_choice", "parallel_tool_calls", "text"),
