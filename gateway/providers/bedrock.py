@@ -49,6 +49,7 @@ def request(chat: ChatRequest, deployment: Deployment) -> UpstreamRequest:
     """Write and sign a Converse request. Raises UnsupportedFeature or InvalidRequest."""
     refuse_hosted(chat.tools)
     parameters = Parameters(chat, deployment)
+    parameters.cannot(*chat.own_words.get("documents", ()))
     system, dialogue = instructions(chat.messages)
     additional = _additional(chat, deployment, parameters)
     own = parameters.pass_on(_OWN_FIELDS)

@@ -44,6 +44,7 @@ def request(chat: ChatRequest, deployment: Deployment) -> UpstreamRequest:
     """Write a generateContent request. Raises UnsupportedFeature or InvalidRequest."""
     refuse_hosted(chat.tools)
     parameters = Parameters(chat, deployment)
+    parameters.cannot(*chat.own_words.get("documents", ()))
     parameters.drop("parallel_tool_calls")
     system, dialogue = instructions(chat.messages)
     writer = _Writer(deployment.upstream_model)

@@ -45,7 +45,8 @@ def request(chat: ChatRequest, deployment: Deployment) -> UpstreamRequest:
     refuse_hosted(chat.tools)
     refuse_unbounded(chat.extra)
     asked = _without_refused(_parameters(chat, profile), chat, profile)
-    dropped = sorted((asked.keys() & profile.lacks) | (chat.extra.keys() & _FOREIGN))
+    unsaid = chat.own_words.get("documents", ())
+    dropped = sorted({*unsaid, *(asked.keys() & profile.lacks), *(chat.extra.keys() & _FOREIGN)})
     body: dict[str, JSON] = {
         **_passed_on(chat, profile),
         **profile.body,  # the administrator's word goes before the client's

@@ -47,6 +47,7 @@ def request(chat: ChatRequest, deployment: Deployment) -> UpstreamRequest:
     profile = profiles.of(deployment)
     refuse_hosted(chat.tools)
     parameters = Parameters(chat, deployment)
+    parameters.cannot(*chat.own_words.get("documents", ()))
     parameters.drop(*(profile.lacks & profiles.SAMPLING))
     instructions(chat.messages)
     if chat.stop:

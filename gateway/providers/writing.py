@@ -24,7 +24,7 @@ DEFAULT_MAX_OUTPUT_TOKENS = 4096
 MARKS = frozenset(
     {"cache_control", "citations", "context", "caller", "annotations", "images", "index", "refusal", "audio"}
     | {"reasoning_details", "defer_loading", "eager_input_streaming", "input_examples", "allowed_callers"}
-    | {"extra_content", "thought_signature", "function_call"}
+    | {"extra_content", "thought_signature", "function_call", "document"}
 )
 """Members that one dialect puts into messages, parts and tools, and another refuses as unknown."""
 
@@ -104,9 +104,9 @@ class Parameters:
         """Leave out parameters, and name those that the client asked for."""
         self._dropped |= {name for name in names if self._asked.pop(name, None) is not None}
 
-    def cannot(self, name: str) -> None:
-        """Name a parameter that was not among those taken one by one."""
-        self._dropped.add(name)
+    def cannot(self, *names: str) -> None:
+        """Name parameters that were not among those taken one by one."""
+        self._dropped.update(names)
 
     def dropped(self) -> tuple[str, ...]:
         """Name what the wire lacks. Raises UnsupportedFeature if its absence changes the meaning."""

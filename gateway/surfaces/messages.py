@@ -6,6 +6,7 @@ run itself, remote MCP servers and containers are refused: their state and traff
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 import orjson
@@ -39,7 +40,7 @@ from gateway.surfaces.reading import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from billing.usage import Usage
     from gateway.domain import Choice, Completion, Delta, Part, ToolCallDelta
@@ -65,9 +66,11 @@ def parse(body: JSON) -> ChatRequest:
     config = optional(body, "output_config", dict) or {}
     metadata = optional(body, "metadata", dict) or {}
     choice, parallel = _tool_choice(body)
+    messages = (*_system(body), *_messages(body))
+    of_documents = sorted({name for m in messages for name in _said_of_documents(m.parts)})
     return ChatRequest(
         model=model_of(body),
-        messages=(*_system(body), *_messages(body)),
+        messages=messages,
         tools=tuple(_tool(t, f"tools[{i}]") for i, t in enumerate(optional(body, "tools", list) or ())),
         tool_choice=choice,
         parallel_tool_calls=parallel,
@@ -84,7 +87,9 @@ def parse(body: JSON) -> ChatRequest:
         stream=bool(optional(body, "stream", bool)),
         include_usage=True,
         extra=rest(body, _TAKEN) or NOTHING,
-        own_words=_own_words(thinking, rest(config, ("format",))),
+        own_words=_own_words(
+            thinking=thinking, output_config=rest(config, ("format",)), documents=of_documents
+        ),
     )
 
 
@@ -115,8 +120,7 @@ _TAKEN: Final = frozenset(
 )
 
 
-def _own_words(thinking: Mapping[str, JSON], config: Mapping[str, JSON]) -> Mapping[str, JSON]:
-    said = {"thinking": thinking, "output_config": config}
+def _own_words(**said: JSON) -> Mapping[str, JSON]:
     return {name: value for name, value in said.items() if value} or NOTHING
 
 
@@ -270,12 +274,31 @@ def _url(source: Mapping[str, JSON], path: str) -> str:
 
 
 def _document(block: Mapping[str, JSON], source: Mapping[str, JSON], path: str) -> Part:
-    if source.get("type") == "text" and isinstance(source.get("data"), str):
-        return Text(source["data"])
-    if source.get("type") == "content":
-        return Text("".join(p.text for p in _content(source.get("content"), path) if isinstance(p, Text)))
     title = block.get("title")
-    return File(title if isinstance(title, str) else None, _url(source, path))
+    if source.get("type") == "text" and isinstance(source.get("data"), str):
+        pieces = [source["data"]]
+    elif source.get("type") == "content":
+        pieces = [p.text for p in _content(source.get("content"), path) if isinstance(p, Text)]
+    else:
+        extra = rest(block, ("type", "source", "title"))
+        return File(title if isinstance(title, str) else None, _url(source, path), extra=extra)
+    said = {name: block[name] for name in _OF_DOCUMENTS if block.get(name) is not None}
+    document = {**said, "pieces": pieces if source["type"] == "content" else None}
+    return Text("".join(pieces), {**rest(block, ("type", "source", *_OF_DOCUMENTS)), "document": document})
+
+
+_OF_DOCUMENTS: Final = ("title", "context", "citations")
+
+
+def _said_of_documents(parts: Iterable[Part]) -> Iterator[str]:
+    """Name what was said of documents that other dialects have no place for; a file's title is its name."""
+    for part in parts:
+        if isinstance(part, ToolResult):
+            yield from _said_of_documents(part.parts)
+            continue
+        said = part.extra if isinstance(part, File) else part.extra.get("document")
+        if isinstance(said, Mapping):
+            yield from (name for name in _OF_DOCUMENTS if said.get(name) not in (None, {"enabled": False}))
 
 
 # --- whole answers -------------------------------------------------------------------------------

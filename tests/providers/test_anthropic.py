@@ -273,6 +273,40 @@ def test_a_form_of_the_answer_stands_beside_the_effort() -> None:
     assert sent(asked, HERE)["output_config"] == {"effort": "low", "format": form}
 
 
+SOURCES = {
+    "pdf": {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0="},
+    "text": {"type": "text", "media_type": "text/plain", "data": "제1조 목적"},
+    "pieces": {"type": "content", "content": [{"type": "text", "text": t} for t in ("제1조", "제2조")]},
+}
+SAID_OF_IT = {
+    "title": "규정",
+    "context": "2026년 개정",
+    "citations": {"enabled": True},
+    "cache_control": {"type": "ephemeral"},
+}
+
+
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("said", [{}, SAID_OF_IT])
+def test_a_document_arrives_with_all_that_was_said_of_it(source: str, said: dict[str, Any]) -> None:
+    document = {"type": "document", "source": SOURCES[source], **said}
+    asked = asked_in_its_own_words(messages=[{"role": "user", "content": [document]}])
+    request = adapter("anthropic").request(asked, HERE)
+    assert json.loads(request.body)["messages"][0]["content"] == [document]
+    assert request.dropped == ()
+
+
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("wire", ["openai", "responses", "gemini", "bedrock"])
+def test_what_others_cannot_be_told_of_a_document_is_named(wire: str, source: str) -> None:
+    document = {"type": "document", "source": SOURCES[source], **SAID_OF_IT}
+    asked = asked_in_its_own_words(messages=[{"role": "user", "content": [document]}])
+    request = adapter(wire).request(asked, CLAUDE_AT.get(wire, deployment(wire)))
+    lost = ("citations", "context") if source == "pdf" else ("citations", "context", "title")
+    assert request.dropped == lost
+    assert "개정" not in request.body.decode()
+
+
 # --- answers -------------------------------------------------------------------------------------
 
 START = {
