@@ -188,6 +188,8 @@ class ChatRequest:
     """The client asked for usage in its stream; the gateway always asks the provider."""
     extra: Mapping[str, JSON] = NOTHING
     """Top-level fields that are the provider's, passed on as they are where the wire allows it."""
+    own_words: Mapping[str, JSON] = NOTHING
+    """Fields of the client's dialect as they were sent, for providers that speak it; others translate."""
 
 
 # --- what comes back -----------------------------------------------------------------------------

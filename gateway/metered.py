@@ -181,7 +181,8 @@ class MeteredAnswer(Response):
         usage = completion.report.usage if completion.report else None
         rest = encoder.deltas(channels.flush())
         await self._reply.guarded(opened.leg.way, channels)
-        await reader.write(rest + _comment(self._reply.cost(opened.attempt)) + encoder.end(usage), last=True)
+        rest += _comment(self._reply.cost(opened.attempt)) + encoder.end(usage, completion.extra)
+        await reader.write(rest, last=True)
 
     async def _whole(self, reader: Reader, opened: Opened) -> None:
         reply, way = self._reply, opened.leg.way
@@ -285,7 +286,7 @@ def replayed(reply: Reply, way: Way, completion: Completion) -> Response:
     if reply.request.stream:
         encoder = reply.encoder(way.model.id)
         body = encoder.deltas(channels.deltas(as_deltas(completion)))
-        body += encoder.deltas(channels.flush()) + encoder.end(None)
+        body += encoder.deltas(channels.flush()) + encoder.end(None, completion.extra)
         media_type = reply.surface.CONTENT_TYPE
     else:
         restored = channels.completion(completion)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from billing.usage import Usage
-from gateway.domain import Text
+from gateway.domain import NOTHING, Text
 from gateway.errors import InvalidRequest
 from gateway.media import work
 from gateway.providers import audio, failures
@@ -115,7 +115,7 @@ class Surface(work.MediaSurface):
             self._said += pieces
             return b"".join(_event({"type": "transcript.text.delta", "delta": piece}) for piece in pieces)
 
-        def end(self, usage: Usage | None) -> bytes:
+        def end(self, usage: Usage | None, _stated: Mapping[str, JSON] = NOTHING) -> bytes:
             done: dict[str, JSON] = {"type": "transcript.text.done", "text": "".join(self._said)}
             return _event(done | ({"usage": _usage(usage)} if usage else {}))
 

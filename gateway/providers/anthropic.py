@@ -15,7 +15,7 @@ from gateway.domain import Audio, File, Image, Reasoning, Text, ToolCall, ToolRe
 from gateway.errors import InvalidRequest
 from gateway.providers import failures
 from gateway.providers.anthropic_answers import Decoder
-from gateway.providers.claude import thinking
+from gateway.providers.claude import is_proven, thinking
 from gateway.providers.writing import (
     DEFAULT_MAX_OUTPUT_TOKENS,
     Parameters,
@@ -30,7 +30,7 @@ from gateway.providers.writing import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from gateway.catalogue import Deployment
     from gateway.domain import (
@@ -197,6 +197,8 @@ def _blocks(parts: Iterable[Part]) -> list[dict[str, JSON]]:
 def _block(part: Part) -> dict[str, JSON] | None:
     """Write one part; None for what Anthropic refuses and nobody misses: empty text, unsigned thought."""
     match part:
+        case Text(text, {"document": dict(said), **others}):
+            return {**known(others, _MARKS), **_text_document(text, said)} if text else None
         case Text(text, extra):
             return {**known(extra, _MARKS), "type": "text", "text": text} if text else None
         case Image(url, _, extra):
@@ -220,7 +222,7 @@ def _block(part: Part) -> dict[str, JSON] | None:
 def _thought(thought: Reasoning) -> dict[str, JSON] | None:
     if thought.redacted is not None:
         return {"type": "redacted_thinking", "data": thought.redacted}
-    if thought.signature is None or "id" in thought.extra:  # without proof, or proven to OpenAI
+    if not is_proven(thought):
         return None
     return {"type": "thinking", "thinking": thought.text, "signature": thought.signature}
 
@@ -229,6 +231,16 @@ def _source(url: str) -> dict[str, JSON]:
     if inline := data_url(url):
         return {"type": "base64", "media_type": inline.media_type, "data": inline.base64}
     return {"type": "url", "url": url}
+
+
+def _text_document(text: str, said: Mapping[str, JSON]) -> dict[str, JSON]:
+    """Write a document of text; its pieces, which citations number, say nothing but the text."""
+    pieces = said.get("pieces")
+    source: dict[str, JSON] = {"type": "text", "media_type": "text/plain", "data": text}
+    if isinstance(pieces, list) and all(isinstance(p, str) for p in pieces) and "".join(pieces) == text:
+        source = {"type": "content", "content": [{"type": "text", "text": piece} for piece in pieces]}
+    named = present(**{name: said.get(name) for name in ("title", "context", "citations")})
+    return {"type": "document", "source": source, **named}
 
 
 def _document(file: File) -> dict[str, JSON]:

@@ -15,7 +15,7 @@ from gateway.domain import Audio, File, Image, Reasoning, Text, ToolCall, ToolRe
 from gateway.errors import InvalidRequest
 from gateway.providers import aws, failures
 from gateway.providers.bedrock_answers import Decoder
-from gateway.providers.claude import thinking
+from gateway.providers.claude import is_proven, thinking
 from gateway.providers.writing import (
     DEFAULT_MAX_OUTPUT_TOKENS,
     DataURL,
@@ -49,6 +49,7 @@ def request(chat: ChatRequest, deployment: Deployment) -> UpstreamRequest:
     """Write and sign a Converse request. Raises UnsupportedFeature or InvalidRequest."""
     refuse_hosted(chat.tools)
     parameters = Parameters(chat, deployment)
+    parameters.cannot(*chat.own_words.get("documents", ()))
     system, dialogue = instructions(chat.messages)
     additional = _additional(chat, deployment, parameters)
     own = parameters.pass_on(_OWN_FIELDS)
@@ -212,7 +213,7 @@ _FORMATS: Final = {
 def _thought(thought: Reasoning) -> dict[str, JSON] | None:
     if thought.redacted is not None:
         return {"reasoningContent": {"redactedContent": thought.redacted}}
-    if thought.signature is None or "id" in thought.extra:  # without proof, or proven to OpenAI
+    if not is_proven(thought):
         return None
     proven = {"text": thought.text, "signature": thought.signature}
     return {"reasoningContent": {"reasoningText": proven}}

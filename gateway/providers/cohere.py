@@ -42,6 +42,7 @@ def request(chat: ChatRequest, deployment: Deployment) -> UpstreamRequest:
     """Write a v2 chat request. Raises UnsupportedFeature."""
     refuse_hosted(chat.tools)
     parameters = Parameters(chat, deployment)
+    parameters.cannot(*chat.own_words.get("documents", ()))
     body = {
         **present(
             model=deployment.upstream_model,

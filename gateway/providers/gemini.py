@@ -18,7 +18,6 @@ from gateway.providers.gemini_answers import MADE_HERE, Decoder
 from gateway.providers.writing import (
     Parameters,
     arguments_of,
-    call_names,
     data_url,
     instructions,
     present,
@@ -26,7 +25,7 @@ from gateway.providers.writing import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from gateway.catalogue import Deployment
     from gateway.domain import JSON, ChatRequest, Message, Part, ToolChoice
@@ -45,9 +44,10 @@ def request(chat: ChatRequest, deployment: Deployment) -> UpstreamRequest:
     """Write a generateContent request. Raises UnsupportedFeature or InvalidRequest."""
     refuse_hosted(chat.tools)
     parameters = Parameters(chat, deployment)
+    parameters.cannot(*chat.own_words.get("documents", ()))
     parameters.drop("parallel_tool_calls")
     system, dialogue = instructions(chat.messages)
-    writer = _Writer(deployment.upstream_model, call_names(dialogue))
+    writer = _Writer(deployment.upstream_model)
     declared = [
         present(name=tool.name, description=tool.description, parametersJsonSchema=tool.parameters)
         for tool in chat.tools
@@ -127,10 +127,10 @@ def _tool_config(choice: ToolChoice | None) -> JSON:
 
 
 class _Writer:
-    """Writes parts; knows which function each call id belongs to."""
+    """Writes parts in their order; knows which function the nearest call of an id was of."""
 
-    def __init__(self, model: str, names: Mapping[str, str]) -> None:
-        self._names = names
+    def __init__(self, model: str) -> None:
+        self._names: dict[str, str] = {}
         self._signs = _is_gemini_3(model)
 
     def contents(self, dialogue: Iterable[Message]) -> list[dict[str, JSON]]:
@@ -163,6 +163,7 @@ class _Writer:
                 return self._result(part)
 
     def _call(self, call: ToolCall) -> dict[str, JSON]:
+        self._names[call.id] = call.name
         google = (call.extra.get("extra_content") or NOTHING).get("google") or NOTHING
         signature = google.get("thought_signature") or (_NO_SIGNATURE if self._signs else None)
         called = present(name=call.name, args=arguments_of(call), id=_own_id(call.id))

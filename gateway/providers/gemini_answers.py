@@ -8,6 +8,8 @@ blocked prompt is a 200 without candidates.
 from __future__ import annotations
 
 from dataclasses import replace
+from hashlib import blake2b
+from secrets import token_hex
 from typing import TYPE_CHECKING, Final
 
 import orjson
@@ -91,7 +93,7 @@ class Decoder(AnswerDecoder):
     def _candidate(self, index: int) -> _Candidate:
         if index not in self._candidates and len(self._candidates) == MAX_CHOICES:
             raise ValueError("more candidates than anybody asks for")
-        return self._candidates.setdefault(index, _Candidate(index))
+        return self._candidates.setdefault(index, _Candidate(index, self.id))
 
     def _ground(self, grounding: Mapping[str, JSON]) -> None:
         self._queries = grounding.get("webSearchQueries") or self._queries
@@ -100,8 +102,9 @@ class Decoder(AnswerDecoder):
 class _Candidate:
     """One candidate as it grows; a block lasts until another kind of part comes."""
 
-    def __init__(self, index: int) -> None:
+    def __init__(self, index: int, answer_id: str) -> None:
         self.blocks = Blocks(index)
+        self._answer_id = answer_id
         self._kind = ""
         self._key = 0
 
@@ -148,7 +151,7 @@ class _Candidate:
 
     def _call(self, call: Mapping[str, JSON], signature: str | None) -> Delta:
         key = self._next("call")
-        id_ = call.get("id") or f"{MADE_HERE}{self.blocks.choice}_{key}"
+        id_ = call.get("id") or _new_id(self._answer_id, self.blocks.choice, key)
         arguments = orjson.dumps(call.get("args") or {}).decode()
         extra = {"extra_content": {"google": {"thought_signature": signature}}} if signature else NOTHING
         return self.blocks.call(key, id_, call.get("name") or "", arguments, extra)
@@ -157,6 +160,12 @@ class _Candidate:
         self._kind = kind
         self._key += 1
         return self._key
+
+
+def _new_id(answer_id: str, choice: int, key: int) -> str:
+    """Make the id of a call, as no other of the conversation has it, within OpenAI's 40 characters."""
+    digest = blake2b(str(answer_id).encode(), digest_size=9).hexdigest() if answer_id else token_hex(9)
+    return f"{MADE_HERE}{digest}_{choice}_{key}"
 
 
 def _logprobs(result: JSON) -> list[JSON]:

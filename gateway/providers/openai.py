@@ -25,7 +25,7 @@ from gateway.providers.writing import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from gateway.catalogue import Deployment
     from gateway.domain import JSON, ChatRequest, Message, Part, ResponseFormat, Tool, ToolChoice
@@ -45,16 +45,13 @@ def request(chat: ChatRequest, deployment: Deployment) -> UpstreamRequest:
     refuse_hosted(chat.tools)
     refuse_unbounded(chat.extra)
     asked = _without_refused(_parameters(chat, profile), chat, profile)
-    dropped = sorted((asked.keys() & profile.lacks) | (chat.extra.keys() & _FOREIGN))
+    unsaid = chat.own_words.get("documents", ())
+    dropped = sorted({*unsaid, *(asked.keys() & profile.lacks), *(chat.extra.keys() & _FOREIGN)})
     body: dict[str, JSON] = {
         **_passed_on(chat, profile),
         **profile.body,  # the administrator's word goes before the client's
         "model": deployment.upstream_model,
-        "messages": [
-            written
-            for message in chat.messages
-            for written in (_plain(message, profile) or _messages(message, profile))
-        ],
+        "messages": list(_messages(chat.messages, profile)),
         **{profile.renames.get(name, name): value for name, value in asked.items() if name not in dropped},
         **_stream(chat, profile),
     }
@@ -210,17 +207,31 @@ def _role(message: Message, profile: Profile) -> str:
     return "system" if message.role == "developer" and not profile.developer_role else message.role
 
 
-def _messages(message: Message, profile: Profile) -> Iterator[dict[str, JSON]]:
-    """Write one message; tool results are messages of their own and stand before what is said with them."""
-    results = [part for part in message.parts if isinstance(part, ToolResult)]
-    for result in results:
-        yield _tool_message(result, profile)
-    shown = [part for result in results for part in result.parts if not isinstance(part, Text)]
-    said = [part for part in message.parts if not isinstance(part, ToolResult)]
-    if said or not results:
-        yield _message(message, said, profile)
-    if shown:  # the format has no images in tool results
-        yield {"role": "user", "content": [_part(part, profile) for part in shown]}
+def _messages(messages: Iterable[Message], profile: Profile) -> Iterator[dict[str, JSON]]:
+    """Write messages; tool results are messages of their own and stand before what is said with them.
+
+    The format has no images in tool results: they follow as a message of the user, after the last of
+    neighbouring results, between which nothing may stand.
+    """
+    shown: list[Part] = []
+    for message in messages:
+        plain = _plain(message, profile)
+        results = [] if plain else [part for part in message.parts if isinstance(part, ToolResult)]
+        for result in results:
+            yield _tool_message(result, profile)
+            shown += [part for part in result.parts if not isinstance(part, Text)]
+        if results and len(results) == len(message.parts):
+            continue
+        if shown:
+            yield _shown(shown, profile)
+            shown = []
+        yield from plain or (_message(message, profile),)
+    if shown:
+        yield _shown(shown, profile)
+
+
+def _shown(parts: Iterable[Part], profile: Profile) -> dict[str, JSON]:
+    return {"role": "user", "content": [_part(part, profile) for part in parts]}
 
 
 def _tool_message(result: ToolResult, profile: Profile) -> dict[str, JSON]:
@@ -229,7 +240,8 @@ def _tool_message(result: ToolResult, profile: Profile) -> dict[str, JSON]:
     return {**known(result.extra, profile.marks), **answer}
 
 
-def _message(message: Message, said: Sequence[Part], profile: Profile) -> dict[str, JSON]:
+def _message(message: Message, profile: Profile) -> dict[str, JSON]:
+    said = [part for part in message.parts if not isinstance(part, ToolResult)]
     written: dict[str, JSON] = {**known(message.extra, profile.marks), "role": _role(message, profile)}
     if message.name:
         written["name"] = message.name

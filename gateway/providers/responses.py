@@ -47,6 +47,7 @@ def request(chat: ChatRequest, deployment: Deployment) -> UpstreamRequest:
     profile = profiles.of(deployment)
     refuse_hosted(chat.tools)
     parameters = Parameters(chat, deployment)
+    parameters.cannot(*chat.own_words.get("documents", ()))
     parameters.drop(*(profile.lacks & profiles.SAMPLING))
     instructions(chat.messages)
     if chat.stop:
@@ -54,6 +55,7 @@ def request(chat: ChatRequest, deployment: Deployment) -> UpstreamRequest:
     own = parameters.pass_on(_OWN_FIELDS)
     text = {**(own.pop("text", None) or {}), **present(format=_format(chat.response_format))}
     include = sorted({*(own.pop("include", None) or ()), *_include(chat, deployment, profile)})
+    unsaid = {} if "tools" in chat.own_words else {"strict": False}
     limit = chat.max_output_tokens
     if limit is not None and limit < MIN_OUTPUT_TOKENS:
         raise lacking(f"fewer than {MIN_OUTPUT_TOKENS} output tokens", "max_completion_tokens")
@@ -64,7 +66,7 @@ def request(chat: ChatRequest, deployment: Deployment) -> UpstreamRequest:
         **present(
             model=deployment.upstream_model,
             input=[item for message in chat.messages for item in _items(message)],
-            tools=[_tool(tool) for tool in chat.tools] or None,
+            tools=[_tool(tool, unsaid) for tool in chat.tools] or None,
             tool_choice=_tool_choice(chat.tool_choice) if chat.tools else None,
             max_output_tokens=limit,
             reasoning=_reasoning(chat),
@@ -118,9 +120,10 @@ def _reasoning(chat: ChatRequest) -> JSON:
     effort = chat.reasoning_effort
     if effort is None and chat.reasoning_budget_tokens is not None:
         effort = "low" if chat.reasoning_budget_tokens <= 2048 else "medium"
+    own = present(**chat.own_words.get("reasoning", {}))
     if effort is None:
-        return None
-    return {"effort": effort} if effort == "none" else {"effort": effort, "summary": "auto"}
+        return own or None
+    return {"effort": effort, **({} if effort == "none" else {"summary": "auto"}), **own}
 
 
 def _format(wanted: ResponseFormat | None) -> JSON:
@@ -132,7 +135,8 @@ def _format(wanted: ResponseFormat | None) -> JSON:
     return {"type": "json_schema", "name": wanted.name or "answer", "schema": wanted.schema, **named}
 
 
-def _tool(tool: Tool) -> dict[str, JSON]:
+def _tool(tool: Tool, unsaid: Mapping[str, JSON]) -> dict[str, JSON]:
+    """Write a tool; `unsaid` is what holds where the client's dialect has another default."""
     if tool.extra.get("type", "function") != "function":  # custom: run by the client, too
         return {"name": tool.name, **tool.extra} if tool.name else dict(tool.extra)
     return {
@@ -140,7 +144,7 @@ def _tool(tool: Tool) -> dict[str, JSON]:
         "type": "function",
         **present(name=tool.name, description=tool.description),
         "parameters": tool.parameters or {"type": "object", "properties": {}},
-        "strict": bool(tool.strict),
+        **(unsaid if tool.strict is None else {"strict": tool.strict}),
     }
 
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
-from gateway.domain import ToolCall
 from gateway.errors import InvalidRequest, UnsupportedFeature
 from gateway.providers.unbounded import refuse_unbounded
 
@@ -18,14 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from gateway.catalogue import Deployment
-    from gateway.domain import JSON, ChatRequest, Message, Part, Tool
+    from gateway.domain import JSON, ChatRequest, Message, Part, Tool, ToolCall
 
 DEFAULT_MAX_OUTPUT_TOKENS = 4096
 
 MARKS = frozenset(
     {"cache_control", "citations", "context", "caller", "annotations", "images", "index", "refusal", "audio"}
     | {"reasoning_details", "defer_loading", "eager_input_streaming", "input_examples", "allowed_callers"}
-    | {"extra_content", "thought_signature", "function_call"}
+    | {"extra_content", "thought_signature", "function_call", "document"}
 )
 """Members that one dialect puts into messages, parts and tools, and another refuses as unknown."""
 
@@ -105,9 +104,9 @@ class Parameters:
         """Leave out parameters, and name those that the client asked for."""
         self._dropped |= {name for name in names if self._asked.pop(name, None) is not None}
 
-    def cannot(self, name: str) -> None:
-        """Name a parameter that was not among those taken one by one."""
-        self._dropped.add(name)
+    def cannot(self, *names: str) -> None:
+        """Name parameters that were not among those taken one by one."""
+        self._dropped.update(names)
 
     def dropped(self) -> tuple[str, ...]:
         """Name what the wire lacks. Raises UnsupportedFeature if its absence changes the meaning."""
@@ -160,11 +159,6 @@ def instructions(messages: Iterable[Message]) -> tuple[list[Message], list[Messa
             param="messages",
         )
     return system, dialogue
-
-
-def call_names(messages: Iterable[Message]) -> dict[str, str]:
-    """Map call ids to function names, for formats that answer a call by its name."""
-    return {p.id: p.name for message in messages for p in message.parts if isinstance(p, ToolCall)}
 
 
 def present(**members: JSON) -> dict[str, JSON]:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from gateway.domain import NOTHING
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -18,8 +20,11 @@ class StreamEncoder(Protocol):
     def deltas(self, deltas: Sequence[Delta]) -> bytes:
         """Encode deltas that arrived together."""
 
-    def end(self, usage: Usage | None) -> bytes:
-        """Encode the end of a whole stream; only ever called when it was whole."""
+    def end(self, usage: Usage | None, stated: Mapping[str, JSON] = NOTHING) -> bytes:
+        """Encode the end of a whole stream; only ever called when it was whole.
+
+        `stated` is what the provider said of the answer in its own words, `Completion.extra`.
+        """
 
     def error(self, body: bytes) -> bytes:
         """Encode an error that ends the stream; `body` is the error as JSON."""

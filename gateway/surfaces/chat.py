@@ -330,6 +330,10 @@ def _choice(choice: Choice) -> dict[str, JSON]:
     calls = [_call_object(p) for p in choice.parts if isinstance(p, ToolCall)]
     message: dict[str, JSON] = {"role": "assistant", "content": text if text or not calls else None}
     message["refusal"] = choice.refusal
+    if drawn := [
+        {"type": "image_url", "image_url": {"url": p.url}} for p in choice.parts if isinstance(p, Image)
+    ]:
+        message["images"] = drawn
     if reasoning:
         message["reasoning_content"] = reasoning
     if calls:
@@ -426,7 +430,7 @@ class StreamEncoder:
             choice["logprobs"] = delta.logprobs
         return self._head + orjson.dumps(choice) + self._tail
 
-    def end(self, usage: Usage | None) -> bytes:
+    def end(self, usage: Usage | None, _stated: Mapping[str, JSON] = NOTHING) -> bytes:
         """Encode the end of a whole stream: usage if the client asked for it, then `[DONE]`."""
         if not self._include_usage:
             return DONE

@@ -6,7 +6,8 @@ run itself, remote MCP servers and containers are refused: their state and traff
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
 
 import orjson
 
@@ -39,7 +40,7 @@ from gateway.surfaces.reading import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from billing.usage import Usage
     from gateway.domain import Choice, Completion, Delta, Part, ToolCallDelta
@@ -65,9 +66,11 @@ def parse(body: JSON) -> ChatRequest:
     config = optional(body, "output_config", dict) or {}
     metadata = optional(body, "metadata", dict) or {}
     choice, parallel = _tool_choice(body)
+    messages = (*_system(body), *_messages(body))
+    of_documents = sorted({name for m in messages for name in _said_of_documents(m.parts)})
     return ChatRequest(
         model=model_of(body),
-        messages=(*_system(body), *_messages(body)),
+        messages=messages,
         tools=tuple(_tool(t, f"tools[{i}]") for i, t in enumerate(optional(body, "tools", list) or ())),
         tool_choice=choice,
         parallel_tool_calls=parallel,
@@ -77,13 +80,16 @@ def parse(body: JSON) -> ChatRequest:
         top_p=number(0, 1)(body, "top_p"),
         top_k=integer(0, 1_000_000)(body, "top_k"),
         stop=tuple(_strings(body, "stop_sequences")),
-        reasoning_effort=config.get("effort") if thinking.get("type") != "disabled" else "none",
+        reasoning_effort=optional(config, "effort", str) if thinking.get("type") != "disabled" else "none",
         reasoning_budget_tokens=_budget(thinking),
         service_tier=optional(body, "service_tier", str),
         user=metadata.get("user_id") if isinstance(metadata.get("user_id"), str) else None,
         stream=bool(optional(body, "stream", bool)),
         include_usage=True,
         extra=rest(body, _TAKEN) or NOTHING,
+        own_words=_own_words(
+            thinking=thinking, output_config=rest(config, ("format",)), documents=of_documents
+        ),
     )
 
 
@@ -112,6 +118,10 @@ _TAKEN: Final = frozenset(
         *("mcp_servers", "container", "context_management"),
     }
 )
+
+
+def _own_words(**said: JSON) -> Mapping[str, JSON]:
+    return {name: value for name, value in said.items() if value} or NOTHING
 
 
 def _max_tokens(body: Mapping[str, JSON]) -> int:
@@ -264,12 +274,31 @@ def _url(source: Mapping[str, JSON], path: str) -> str:
 
 
 def _document(block: Mapping[str, JSON], source: Mapping[str, JSON], path: str) -> Part:
-    if source.get("type") == "text" and isinstance(source.get("data"), str):
-        return Text(source["data"])
-    if source.get("type") == "content":
-        return Text("".join(p.text for p in _content(source.get("content"), path) if isinstance(p, Text)))
     title = block.get("title")
-    return File(title if isinstance(title, str) else None, _url(source, path))
+    if source.get("type") == "text" and isinstance(source.get("data"), str):
+        pieces = [source["data"]]
+    elif source.get("type") == "content":
+        pieces = [p.text for p in _content(source.get("content"), path) if isinstance(p, Text)]
+    else:
+        extra = rest(block, ("type", "source", "title"))
+        return File(title if isinstance(title, str) else None, _url(source, path), extra=extra)
+    said = {name: block[name] for name in _OF_DOCUMENTS if block.get(name) is not None}
+    document = {**said, "pieces": pieces if source["type"] == "content" else None}
+    return Text("".join(pieces), {**rest(block, ("type", "source", *_OF_DOCUMENTS)), "document": document})
+
+
+_OF_DOCUMENTS: Final = ("title", "context", "citations")
+
+
+def _said_of_documents(parts: Iterable[Part]) -> Iterator[str]:
+    """Name what was said of documents that other dialects have no place for; a file's title is its name."""
+    for part in parts:
+        if isinstance(part, ToolResult):
+            yield from _said_of_documents(part.parts)
+            continue
+        said = part.extra if isinstance(part, File) else part.extra.get("document")
+        if isinstance(said, Mapping):
+            yield from (name for name in _OF_DOCUMENTS if said.get(name) not in (None, {"enabled": False}))
 
 
 # --- whole answers -------------------------------------------------------------------------------
@@ -302,11 +331,19 @@ def encode(completion: Completion, model_id: str, answer_id: str, _created: int)
 
 
 def _stop(choice: Choice | None, completion: Completion) -> dict[str, JSON]:
-    reason = choice.finish_reason if choice else None
-    stated = completion.extra.get("stop_reason") if completion.extra else None
+    if choice is None:
+        return _ending(None, completion.extra, called=False)
+    called = any(isinstance(part, ToolCall) for part in choice.parts)
+    return _ending(choice.finish_reason, completion.extra, called=called)
+
+
+def _ending(reason: str | None, stated: Mapping[str, JSON], *, called: bool) -> dict[str, JSON]:
+    """Say why an answer ended, in its provider's own words if they are of this dialect."""
+    if reason == "stop" and called:  # OpenAI's reason where the client had named the function
+        reason = "tool_calls"
     return {
-        "stop_reason": stated or STOP_REASONS.get(reason or "", reason),
-        "stop_sequence": completion.extra.get("stop_sequence") if completion.extra else None,
+        "stop_reason": stated.get("stop_reason") or STOP_REASONS.get(reason or "", reason),
+        "stop_sequence": stated.get("stop_sequence"),
     }
 
 
@@ -367,7 +404,8 @@ class StreamEncoder:
         self._opening = _event("message_start", message=message)
         self._open: tuple[str, int] | None = None
         self._blocks = 0
-        self._stop_reason: str | None = None
+        self._reason: str | None = None
+        self._called = False
 
     def deltas(self, deltas: Sequence[Delta]) -> bytes:
         pieces = [self._take_opening()]
@@ -392,7 +430,7 @@ class StreamEncoder:
         for call in delta.tool_calls:
             yield from self._call(call)
         if delta.finish_reason is not None:
-            self._stop_reason = STOP_REASONS.get(delta.finish_reason, delta.finish_reason)
+            self._reason = delta.finish_reason
 
     def _proof(self, extra: Mapping[str, JSON]) -> Iterator[bytes]:
         if extra.get("signature"):
@@ -405,6 +443,7 @@ class StreamEncoder:
         if self._open != ("tool_use", call.index):
             block = {"type": "tool_use", "id": call.id or "", "name": call.name or "", "input": {}}
             yield from self._start(("tool_use", call.index), block)
+            self._called = True
         if call.arguments:
             yield self._content("input_json_delta", partial_json=call.arguments)
 
@@ -430,9 +469,9 @@ class StreamEncoder:
             self._open = None
             self._blocks += 1
 
-    def end(self, usage: Usage | None) -> bytes:
+    def end(self, usage: Usage | None, stated: Mapping[str, JSON] = NOTHING) -> bytes:
         """Close the open block, say why it ended and what it used."""
-        stop: dict[str, Any] = {"stop_reason": self._stop_reason, "stop_sequence": None}
+        stop = _ending(self._reason, stated, called=self._called)
         return b"".join(
             (
                 self._take_opening(),

@@ -7,6 +7,7 @@ never true on the way out.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -30,7 +31,7 @@ from gateway.errors import InvalidRequest, UnsupportedFeature
 from gateway.surfaces.reading import integer, model_of, number, object_of, optional, refuse, rest, wrong_type
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from billing.usage import Usage
     from gateway.domain import Completion, Delta, Part, ToolCallDelta
@@ -54,27 +55,52 @@ def parse(body: JSON) -> ChatRequest:
         )
     reasoning = optional(body, "reasoning", dict) or {}
     text = optional(body, "text", dict) or {}
+    most_probable = integer(0, 20)(body, "top_logprobs")
+    included = _included(body)
+    tools = tuple(_tool(t, f"tools[{i}]") for i, t in enumerate(optional(body, "tools", list) or ()))
     return ChatRequest(
         model=model_of(body),
-        messages=(*_instructions(body), *_input(body.get("input"))),
-        tools=tuple(_tool(t, f"tools[{i}]") for i, t in enumerate(optional(body, "tools", list) or ())),
+        messages=(*_instructions(body), *_turns(_input(body.get("input")))),
+        tools=tools,
         tool_choice=_tool_choice(body),
         parallel_tool_calls=optional(body, "parallel_tool_calls", bool),
         response_format=_format(text.get("format")),
         max_output_tokens=integer(1, 10_000_000)(body, "max_output_tokens"),
         temperature=number(0, 2)(body, "temperature"),
         top_p=number(0, 1)(body, "top_p"),
-        top_logprobs=integer(0, 20)(body, "top_logprobs"),
+        logprobs=True if most_probable or _LOGPROBS in included else None,
+        top_logprobs=most_probable or None,
         reasoning_effort=optional(reasoning, "effort", str),
         service_tier=optional(body, "service_tier", str),
         user=optional(body, "user", str),
         metadata=optional(body, "metadata", dict),
         stream=bool(optional(body, "stream", bool)),
         include_usage=True,
-        extra=rest(body, _TAKEN) or NOTHING,
+        extra=_beside(body, text, included) or NOTHING,
+        own_words={"reasoning": reasoning, "tools": "strict"} if reasoning or tools else NOTHING,
     )
 
 
+def _included(body: Mapping[str, JSON]) -> list[str]:
+    included = optional(body, "include", list) or []
+    if not all(isinstance(item, str) for item in included):
+        raise wrong_type("include", "문자열 목록/a list of strings")
+    return included
+
+
+def _beside(body: Mapping[str, JSON], text: Mapping[str, JSON], included: list[str]) -> dict[str, JSON]:
+    """Return what this dialect alone has, for providers that speak it; others name what they leave out."""
+    more = {
+        "text": rest(text, ("format",)),
+        "include": [item for item in included if item not in (_LOGPROBS, _PROOFS)],
+        "truncation": None if body.get("truncation") == "disabled" else body.get("truncation"),
+    }
+    return {**rest(body, _TAKEN), **{name: value for name, value in more.items() if value}}
+
+
+_LOGPROBS: Final = "message.output_text.logprobs"
+_PROOFS: Final = "reasoning.encrypted_content"
+"""Asked for wherever a provider gives it."""
 _TAKEN: Final = frozenset(
     {
         *("model", "input", "instructions", "tools", "tool_choice", "parallel_tool_calls", "text"),
@@ -105,6 +131,29 @@ def _input(given: JSON) -> Iterator[Message]:
         )
     else:
         raise wrong_type("input", "문자열이나 목록/a string or a list")
+
+
+def _turns(messages: Iterable[Message]) -> Iterator[Message]:
+    """Join what an assistant said in one turn: calls that stand in several messages are refused elsewhere.
+
+    Two texts stay two messages, since the items that they came from could not be told from one.
+    """
+    turn: Message | None = None
+    for message in messages:
+        if turn is not None and _continues(turn, message):
+            turn = replace(turn, parts=turn.parts + message.parts)
+            continue
+        if turn is not None:
+            yield turn
+        turn = message
+    if turn is not None:
+        yield turn
+
+
+def _continues(turn: Message, message: Message) -> bool:
+    if turn.role != "assistant" or message.role != "assistant" or not (turn.parts and message.parts):
+        return False
+    return not (isinstance(turn.parts[-1], Text) and isinstance(message.parts[0], Text))
 
 
 def _item(item: JSON, path: str) -> Message:
@@ -326,7 +375,7 @@ class StreamEncoder:
             pieces += self._delta(delta)
         return b"".join(pieces)
 
-    def end(self, usage: Usage | None) -> bytes:
+    def end(self, usage: Usage | None, _stated: Mapping[str, JSON] = NOTHING) -> bytes:
         """Close the open item, then state the whole response with what it used."""
         pieces = [*self._begin(), *self._close()]
         response = {**_response(*self._head, self._items, self._finish), "usage": usage_object(usage)}

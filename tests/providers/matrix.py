@@ -140,7 +140,9 @@ def streamed(surface: str, done: SimpleNamespace) -> str:
     """Encode the deltas one by one and read the text out of the events."""
     encoder = SURFACES[surface].StreamEncoder("m", "id1", 7, include_usage=True)
     report = done.completion.report
-    raw = b"".join(encoder.deltas([delta]) for delta in done.deltas) + encoder.end(report.usage)
+    raw = b"".join(encoder.deltas([delta]) for delta in done.deltas) + encoder.end(
+        report.usage, done.completion.extra
+    )
     return "".join(_pieces(surface, raw))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,17 +11,39 @@ from anthropic.types.message_create_params import MessageCreateParams
 from pydantic import TypeAdapter
 
 from billing.usage import Usage
-from gateway.domain import Audio, Message, Reasoning, ResponseFormat, Text, Tool, ToolCall, ToolChoice
+from gateway.catalogue import Credential, Deployment
+from gateway.domain import (
+    Audio,
+    ChatRequest,
+    Message,
+    Reasoning,
+    ResponseFormat,
+    Text,
+    ToolCall,
+    ToolChoice,
+    ToolResult,
+)
 from gateway.errors import InvalidRequest, UnsupportedFeature, UpstreamProtocolError, UpstreamUnavailable
 from gateway.providers import adapter
 from gateway.providers.anthropic_answers import report_of
 from gateway.providers.claude import chooses_itself
+from gateway.surfaces import messages
 from tests.providers.conversation import FORM, MESSAGES, PARAMETERS, WEATHER
 from tests.providers.exchanges import ask, deployment, sent, sse, streamed, whole
 
 HERE = deployment(
     "anthropic", "anthropic", base_url="https://api.anthropic.com", upstream_model="claude-sonnet-4-5"
 )
+CLAUDE_AT = {
+    "anthropic": HERE,
+    "bedrock": deployment(
+        "bedrock",
+        base_url="https://bedrock-runtime.ap-northeast-2.amazonaws.com",
+        upstream_model="anthropic.claude-sonnet-4-5-20250929-v1:0",
+        region="ap-northeast-2",
+        credential=Credential(access_key_id="AKIDEXAMPLE", secret_access_key="secret"),
+    ),
+}
 
 
 # --- requests ------------------------------------------------------------------------------------
@@ -113,6 +136,49 @@ def test_reasoning_without_its_proof_is_left_out_and_hidden_reasoning_goes_back(
     assert content == [{"type": "redacted_thinking", "data": "ENC"}, {"type": "text", "text": "답"}]
 
 
+CALLED = Message("assistant", (ToolCall("a", "get_weather", "{}"),))
+RESULT = Message("tool", (ToolResult("a", (Text("맑음"),)),))
+PROVEN = Message("assistant", (Reasoning("음", signature="c2ln"), *CALLED.parts))
+
+
+@pytest.mark.parametrize(
+    ("turn", "thinks"),
+    [
+        ((CALLED, RESULT), False),
+        ((Message("assistant", (Reasoning("음"), *CALLED.parts)), RESULT), False),
+        ((CALLED, RESULT, CALLED, RESULT), False),
+        ((PROVEN, RESULT), True),
+        ((PROVEN, RESULT, CALLED, RESULT), True),
+        ((CALLED, RESULT, Message("assistant", (Text("맑습니다"),)), Message("user", (Text("왜?"),))), True),
+    ],
+)
+@pytest.mark.parametrize("wire", ["anthropic", "bedrock"])
+def test_a_turn_that_called_without_a_proven_thought_goes_on_without_thinking(
+    wire: str, turn: tuple[Message, ...], *, thinks: bool
+) -> None:
+    chat = ask(tools=(WEATHER,), reasoning_effort="low", temperature=0.5)
+    request = adapter(wire).request(replace(chat, messages=chat.messages + turn), CLAUDE_AT[wire])
+    assert (b'"thinking":{"type":"enabled"' in request.body) is thinks
+    assert request.dropped == (("temperature",) if thinks else ("reasoning_effort",))
+
+
+def test_a_model_that_chooses_how_long_to_think_thinks_after_any_turn() -> None:
+    chat = ask(tools=(WEATHER,), reasoning_effort="low")
+    newer = deployment("anthropic", upstream_model="claude-opus-4-6")
+    body = sent(replace(chat, messages=(*chat.messages, CALLED, RESULT)), newer)
+    assert body["thinking"] == {"type": "adaptive"}
+
+
+@pytest.mark.parametrize("wire", ["anthropic", "bedrock"])
+def test_a_thought_with_an_empty_signature_is_left_out_as_one_without(wire: str) -> None:
+    """An answer of another model bears thoughts like that, and its client sends them back."""
+    said = [{"type": "thinking", "thinking": "음", "signature": ""}, {"type": "text", "text": "답"}]
+    turns = [("user", "가"), ("assistant", said), ("user", "나")]
+    asked = {"model": "m", "max_tokens": 9, "messages": [{"role": r, "content": c} for r, c in turns]}
+    (only,) = sent(messages.parse(asked), CLAUDE_AT[wire])["messages"][1]["content"]
+    assert only["text"] == "답"
+
+
 @pytest.mark.parametrize(
     "odd",
     [
@@ -152,19 +218,93 @@ def test_arguments_that_are_no_json_still_go_back() -> None:
     assert call["input"] == {"arguments": "{broken"}
 
 
+def asked_in_its_own_words(**more: Any) -> ChatRequest:
+    said = {"model": "m", "max_tokens": 9000, "messages": [{"role": "user", "content": "가"}]}
+    return messages.parse(said | more)
+
+
 def test_marks_of_the_cache_and_own_fields_pass_through() -> None:
     mark = {"cache_control": {"type": "ephemeral"}}
-    body = sent(
-        ask(
-            messages=(Message("user", (Text("긴 글", mark),)),),
-            tools=(Tool("f", extra=mark),),
-            extra={"thinking": {"type": "adaptive"}},
-        ),
-        HERE,
+    asked = asked_in_its_own_words(
+        messages=[{"role": "user", "content": [{"type": "text", "text": "긴 글", **mark}]}],
+        tools=[{"name": "f", "input_schema": {"type": "object"}, **mark}],
+        thinking={"type": "adaptive"},
     )
+    body = sent(asked, HERE)
     assert body["messages"][0]["content"][0]["cache_control"] == {"type": "ephemeral"}
     assert body["tools"][0]["cache_control"] == {"type": "ephemeral"}
     assert body["thinking"] == {"type": "adaptive"}
+
+
+@pytest.mark.parametrize(
+    ("said", "dropped"),
+    [
+        ({"thinking": {"type": "adaptive", "display": "summarized"}}, ("temperature",)),
+        ({"thinking": {"type": "adaptive"}, "output_config": {"effort": "max"}}, ("temperature",)),
+        ({"thinking": {"type": "enabled", "budget_tokens": 2000}}, ("temperature",)),
+        ({"thinking": {"type": "disabled"}}, ()),
+        ({"output_config": {"effort": "low"}}, ()),
+    ],
+)
+@pytest.mark.parametrize("model", ["claude-sonnet-4-5", "claude-opus-4-6"])
+@pytest.mark.parametrize("wire", ["anthropic", "bedrock"])
+def test_how_a_client_of_its_own_api_lets_it_think_is_kept(
+    wire: str, model: str, said: dict[str, Any], dropped: tuple[str, ...]
+) -> None:
+    asked = asked_in_its_own_words(temperature=0.5, **said)
+    request = adapter(wire).request(asked, replace(CLAUDE_AT[wire], upstream_model=model))
+    body = json.loads(request.body)
+    written = body.get("additionalModelRequestFields", body)
+    assert {name: written[name] for name in ("thinking", "output_config") if name in written} == said
+    assert request.dropped == dropped
+
+
+def test_an_effort_for_claude_is_an_effort_for_others_too() -> None:
+    asked = asked_in_its_own_words(thinking={"type": "adaptive"}, output_config={"effort": "low"})
+    request = adapter("openai").request(asked, deployment(upstream_model="gpt-5.1"))
+    assert json.loads(request.body)["reasoning_effort"] == "low"
+    assert b"thinking" not in request.body
+    assert request.dropped == ()
+
+
+def test_a_form_of_the_answer_stands_beside_the_effort() -> None:
+    form = {"type": "json_schema", "schema": {"type": "object"}}
+    asked = asked_in_its_own_words(output_config={"effort": "low", "format": form})
+    assert sent(asked, HERE)["output_config"] == {"effort": "low", "format": form}
+
+
+SOURCES = {
+    "pdf": {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0="},
+    "text": {"type": "text", "media_type": "text/plain", "data": "제1조 목적"},
+    "pieces": {"type": "content", "content": [{"type": "text", "text": t} for t in ("제1조", "제2조")]},
+}
+SAID_OF_IT = {
+    "title": "규정",
+    "context": "2026년 개정",
+    "citations": {"enabled": True},
+    "cache_control": {"type": "ephemeral"},
+}
+
+
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("said", [{}, SAID_OF_IT])
+def test_a_document_arrives_with_all_that_was_said_of_it(source: str, said: dict[str, Any]) -> None:
+    document = {"type": "document", "source": SOURCES[source], **said}
+    asked = asked_in_its_own_words(messages=[{"role": "user", "content": [document]}])
+    request = adapter("anthropic").request(asked, HERE)
+    assert json.loads(request.body)["messages"][0]["content"] == [document]
+    assert request.dropped == ()
+
+
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("wire", ["openai", "responses", "gemini", "bedrock"])
+def test_what_others_cannot_be_told_of_a_document_is_named(wire: str, source: str) -> None:
+    document = {"type": "document", "source": SOURCES[source], **SAID_OF_IT}
+    asked = asked_in_its_own_words(messages=[{"role": "user", "content": [document]}])
+    request = adapter(wire).request(asked, CLAUDE_AT.get(wire, deployment(wire)))
+    lost = ("citations", "context") if source == "pdf" else ("citations", "context", "title")
+    assert request.dropped == lost
+    assert "개정" not in request.body.decode()
 
 
 # --- answers -------------------------------------------------------------------------------------
@@ -303,6 +443,35 @@ def test_stop_reasons_are_translated_and_kept(reason: str, expected: str) -> Non
     assert completion is not None
     assert completion.choices[0].finish_reason == expected
     assert completion.extra["stop_reason"] == reason
+
+
+def shown_by_its_own_surface(pieces: list[bytes], to: Deployment) -> list[dict[str, Any]]:
+    """Return how a message ends, as a client of the Messages API is told: in its stream, and whole."""
+    deltas, completion, _ = streamed(pieces, to)
+    assert completion is not None
+    encoder = messages.StreamEncoder("m", "1", 0, include_usage=True)
+    raw = encoder.deltas(deltas) + encoder.end(None, completion.extra)
+    events = [json.loads(line[6:]) for line in raw.decode().split("\n") if line.startswith("data: ")]
+    (end,) = (event["delta"] for event in events if event["type"] == "message_delta")
+    body = json.loads(messages.encode(completion, "m", "1", 0))
+    return [end, {name: body[name] for name in ("stop_reason", "stop_sequence")}]
+
+
+def test_a_client_is_told_which_sequence_ended_its_message() -> None:
+    delta = {"type": "message_delta", "delta": {"stop_reason": "stop_sequence", "stop_sequence": "끝"}}
+    shown = shown_by_its_own_surface([sse(START, *TEXT, delta, {"type": "message_stop"})], HERE)
+    assert shown == [{"stop_reason": "stop_sequence", "stop_sequence": "끝"}] * 2
+
+
+def test_a_message_that_calls_a_tool_ends_in_its_use_also_where_the_provider_says_stop() -> None:
+    """OpenAI does where the client had named the function; a client would not run it."""
+    function = {"name": "f", "arguments": "{}"}
+    called = {"tool_calls": [{"index": 0, "id": "a", "type": "function", "function": function}]}
+    choice = {"index": 0, "delta": called, "finish_reason": "stop"}
+    shown = shown_by_its_own_surface(
+        [sse({"id": "x", "model": "m", "choices": [choice]}, "[DONE]")], deployment()
+    )
+    assert shown == [{"stop_reason": "tool_use", "stop_sequence": None}] * 2
 
 
 def test_a_split_of_cache_writes_that_contradicts_their_sum_is_flagged() -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 
 from billing.usage import Usage
-from gateway.domain import Audio, Image, Message, ResponseFormat, Text, ToolCall, ToolChoice
+from gateway.domain import Audio, Image, Message, ResponseFormat, Text, ToolCall, ToolChoice, ToolResult
 from gateway.errors import UnsupportedFeature, UpstreamProtocolError, UpstreamRateLimited
 from gateway.providers import adapter
 from gateway.providers.gemini_answers import report_of
+from gateway.surfaces import chat
 from tests.providers.conversation import FORM, PARAMETERS, PNG, SCHEMA, WEATHER
 from tests.providers.exchanges import ask, deployment, sent, sse, streamed, text_of, whole
 
@@ -188,6 +190,40 @@ def test_thoughts_text_and_calls_are_told_apart_and_the_last_usage_counts() -> N
     assert completion.report.usage == Usage(input=10, output=5, reasoning=3)
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_no_two_calls_share_an_id_and_each_result_finds_its_function(*, named: bool) -> None:
+    """Google gives calls no ids, and what was made up was the same in every answer."""
+    turns: list[Message] = [Message("user", (Text("가"),))]
+    for number, function in enumerate(("get_weather", "get_time")):
+        answer = chunk({"functionCall": {"name": function, "args": {}}}, usage=LAST, finishReason="STOP")
+        answer["responseId"] = f"r/{number}" * 30 if named else ""
+        (call,) = whole(answer, HERE).choices[0].parts
+        assert isinstance(call, ToolCall)
+        turns += [Message("assistant", (call,)), Message("tool", (ToolResult(call.id, (Text("1"),)),))]
+    ids = [part.id for turn in turns for part in turn.parts if isinstance(part, ToolCall)]
+    assert len(set(ids)) == 2
+    assert all(re.fullmatch(r"call_[A-Za-z0-9_-]{1,35}", id_) for id_ in ids)
+    assert functions_answered(turns) == [{"name": "get_weather"}, {"name": "get_time"}]
+
+
+def test_a_result_is_of_the_nearest_call_before_it() -> None:
+    """Conversations from elsewhere repeat ids from turn to turn."""
+    turns = [Message("user", (Text("가"),))]
+    for function in ("get_weather", "get_time"):
+        turns += [
+            Message("assistant", (ToolCall("call_0", function, "{}"),)),
+            Message("tool", (ToolResult("call_0", (Text("1"),)),)),
+        ]
+    assert functions_answered(turns) == [{"name": "get_weather"}, {"name": "get_time"}]
+
+
+def functions_answered(turns: list[Message]) -> list[dict[str, Any]]:
+    """Return the functions whose results are sent, each with Google's own id if it has one."""
+    parts = [p for c in sent(ask(messages=tuple(turns)), HERE)["contents"] for p in c["parts"]]
+    answers = [p["functionResponse"] for p in parts if "functionResponse" in p]
+    return [{k: v for k, v in answer.items() if k != "response"} for answer in answers]
+
+
 def test_a_whole_answer_and_an_array_of_chunks_say_the_same_as_a_stream() -> None:
     chunks = [chunk({"text": "가"}), chunk({"text": "나"}, usage=LAST, finishReason="STOP")]
     _, from_stream, _ = streamed([sse(*chunks)], HERE)
@@ -250,6 +286,19 @@ def test_an_image_that_was_drawn_is_a_part_of_the_answer() -> None:
 
 
 # --- usage ---------------------------------------------------------------------------------------
+
+
+def test_a_drawn_image_reaches_the_client_in_a_stream_and_in_a_whole_answer_alike() -> None:
+    drawn = {"inlineData": {"mimeType": "image/png", "data": "AAAA"}}
+    body = chunk({"text": "여기"}, drawn, usage=LAST, finishReason="STOP")
+    (choice,) = json.loads(chat.encode(whole(body, HERE), "m", "1", 0))["choices"]
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    assert choice["message"]["images"] == [image]
+    assert choice["message"]["content"] == "여기"
+    deltas, _, _ = streamed([sse(body)], HERE)
+    raw = chat.StreamEncoder("m", "1", 0, include_usage=False).deltas(deltas).decode()
+    shown = [json.loads(line[6:])["choices"][0]["delta"] for line in raw.split("\n") if line]
+    assert [image for delta in shown for image in delta.get("images", ())] == [image]
 
 
 def test_cached_hosted_and_heard_tokens_are_counted_once() -> None:

@@ -33,6 +33,7 @@ from gateway.errors import UnsupportedFeature, UpstreamProtocolError, UpstreamRa
 from gateway.providers import adapter
 from gateway.providers.openai_usage import report_of
 from gateway.providers.profiles import PROFILES
+from gateway.surfaces import messages
 from tests.providers.exchanges import ask, deployment, sent, sse, streamed, text_of, whole
 
 WEATHER = Tool("get_weather", "날씨", {"type": "object", "properties": {"city": {"type": "string"}}})
@@ -194,6 +195,28 @@ def test_images_in_a_tool_result_follow_it_as_a_message() -> None:
     assert [m["role"] for m in body["messages"]] == ["assistant", "tool", "user"]
     assert body["messages"][1]["content"] == "그림"
     assert body["messages"][2]["content"][0]["image_url"]["url"] == PNG
+
+
+def test_nothing_stands_between_the_results_of_parallel_calls() -> None:
+    def result(call: str, content: Any) -> dict[str, Any]:
+        return {"type": "tool_result", "tool_use_id": call, "content": content}
+
+    picture = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}}
+    calls = [{"type": "tool_use", "id": id_, "name": "f", "input": {}} for id_ in "abc"]
+    results = [result("a", [picture]), result("b", "둘"), result("c", [picture])]
+    asked = {
+        "model": "m",
+        "max_tokens": 100,
+        "messages": [
+            {"role": "user", "content": "가"},
+            {"role": "assistant", "content": calls},
+            {"role": "user", "content": [*results, {"type": "text", "text": "어때?"}]},
+        ],
+    }
+    written = sent(messages.parse(asked), deployment())["messages"]
+    assert [m["role"] for m in written] == ["user", "assistant", "tool", "tool", "tool", "user", "user"]
+    assert [part["type"] for part in written[5]["content"]] == ["image_url", "image_url"]
+    assert written[6]["content"] == "어때?"
 
 
 def test_a_hosted_tool_of_another_provider_is_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -9,9 +10,16 @@ from openai.types.responses.response_create_params import ResponseCreateParams
 from pydantic import TypeAdapter
 
 from billing.usage import Usage
-from gateway.domain import Message, Reasoning, Text, ToolCall
-from gateway.errors import UnsupportedFeature, UpstreamProtocolError, UpstreamRateLimited, UpstreamUnavailable
+from gateway.domain import ChatRequest, Message, Reasoning, Text, ToolCall
+from gateway.errors import (
+    InvalidRequest,
+    UnsupportedFeature,
+    UpstreamProtocolError,
+    UpstreamRateLimited,
+    UpstreamUnavailable,
+)
 from gateway.providers import adapter
+from gateway.surfaces import responses
 from tests.providers.conversation import FORM, PARAMETERS, WEATHER
 from tests.providers.exchanges import ask, deployment, sent, sse, streamed, text_of, whole
 
@@ -39,6 +47,33 @@ def test_a_tool_is_not_strict_unless_the_client_said_so() -> None:
     assert sent(ask(tools=(WEATHER,)), HERE)["tools"][0]["strict"] is False
 
 
+CALLS: list[dict[str, Any]] = [
+    {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "두 곳의 날씨는?"}]},
+    {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "ENC"},
+    {"type": "message", "role": "assistant", "content": "찾아보겠습니다."},
+    {"type": "function_call", "call_id": "a", "name": "get_weather", "arguments": '{"city":"서울"}'},
+    {"type": "function_call", "call_id": "b", "name": "get_weather", "arguments": '{"city":"부산"}'},
+    {"type": "function_call_output", "call_id": "a", "output": "맑음"},
+    {"type": "function_call_output", "call_id": "b", "output": "비"},
+    {"type": "message", "role": "assistant", "content": "서울은 맑습니다."},
+    {"type": "message", "role": "assistant", "content": "부산은 비가 옵니다."},
+    {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "고마워"}]},
+]
+
+
+def test_items_of_its_own_surface_arrive_as_they_were_sent() -> None:
+    assert sent(responses.parse({"model": "m", "input": CALLS}), HERE)["input"] == CALLS
+
+
+@pytest.mark.parametrize("first", [1, 2, 3])
+def test_what_was_said_in_one_turn_is_one_message_in_the_chat_format(first: int) -> None:
+    asked = {"model": "m", "input": [CALLS[0], *CALLS[first:7]]}
+    written = sent(responses.parse(asked), deployment(profile="deepseek"))["messages"]
+    assert [m["role"] for m in written] == ["user", "assistant", "tool", "tool"]
+    assert [call["id"] for call in written[1]["tool_calls"]] == ["a", "b"]
+    assert written[1]["content"] == (None if first == 3 else "찾아보겠습니다.")
+
+
 def test_where_it_goes() -> None:
     assert adapter("responses").request(ask(), HERE).url == "https://provider.example/v1/responses"
 
@@ -58,6 +93,53 @@ def test_log_probabilities_are_asked_for_by_name() -> None:
     body = sent(ask(logprobs=True, top_logprobs=2), deployment("responses", upstream_model="gpt-4.1"))
     assert body["include"] == ["message.output_text.logprobs"]
     assert body["top_logprobs"] == 2
+
+
+FOUR_ONE = deployment("responses", upstream_model="gpt-4.1")
+
+
+def asked_in_its_own_words(**more: Any) -> ChatRequest:
+    return responses.parse({"model": "m", "input": "가"} | more)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"text": {"verbosity": "low"}},
+        {"text": {"verbosity": "low", "format": {"type": "json_object"}}},
+        {"reasoning": {"summary": "detailed"}},
+        {"reasoning": {"effort": "low", "summary": "concise"}},
+        {"include": ["message.output_text.logprobs"]},
+        {"include": ["message.output_text.logprobs"], "top_logprobs": 3},
+        {"truncation": "auto"},
+        {"tools": [{"type": "function", "name": "f", "parameters": {"type": "object"}}]},
+        {"tools": [{"type": "function", "name": "f", "parameters": {"type": "object"}, "strict": False}]},
+    ],
+)
+def test_what_its_own_surface_says_reaches_it_as_it_was_said(said: dict[str, Any]) -> None:
+    request = adapter("responses").request(asked_in_its_own_words(**said), FOUR_ONE)
+    body = json.loads(request.body)
+    assert said.items() <= body.items()
+    assert request.dropped == ()
+
+
+def test_what_only_this_dialect_has_is_named_where_it_is_left_out() -> None:
+    said = {"text": {"verbosity": "low"}, "truncation": "auto", "include": ["file_search_call.results"]}
+    asked = asked_in_its_own_words(**said)
+    assert adapter("openai").request(asked, deployment()).dropped == ("include", "text", "truncation")
+    assert adapter("gemini").request(asked, deployment("gemini")).dropped == ("include", "text", "truncation")
+
+
+def test_what_is_to_be_included_is_a_list_of_names() -> None:
+    with pytest.raises(InvalidRequest):
+        asked_in_its_own_words(include=[{}])
+
+
+@pytest.mark.parametrize("said", [{}, {"include": ["message.output_text.logprobs"]}])
+def test_the_chat_format_gives_the_most_probable_only_with_probabilities(said: dict[str, Any]) -> None:
+    body = sent(asked_in_its_own_words(top_logprobs=2, **said), deployment())
+    assert (body["logprobs"], body["top_logprobs"]) == (True, 2)
+    assert "top_logprobs" not in sent(asked_in_its_own_words(top_logprobs=0), deployment())
 
 
 # --- answers -------------------------------------------------------------------------------------
