@@ -165,6 +165,14 @@ class SignIn:
         subjects = self._subject("login", login), self._subject("address", network_of(browser.address))
         sessions.forgive(self.database, *subjects)
 
+    def half_way(self, browser: Browser) -> None:
+        """Take one back from the address after a right password, where a code is still to come.
+
+        The second step counts and is forgiven by itself: an office of many would be held off by right
+        sign-ins. The login's own count stands until the code is right, or codes could be guessed at will.
+        """
+        sessions.take_back(self.database, self._subject("address", network_of(browser.address)))
+
     def refused(self, login: str, browser: Browser, now: datetime, why: str) -> None:
         """Write a failed attempt to the access audit.
 

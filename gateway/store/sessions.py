@@ -169,8 +169,19 @@ def forgive(engine: Engine, account_subject: str, address_subject: str) -> None:
     with writing(engine).begin() as connection:
         _failures(connection, (account_subject, address_subject))
         connection.execute(delete(table).where(table.c.subject == account_subject))
-        fewer = case((table.c.count > 0, table.c.count - 1), else_=0)
-        connection.execute(update(table).where(table.c.subject == address_subject).values(count=fewer))
+        _take_back(connection, address_subject)
+
+
+def take_back(engine: Engine, subject: str) -> None:
+    """Take one attempt back that was right."""
+    with writing(engine).begin() as connection:
+        _take_back(connection, subject)
+
+
+def _take_back(connection: Connection, subject: str) -> None:
+    table = sign_in_failure
+    fewer = case((table.c.count > 0, table.c.count - 1), else_=0)
+    connection.execute(update(table).where(table.c.subject == subject).values(count=fewer))
 
 
 def forget_old(engine: Engine, now: datetime, failures_after: timedelta = timedelta(days=1)) -> None:
