@@ -16,6 +16,7 @@ from gateway.errors import RateLimited, Unauthenticated
 from gateway.imports import read_people
 from gateway.permissions import Role
 from gateway.sign_in import Browser
+from gateway.store import accounts as store
 from gateway.store.account_tables import access_audit, account, console_session
 from gateway.store.accounts import change_account, disable_account, find_login
 from gateway.store.organisation import import_people
@@ -412,6 +413,24 @@ def test_codes_cannot_be_guessed_at_will(site):
     fresh.get("/console/sign-in/code")
     answers = [fresh.post("/console/sign-in/code", {"code": f"{n:06}"}).status_code for n in range(6)]
     assert answers[-1] == 429
+
+
+def test_whoever_changes_a_password_is_out_if_it_was_given_anew_meanwhile(site, monkeypatch):
+    changed = store.set_password
+
+    def changed_and_reset(database, account_id, *arguments, **options):
+        changed(database, account_id, *arguments, **options)
+        store.reset_account(database, account_id, "given anew", deed=deed())
+
+    monkeypatch.setattr(store, "set_password", changed_and_reset)
+    browser = site.browser()
+    browser.sign_in("staff")
+    browser.get("/console/account/password")
+    new = "Another-horse-43"
+    form = {"current": PASSWORD, "password": new, "again": new}
+    assert browser.post("/console/account/password", form).headers["location"].startswith("/console/sign-in")
+    with site.database.connect() as connection:
+        assert connection.execute(select(console_session)).all() == []
 
 
 def test_right_sign_ins_with_a_code_never_hold_an_office_off(site):
