@@ -123,7 +123,7 @@ def show(incident_id: Id, as_json: JsonOption = False, config: ConfigOption = No
 def history(incident_id: Id, as_json: JsonOption = False, config: ConfigOption = None) -> None:
     """누가 무엇을 했는지 봅니다 / Say who did what."""
     with _desk(config) as desk:
-        lines = desk.history(desk.incident(incident_id).id)
+        lines = desk.history(incident_id, _reviewer(), now())
     if as_json:
         print_json([_plain(line) for line in lines])
         return

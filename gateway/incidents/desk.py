@@ -26,6 +26,7 @@ from gateway.incidents.records import (
     ShownText,
 )
 from gateway.permissions import Role
+from gateway.pseudonyms import pseudonym
 from gateway.store import accounts, incident_content, incidents
 from gateway.store.audit import Trail
 from gateway.vault import VaultError
@@ -82,8 +83,22 @@ class ReviewDesk(ExceptionDesk, StaffDesk):
     def counts(self, login: str, now: datetime) -> QueueCounts:
         return incidents.queue_counts(self.database, login, now)
 
-    def history(self, incident_id: str) -> list[Happening]:
-        return list(incidents.history_of(self.database, incident_id))
+    def history(self, incident_id: str, reviewer: Reviewer, now: datetime) -> list[Happening]:
+        """Return who did what, the oldest first. Raises NotFound."""
+        one = self.incident(incident_id)
+        reveals = incident_content.reveals_of(self.database, incident_id)
+        return list(self._history(one, person_open=_person_open(_open_to(reviewer, reveals, now))))
+
+    def _history(self, one: Incident, *, person_open: bool) -> tuple[Happening, ...]:
+        """Return the history, in which whoever reported is a pseudonym, as everywhere, until it is opened.
+
+        The access audit, which reviewers do not see, keeps who it was.
+        """
+        told = incidents.history_of(self.database, one.id)
+        if person_open:
+            return told
+        whose = pseudonym(self.keyring, one.person_id)
+        return tuple(replace(line, actor=whose) if line.action == "report" else line for line in told)
 
     def similar(self, incident_id: str, *, limit: int = 10) -> Similar:
         return incidents.similar_to(self.database, self.incident(incident_id), limit=limit)
@@ -96,7 +111,8 @@ class ReviewDesk(ExceptionDesk, StaffDesk):
         one = self.incident(incident_id)
         near = self.near(one, reviewer, now, "incident.view")
         reveals = incident_content.reveals_of(self.database, incident_id)
-        mine = [r for r in reveals if r.asked_by == reviewer.login and r.is_open(now)]
+        mine = _open_to(reviewer, reveals, now)
+        person_open = _person_open(mine)
         kept = incident_content.content_of(self.database, incident_id)
         details = {"near": near} if near else {}
         Trail(self.database).record(
@@ -105,11 +121,11 @@ class ReviewDesk(ExceptionDesk, StaffDesk):
         return Detail(
             incident=one,
             findings=self.findings(incident_id),
-            history=tuple(self.history(incident_id)),
+            history=self._history(one, person_open=person_open),
             text=self._shown(kept.get("text"), mine),
             note=self._note(kept.get("note")),
             reveals=reveals,
-            person_open=any(reveal.what == "person" for reveal in mine),
+            person_open=person_open,
             near=near,
         )
 
@@ -329,6 +345,14 @@ class ReviewDesk(ExceptionDesk, StaffDesk):
             text = self._text(kept)
             if text is not None:
                 yield kept.incident_id, text
+
+
+def _open_to(reviewer: Reviewer, reveals: Sequence[Reveal], now: datetime) -> list[Reveal]:
+    return [one for one in reveals if one.asked_by == reviewer.login and one.is_open(now)]
+
+
+def _person_open(mine: Sequence[Reveal]) -> bool:
+    return any(reveal.what == "person" for reveal in mine)
 
 
 class Parts(Protocol):

@@ -174,7 +174,7 @@ def test_a_full_text_waits_for_a_second_person_where_policy_says_so(engine: Engi
     with pytest.raises(Conflict):
         queue.decide_reveal(asked_for.id, False, CHOI, NOW)
     assert queue.waiting_reveals() == []
-    actions = [line.action for line in queue.history(one)]
+    actions = [line.action for line in queue.history(one, PARK, NOW)]
     assert actions == ["reveal_ask", "reveal"]
 
 

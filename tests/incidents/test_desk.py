@@ -12,6 +12,7 @@ from gateway.audit import Actor
 from gateway.errors import Forbidden, InvalidRequest, NotFound
 from gateway.incidents.records import NOBODY, IncidentFilter, Seen
 from gateway.incidents.states import Resolution, ReviewRules, Severity, State
+from gateway.pseudonyms import pseudonym
 from gateway.store.audit import AuditFilter, read_audit, verify_audit
 from tests.incidents.databases import both, engine, migrated
 from tests.incidents.office import BLOCKED, CHOI, KEPT, KEYS, NOW, PARK, desk, happen, prompt
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from gateway.incidents.desk import ReviewDesk
+    from gateway.incidents.states import Reviewer
 
 __all__ = ["engine", "migrated"]
 LATER = NOW + timedelta(hours=1)
@@ -76,7 +78,7 @@ def test_work_goes_from_new_over_review_to_a_verdict_and_its_history_says_who(qu
         LATER,
     )
     assert queue.incident(one) == done
-    assert [(line.actor, line.action) for line in queue.history(one)] == [
+    assert [(line.actor, line.action) for line in queue.history(one, PARK, NOW)] == [
         ("park", "start"),
         ("park", "assign"),
         ("choi", "resolve"),
@@ -228,6 +230,22 @@ def test_a_report_lands_in_the_queue_with_a_sealed_note(queue: ReviewDesk) -> No
     assert queue.detail(made.id, PARK, LATER).findings[0].type == "PHONE_NUMBER"
     again = queue.report(blocked, "S1", Actor("S1"), LATER, "다시 씁니다")
     assert (again.version, queue.detail(blocked, PARK, LATER).note) == (3, "다시 씁니다")
+
+
+def test_who_reported_is_a_pseudonym_until_a_reviewer_opens_the_person(queue: ReviewDesk) -> None:
+    one = happen(queue.database, prompt(BLOCKED))
+    queue.report(one, "S1", Actor("kim.staff"), NOW)
+
+    def told(reviewer: Reviewer) -> set[str]:
+        lines = [*queue.history(one, reviewer, LATER), *queue.detail(one, reviewer, LATER).history]
+        return {line.actor for line in lines if line.action == "report"}
+
+    assert told(PARK) == told(CHOI) == {pseudonym(KEYS, "S1")}
+    queue.reveal(one, "person", None, PARK, LATER, "본인에게 확인")
+    assert told(PARK) == {"kim.staff"}
+    assert told(CHOI) == {pseudonym(KEYS, "S1")}
+    (event,) = read_audit(queue.database, AuditFilter(action="incident.report"))
+    assert event.actor == "kim.staff", "the trail says who it was"
 
 
 @both

@@ -163,7 +163,7 @@ def test_every_step_is_in_the_trail_and_in_the_incidents_history(queue: ReviewDe
         "exception.revoke",
     ]
     assert events[0].details["department"] == "CM"
-    assert [line.action for line in queue.history(one)] == [event.action for event in events]
+    assert [line.action for line in queue.history(one, PARK, NOW)] == [event.action for event in events]
     assert [found.state for found in queue.exceptions(state="revoked")] == ["revoked"]
     assert (queue.count_exceptions(), queue.count_exceptions(state="approved")) == (1, 0)
     assert verify_audit(queue.database, KEYS).problems == ()
