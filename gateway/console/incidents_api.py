@@ -177,10 +177,11 @@ def _queue(routes: APIRouter) -> None:
 
     @routes.get("/{incident_id:uuid}/similar")
     def similar(
-        _visitor: Viewer, parts: Parts, incident_id: UUID, limit: Annotated[int, Query(ge=1, le=100)] = 10
+        visitor: Viewer, parts: Parts, incident_id: UUID, limit: Annotated[int, Query(ge=1, le=100)] = 10
     ) -> shown.Similar:
         """List other incidents with an equal value, of the same person, of the same rules."""
-        return shown.similar(parts, desk_of(parts).similar(str(incident_id), limit=limit))
+        found = desk_of(parts).similar(str(incident_id), _reviewer(visitor), parts.now(), limit=limit)
+        return shown.similar(parts, found)
 
     @routes.get("/{incident_id:uuid}/history")
     def history(visitor: Viewer, parts: Parts, incident_id: UUID) -> list[shown.Happening]:

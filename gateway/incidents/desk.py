@@ -84,8 +84,9 @@ class ReviewDesk(ExceptionDesk, StaffDesk):
         return incidents.queue_counts(self.database, login, now)
 
     def history(self, incident_id: str, reviewer: Reviewer, now: datetime) -> list[Happening]:
-        """Return who did what, the oldest first. Raises NotFound."""
+        """Return who did what, the oldest first. Raises NotFound; Forbidden for what is too near."""
         one = self.incident(incident_id)
+        self.near(one, reviewer, now, "incident.view")
         reveals = incident_content.reveals_of(self.database, incident_id)
         return list(self._history(one, person_open=_person_open(_open_to(reviewer, reveals, now))))
 
@@ -100,8 +101,11 @@ class ReviewDesk(ExceptionDesk, StaffDesk):
         whose = pseudonym(self.keyring, one.person_id)
         return tuple(replace(line, actor=whose) if line.action == "report" else line for line in told)
 
-    def similar(self, incident_id: str, *, limit: int = 10) -> Similar:
-        return incidents.similar_to(self.database, self.incident(incident_id), limit=limit)
+    def similar(self, incident_id: str, reviewer: Reviewer, now: datetime, *, limit: int = 10) -> Similar:
+        """Return what is like an incident. Raises NotFound; Forbidden for what is too near."""
+        one = self.incident(incident_id)
+        self.near(one, reviewer, now, "incident.view")
+        return incidents.similar_to(self.database, one, limit=limit)
 
     def detail(self, incident_id: str, reviewer: Reviewer, now: datetime) -> Detail:
         """Return everything about one incident, found values masked but those that this reviewer opened.

@@ -189,7 +189,7 @@ def test_similar_incidents_share_the_value_the_person_or_the_rule(queue: ReviewD
     same_person = happen(queue.database, prompt("비밀번호는 hunter2!Xq 입니다. AKIAIOSFODNN7EXAMPLQ"))
     other_value = happen(queue.database, prompt("주민등록번호 850505-2345679"), person="S4")
 
-    found = queue.similar(one)
+    found = queue.similar(one, PARK, NOW)
 
     assert [other.id for other in found.by_value] == [same_value]
     assert [other.id for other in found.by_person] == [same_person]
