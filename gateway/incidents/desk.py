@@ -117,7 +117,7 @@ class ReviewDesk(ExceptionDesk, StaffDesk):
         reveals = incident_content.reveals_of(self.database, incident_id)
         mine = _open_to(reviewer, reveals, now)
         person_open = _person_open(mine)
-        kept = incident_content.content_of(self.database, incident_id)
+        kept = incident_content.content_of(self.database, incident_id, now)
         details = {"near": near} if near else {}
         Trail(self.database).record(
             AuditEvent(now, reviewer.actor, "incident.view", incident_id, details=details)
@@ -234,7 +234,7 @@ class ReviewDesk(ExceptionDesk, StaffDesk):
         reason = reason_of(reason)
         one = self.incident(incident_id)
         near = self.near(one, reviewer, now, "incident.reveal")
-        self._check_revealed(incident_id, what, span)
+        self._check_revealed(incident_id, what, span, now)
         waits = what == "all" and self.rules.two_person_text
         made = Reveal(
             id=uuid4().hex,
@@ -291,10 +291,10 @@ class ReviewDesk(ExceptionDesk, StaffDesk):
     def _open_until(self, now: datetime) -> datetime:
         return now + timedelta(minutes=self.rules.reveal_minutes)
 
-    def _check_revealed(self, incident_id: str, what: RevealWhat, span: int | None) -> None:
+    def _check_revealed(self, incident_id: str, what: RevealWhat, span: int | None, now: datetime) -> None:
         if what == "person":
             return
-        text = self._text(incident_content.content_of(self.database, incident_id).get("text"))
+        text = self._text(incident_content.content_of(self.database, incident_id, now).get("text"))
         if text is None:
             raise Conflict(
                 "저장된 원문이 없습니다. 정책이 저장하지 않았거나 보존 기간이 끝나 파기되었습니다.",
@@ -342,10 +342,10 @@ class ReviewDesk(ExceptionDesk, StaffDesk):
         return incident_content.destroy_content(self.database, now, actor)
 
     def texts(
-        self, since: datetime | None = None, until: datetime | None = None
+        self, now: datetime, since: datetime | None = None, until: datetime | None = None
     ) -> Iterator[tuple[str, StoredText]]:
-        """Yield (incident, text) of every text that can still be opened; for trying rules on."""
-        for kept in incident_content.texts_kept(self.database, since, until):
+        """Yield (incident, text) of every text that may still be opened; for trying rules on."""
+        for kept in incident_content.texts_kept(self.database, since, until, now):
             text = self._text(kept)
             if text is not None:
                 yield kept.incident_id, text
