@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +17,7 @@ from gateway.pseudonyms import pseudonym
 from gateway.store.audit import AuditFilter, read_audit, verify_audit
 from tests.incidents.databases import both, engine, migrated
 from tests.incidents.office import BLOCKED, CHOI, KEPT, KEYS, NOW, PARK, desk, happen, prompt
+from tests.interleaving import meanwhile
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -230,6 +232,24 @@ def test_a_report_lands_in_the_queue_with_a_sealed_note(queue: ReviewDesk) -> No
     assert queue.detail(made.id, PARK, LATER).findings[0].type == "PHONE_NUMBER"
     again = queue.report(blocked, "S1", Actor("S1"), LATER, "다시 씁니다")
     assert (again.version, queue.detail(blocked, PARK, LATER).note) == (3, "다시 씁니다")
+
+
+@both
+def test_two_reports_of_one_request_at_once_are_both_taken(queue: ReviewDesk) -> None:
+    def report(request_id: str, note: str) -> None:
+        queue.report(request_id, "S1", Actor("S1"), LATER, note)
+
+    for statement in count():
+        passed = happen(queue.database, prompt("연락처는 010-1234-5678 입니다."))
+        with meanwhile(queue.database, statement, report, passed, "하나") as other:
+            report(passed, "둘")
+        if not other:
+            break
+        other[0].result()
+        assert queue.incident(passed).version == 2
+        assert [line.action for line in queue.history(passed, PARK, LATER)] == ["report", "report"]
+        assert len(queue.findings(passed)) == 1
+    assert statement > 3
 
 
 def test_who_reported_is_a_pseudonym_until_a_reviewer_opens_the_person(queue: ReviewDesk) -> None:
