@@ -33,6 +33,7 @@ from filters.inspector import Inspector
 from gateway import error_handlers, heap, logs, metrics
 from gateway.access import Access
 from gateway.attempt import Desk, Unsettled
+from gateway.bound import ApiBound
 from gateway.breaker import BreakerRules
 from gateway.cache import AnswerCache, CacheRules
 from gateway.catalogue import Strategy
@@ -153,6 +154,7 @@ def _mount(app: FastAPI, plant: Plant) -> None:
     app.include_router(incidents.router(pipeline, desk_of(plant.console), _session_of(plant)))
     app.include_router(models.router(pipeline, created=int(time.time())))
     app.include_router(operations.router(plant.checks(), plant.fleet.report))
+    app.add_middleware(ApiBound)
     if plant.config.console.enabled:
         app.state.console = plant.console
         app.router.routes.extend(console_routes())

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from gateway.bound import TooLong
 from gateway.console import failures
 from gateway.errors import GatewayError, InvalidRequest
 from gateway.http import errors
+from gateway.http.body import too_large
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -35,6 +37,8 @@ def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException), "registered for this class"
     if failures.is_page(request):
         return failures.page_of_http(request, error)
+    if isinstance(error, TooLong):
+        return errors.response(too_large(error.most), request.headers, request.url.path)
     if error.status_code == 405:
         words = (
             "이 주소에 쓸 수 없는 메서드입니다.",

@@ -2,9 +2,9 @@
 
 At the start events that a tool without the key has left are chained, and a configuration that differs from
 the last one is noted: policies and prices are changed in haechi.toml, and the trail must say when they came
-into force. Once a day what is older than it must be kept is deleted behind a signed checkpoint, and the keys
-of stored prompts that are past their day are destroyed. Every worker does it; the trail's lock makes them
-take turns.
+into force. Once a day what is older than it must be kept is deleted behind a signed checkpoint; once an hour
+the keys of stored prompts that are past their day are destroyed. Every worker does it; the trail's lock makes
+them take turns.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import hashlib
 import tomllib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import orjson
@@ -22,17 +23,19 @@ import structlog
 from gateway.audit import Actor, AuditEvent
 from gateway.keyring import Purpose
 from gateway.store.audit import absorb, append_if_changed, prune_audit
-from gateway.store.incident_content import destroy_content
+from gateway.store.incident_content import destroy_content, forget_destroyed
 from gateway.store.sessions import forget_old
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from gateway.keyring import Keyring
     from gateway.store.database import Database
 
 log = structlog.get_logger("haechi.housekeeping")
-A_DAY_S: Final = 86_400.0
+A_DAY: Final = timedelta(days=1)
+AN_HOUR_S: Final = 3_600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,26 +46,40 @@ class Housekeeping:
     """haechi.toml."""
     audit_days: int
     """How long events of the access audit are kept."""
-    every_s: float = A_DAY_S
+    every_s: float = AN_HOUR_S
 
     async def run(self) -> None:
         """Keep house until cancelled; a database that is away is tried again the next time."""
+        await self._do(partial(forget_destroyed, self.database))
+        kept: datetime | None = None
         while True:
-            try:
-                await asyncio.to_thread(self.once, datetime.now(UTC))
-            except Exception as error:  # noqa: BLE001 - it outlives every fault of the database
-                log.warning("housekeeping_failed", error=type(error).__name__)
+            now = datetime.now(UTC)
+            await self._do(partial(self.destroy, now))
+            if (kept is None or now - kept >= A_DAY) and await self._do(partial(self.once, now)):
+                kept = now
             await asyncio.sleep(self.every_s)
 
+    async def _do(self, work: Callable[[], object]) -> bool:
+        """Say whether it was done; a failure is logged by its kind."""
+        try:
+            await asyncio.to_thread(work)
+        except Exception as error:  # noqa: BLE001 - it outlives every fault of the database
+            log.warning("housekeeping_failed", error=type(error).__name__)
+            return False
+        return True
+
+    def destroy(self, now: datetime) -> None:
+        """Destroy the keys of texts that are past their day."""
+        destroyed = destroy_content(self.database, now, Actor("system"))
+        if destroyed:
+            log.info("texts_destroyed", texts=destroyed)
+
     def once(self, now: datetime) -> int:
-        """Do what is due; return how many events were let go."""
+        """Do what is due once a day; return how many events were let go."""
         absorb(self.database)
         event = AuditEvent(now, Actor("system"), "config.change", details=fingerprints(self.config))
         append_if_changed(self.database, event)
         forget_old(self.database, now)
-        destroyed = destroy_content(self.database, now, Actor("system"))
-        if destroyed:
-            log.info("texts_destroyed", texts=destroyed)
         key = self.keyring.current(Purpose.ACCESS_AUDIT)
         gone = prune_audit(self.database, key, older_than=now - timedelta(days=self.audit_days), at=now)
         if gone:

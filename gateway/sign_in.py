@@ -17,7 +17,7 @@ from uuid import uuid4
 from gateway import one_time_codes
 from gateway.accounts import PER_ACCOUNT, PER_ADDRESS, Session, SessionRules, shown_text
 from gateway.audit import Actor, AuditEvent
-from gateway.errors import RateLimited, Unauthenticated
+from gateway.errors import RateLimited, SignInNeeded, Unauthenticated
 from gateway.keyring import Purpose
 from gateway.store import accounts as store
 from gateway.store import sessions
@@ -78,11 +78,17 @@ class SignIn:
         return sessions.find_session(self.database, self._digests(token), self.rules, now)
 
     def admit(self, who: Account, browser: Browser, now: datetime, *, via: str = "password") -> Opened:
-        """Open a session for somebody who proved who they are; with a second factor, its first half."""
+        """Open a session for somebody who proved who they are; with a second factor, its first half.
+
+        Raises SignInNeeded if the account was changed since they proved it.
+        """
         return self._open(who, browser, now, needs_code=who.totp, via=via)
 
     def renew(self, who: Account, browser: Browser, now: datetime, *, via: str) -> Opened:
-        """Give a browser that is signed in a fresh token, after what it may do has changed."""
+        """Give a browser that is signed in a fresh token, after what it may do has changed.
+
+        `who` is the account as their own change left it: SignInNeeded if somebody else's came in between.
+        """
         return self._open(who, browser, now, needs_code=False, via=via)
 
     def _open(self, who: Account, browser: Browser, now: datetime, *, needs_code: bool, via: str) -> Opened:
@@ -98,7 +104,14 @@ class SignIn:
             user_agent=shown_text(browser.user_agent, 200),
         )
         ended = self._digests(browser.token) if browser.token else ()
-        sessions.open_session(self.database, fresh, self._digests(token)[0], instead_of=ended, via=via)
+        try:
+            sessions.open_session(self.database, fresh, self._digests(token)[0], instead_of=ended, via=via)
+        except store.ChangedMeanwhile:
+            raise SignInNeeded(
+                "그사이 계정이 바뀌었습니다. 다시 로그인하세요.",
+                "The account was changed meanwhile. Sign in again.",
+                code="account_changed",
+            ) from None
         return Opened(token, needs_code)
 
     def sign_out(self, session: Session, actor: Actor, now: datetime) -> None:
@@ -164,6 +177,14 @@ class SignIn:
     def forgive(self, login: str, browser: Browser) -> None:
         subjects = self._subject("login", login), self._subject("address", network_of(browser.address))
         sessions.forgive(self.database, *subjects)
+
+    def half_way(self, browser: Browser) -> None:
+        """Take one back from the address after a right password, where a code is still to come.
+
+        The second step counts and is forgiven by itself: an office of many would be held off by right
+        sign-ins. The login's own count stands until the code is right, or codes could be guessed at will.
+        """
+        sessions.take_back(self.database, self._subject("address", network_of(browser.address)))
 
     def refused(self, login: str, browser: Browser, now: datetime, why: str) -> None:
         """Write a failed attempt to the access audit.

@@ -123,7 +123,7 @@ def show(incident_id: Id, as_json: JsonOption = False, config: ConfigOption = No
 def history(incident_id: Id, as_json: JsonOption = False, config: ConfigOption = None) -> None:
     """누가 무엇을 했는지 봅니다 / Say who did what."""
     with _desk(config) as desk:
-        lines = desk.history(desk.incident(incident_id).id)
+        lines = desk.history(incident_id, _reviewer(), now())
     if as_json:
         print_json([_plain(line) for line in lines])
         return
@@ -136,7 +136,7 @@ def history(incident_id: Id, as_json: JsonOption = False, config: ConfigOption =
 def similar(incident_id: Id, as_json: JsonOption = False, config: ConfigOption = None) -> None:
     """같은 값·사람·규칙의 사건을 봅니다 / List incidents of the same value, person or rule."""
     with _desk(config) as desk:
-        found = desk.similar(incident_id)
+        found = desk.similar(incident_id, _reviewer(), now())
     groups = {"value": found.by_value, "person": found.by_person, "rule": found.by_rule}
     if as_json:
         print_json({name: [_incident(one, desk) for one in group] for name, group in groups.items()})

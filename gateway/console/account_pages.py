@@ -6,6 +6,7 @@ What makes an account safer or weaker asks for the password again, and gives the
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Final
 
 import segno
@@ -233,7 +234,11 @@ def end_all(request: Request, visitor: Owner, parts: Parts) -> Response:
     """Sign every other browser out; this one goes on with a fresh token."""
     sessions.end_sessions(parts.database, visitor.account, at=parts.now(), actor=visitor.actor)
     response = done(HOME, "signed-out-elsewhere")
-    return _renewed(request, visitor, parts, response, via="sign_out_everywhere")
+    return _renewed(request, visitor, parts, response, via=_UNCHANGED)
+
+
+_UNCHANGED: Final = "sign_out_everywhere"
+"""The only reason for a fresh token that leaves the account's version as it was."""
 
 
 def _renewed(
@@ -244,9 +249,13 @@ def _renewed(
     *,
     via: str,
 ) -> Response:
-    """Give the browser a fresh token and end the one it came with."""
-    who = store.find_account(parts.database, visitor.account.id)
-    assert who is not None, "an account is never deleted"
+    """Give the browser a fresh token and end the one it came with.
+
+    The account is the visitor's after their one change, never what stands now: that may be a password that
+    an administrator has just given anew.
+    """
+    raised = visitor.account.version + (0 if via == _UNCHANGED else 1)
+    who = replace(visitor.account, version=raised)
     opened = parts.sign_in.renew(who, browser_of(request), parts.now(), via=via)
     set_session_cookie(response, request, opened.token)
     return response

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from gateway.bound import MOST_POSTED, bounded
 from gateway.console import failures
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-MOST_POSTED: Final = 8 * 1024**2
-"""Bytes; a register of 50,000 people is about five million."""
 STATIC: Final = "/console/static/"
 
 POLICY: Final = (
@@ -57,28 +55,9 @@ class Guard:
             await send(message)
 
         try:
-            await self._app(scope, _bounded(scope, receive), send_guarded)
+            await self._app(scope, bounded(scope, receive, MOST_POSTED), send_guarded)
         except Exception as error:
             if not started:
                 page = failures.unforeseen(Request(scope), error)
                 await page(scope, receive, send_guarded)
             raise  # to gateway.http.middleware, which writes its kind and place into the log
-
-
-def _bounded(scope: Scope, receive: Receive) -> Receive:
-    """Refuse to read more than MOST_POSTED bytes, whatever was announced."""
-    read = 0
-    announced = dict(scope["headers"]).get(b"content-length", b"0")
-    too_long = announced.isdigit() and int(announced) > MOST_POSTED
-
-    async def bounded() -> Message:
-        nonlocal read
-        if too_long:
-            raise HTTPException(413)
-        message = await receive()
-        read += len(message.get("body", b""))
-        if read > MOST_POSTED:
-            raise HTTPException(413)
-        return message
-
-    return bounded

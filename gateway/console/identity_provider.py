@@ -56,7 +56,9 @@ class LocalAccounts:
                 "Login or password is not right.",
                 code="wrong_password",
             )
-        if not found.account.totp:
+        if found.account.totp:
+            self.sign_in.half_way(browser)
+        else:
             self.sign_in.forgive(login, browser)
         if passwords.outdated(stored):
             store.renew_hash(self.sign_in.database, found.account.id, stored, passwords.hashed(password))

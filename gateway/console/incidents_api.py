@@ -177,16 +177,17 @@ def _queue(routes: APIRouter) -> None:
 
     @routes.get("/{incident_id:uuid}/similar")
     def similar(
-        _visitor: Viewer, parts: Parts, incident_id: UUID, limit: Annotated[int, Query(ge=1, le=100)] = 10
+        visitor: Viewer, parts: Parts, incident_id: UUID, limit: Annotated[int, Query(ge=1, le=100)] = 10
     ) -> shown.Similar:
         """List other incidents with an equal value, of the same person, of the same rules."""
-        return shown.similar(parts, desk_of(parts).similar(str(incident_id), limit=limit))
+        found = desk_of(parts).similar(str(incident_id), _reviewer(visitor), parts.now(), limit=limit)
+        return shown.similar(parts, found)
 
     @routes.get("/{incident_id:uuid}/history")
-    def history(_visitor: Viewer, parts: Parts, incident_id: UUID) -> list[shown.Happening]:
-        """Say who did what, the oldest first."""
-        desk = desk_of(parts)
-        return [shown.happening(one) for one in desk.history(desk.incident(str(incident_id)).id)]
+    def history(visitor: Viewer, parts: Parts, incident_id: UUID) -> list[shown.Happening]:
+        """Say who did what, the oldest first; whoever reported it is a pseudonym until it is opened."""
+        found = desk_of(parts).history(str(incident_id), _reviewer(visitor), parts.now())
+        return [shown.happening(one) for one in found]
 
 
 # --- work ---------------------------------------------------------------------------------------------------

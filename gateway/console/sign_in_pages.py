@@ -75,9 +75,9 @@ def sign_in(
     provider = LocalAccounts(parts.sign_in)
     try:
         who = provider.prove({"login": login, "password": password}, browser, now)
+        opened = parts.sign_in.admit(who, browser, now, via=provider.name)
     except (Unauthenticated, RateLimited) as refused:
         return _form(request, parts, target, login=login[:64], refused=refused)
-    opened = parts.sign_in.admit(who, browser, now, via=provider.name)
     way = f"{CODE}?next={_quoted(target)}" if opened.needs_code else local_path(target)
     response = RedirectResponse(way, status_code=303)
     set_session_cookie(response, request, opened.token)

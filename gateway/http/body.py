@@ -24,7 +24,7 @@ async def read_body(request: Request, limit_bytes: int) -> bytes:
         )
     announced = request.headers.get("content-length", "0")
     if not announced.isdigit() or int(announced) > limit_bytes:
-        raise _too_large(limit_bytes)
+        raise too_large(limit_bytes)
     body = bytearray()
     while True:
         message = await request.receive()
@@ -32,7 +32,7 @@ async def read_body(request: Request, limit_bytes: int) -> bytes:
             raise _incomplete()
         body += message.get("body", b"")
         if len(body) > limit_bytes:
-            raise _too_large(limit_bytes)
+            raise too_large(limit_bytes)
         if not message.get("more_body", False):
             return bytes(body)
 
@@ -45,7 +45,7 @@ def _incomplete() -> InvalidRequest:
     )
 
 
-def _too_large(limit_bytes: int) -> BodyTooLarge:
+def too_large(limit_bytes: int) -> BodyTooLarge:
     mib = limit_bytes / 1024**2
     return BodyTooLarge(
         f"요청 본문이 너무 큽니다(한도 {mib:g} MiB). 첨부를 줄이거나 글을 나누어 보내세요.",

@@ -26,6 +26,7 @@ from gateway.incidents.records import (
     ShownText,
 )
 from gateway.permissions import Role
+from gateway.pseudonyms import pseudonym
 from gateway.store import accounts, incident_content, incidents
 from gateway.store.audit import Trail
 from gateway.vault import VaultError
@@ -82,11 +83,29 @@ class ReviewDesk(ExceptionDesk, StaffDesk):
     def counts(self, login: str, now: datetime) -> QueueCounts:
         return incidents.queue_counts(self.database, login, now)
 
-    def history(self, incident_id: str) -> list[Happening]:
-        return list(incidents.history_of(self.database, incident_id))
+    def history(self, incident_id: str, reviewer: Reviewer, now: datetime) -> list[Happening]:
+        """Return who did what, the oldest first. Raises NotFound; Forbidden for what is too near."""
+        one = self.incident(incident_id)
+        self.near(one, reviewer, now, "incident.view")
+        reveals = incident_content.reveals_of(self.database, incident_id)
+        return list(self._history(one, person_open=_person_open(_open_to(reviewer, reveals, now))))
 
-    def similar(self, incident_id: str, *, limit: int = 10) -> Similar:
-        return incidents.similar_to(self.database, self.incident(incident_id), limit=limit)
+    def _history(self, one: Incident, *, person_open: bool) -> tuple[Happening, ...]:
+        """Return the history, in which whoever reported is a pseudonym, as everywhere, until it is opened.
+
+        The access audit, which reviewers do not see, keeps who it was.
+        """
+        told = incidents.history_of(self.database, one.id)
+        if person_open:
+            return told
+        whose = pseudonym(self.keyring, one.person_id)
+        return tuple(replace(line, actor=whose) if line.action == "report" else line for line in told)
+
+    def similar(self, incident_id: str, reviewer: Reviewer, now: datetime, *, limit: int = 10) -> Similar:
+        """Return what is like an incident. Raises NotFound; Forbidden for what is too near."""
+        one = self.incident(incident_id)
+        self.near(one, reviewer, now, "incident.view")
+        return incidents.similar_to(self.database, one, limit=limit)
 
     def detail(self, incident_id: str, reviewer: Reviewer, now: datetime) -> Detail:
         """Return everything about one incident, found values masked but those that this reviewer opened.
@@ -96,8 +115,9 @@ class ReviewDesk(ExceptionDesk, StaffDesk):
         one = self.incident(incident_id)
         near = self.near(one, reviewer, now, "incident.view")
         reveals = incident_content.reveals_of(self.database, incident_id)
-        mine = [r for r in reveals if r.asked_by == reviewer.login and r.is_open(now)]
-        kept = incident_content.content_of(self.database, incident_id)
+        mine = _open_to(reviewer, reveals, now)
+        person_open = _person_open(mine)
+        kept = incident_content.content_of(self.database, incident_id, now)
         details = {"near": near} if near else {}
         Trail(self.database).record(
             AuditEvent(now, reviewer.actor, "incident.view", incident_id, details=details)
@@ -105,11 +125,11 @@ class ReviewDesk(ExceptionDesk, StaffDesk):
         return Detail(
             incident=one,
             findings=self.findings(incident_id),
-            history=tuple(self.history(incident_id)),
+            history=self._history(one, person_open=person_open),
             text=self._shown(kept.get("text"), mine),
             note=self._note(kept.get("note")),
             reveals=reveals,
-            person_open=any(reveal.what == "person" for reveal in mine),
+            person_open=person_open,
             near=near,
         )
 
@@ -214,7 +234,7 @@ class ReviewDesk(ExceptionDesk, StaffDesk):
         reason = reason_of(reason)
         one = self.incident(incident_id)
         near = self.near(one, reviewer, now, "incident.reveal")
-        self._check_revealed(incident_id, what, span)
+        self._check_revealed(incident_id, what, span, now)
         waits = what == "all" and self.rules.two_person_text
         made = Reveal(
             id=uuid4().hex,
@@ -271,10 +291,10 @@ class ReviewDesk(ExceptionDesk, StaffDesk):
     def _open_until(self, now: datetime) -> datetime:
         return now + timedelta(minutes=self.rules.reveal_minutes)
 
-    def _check_revealed(self, incident_id: str, what: RevealWhat, span: int | None) -> None:
+    def _check_revealed(self, incident_id: str, what: RevealWhat, span: int | None, now: datetime) -> None:
         if what == "person":
             return
-        text = self._text(incident_content.content_of(self.database, incident_id).get("text"))
+        text = self._text(incident_content.content_of(self.database, incident_id, now).get("text"))
         if text is None:
             raise Conflict(
                 "저장된 원문이 없습니다. 정책이 저장하지 않았거나 보존 기간이 끝나 파기되었습니다.",
@@ -322,13 +342,21 @@ class ReviewDesk(ExceptionDesk, StaffDesk):
         return incident_content.destroy_content(self.database, now, actor)
 
     def texts(
-        self, since: datetime | None = None, until: datetime | None = None
+        self, now: datetime, since: datetime | None = None, until: datetime | None = None
     ) -> Iterator[tuple[str, StoredText]]:
-        """Yield (incident, text) of every text that can still be opened; for trying rules on."""
-        for kept in incident_content.texts_kept(self.database, since, until):
+        """Yield (incident, text) of every text that may still be opened; for trying rules on."""
+        for kept in incident_content.texts_kept(self.database, since, until, now):
             text = self._text(kept)
             if text is not None:
                 yield kept.incident_id, text
+
+
+def _open_to(reviewer: Reviewer, reveals: Sequence[Reveal], now: datetime) -> list[Reveal]:
+    return [one for one in reveals if one.asked_by == reviewer.login and one.is_open(now)]
+
+
+def _person_open(mine: Sequence[Reveal]) -> bool:
+    return any(reveal.what == "person" for reveal in mine)
 
 
 class Parts(Protocol):

@@ -44,9 +44,16 @@ class Desk:
     def near(self, one: Incident, reviewer: Reviewer, now: datetime, action: str) -> Refusal | None:
         """Return how near an incident is. Raises Forbidden, written down, where the rules keep them out."""
         near = states.nearness(reviewer, one.person_id, one.department_id)
+        self.keep_out(near, one.id, reviewer, now, action)
+        return near
+
+    def keep_out(
+        self, near: Refusal | None, subject: str, reviewer: Reviewer, now: datetime, action: str
+    ) -> None:
+        """Raise Forbidden, written down, where the rules keep somebody so near out."""
         if near is None or not states.keeps_out(near, self.rules):
-            return near
-        event = AuditEvent(now, reviewer.actor, action, one.id, outcome="refused", details={"near": near})
+            return
+        event = AuditEvent(now, reviewer.actor, action, subject, outcome="refused", details={"near": near})
         Trail(self.database).record(event)
         if near == "own_incident":
             raise Forbidden(

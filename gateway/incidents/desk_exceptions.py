@@ -10,17 +10,18 @@ from uuid import uuid4
 from filters.kinds import UNREAD, UNREAD_KINDS
 from gateway.audit import AuditEvent
 from gateway.errors import InvalidRequest
+from gateway.incidents import states
 from gateway.incidents.desk_base import Desk, changed_meanwhile, gone, reason_of, second_person
-from gateway.incidents.records import ReviewException
+from gateway.incidents.records import IncidentFilter, ReviewException
 from gateway.keyring import Purpose
-from gateway.store import incident_exceptions
+from gateway.store import incident_exceptions, incidents
 from gateway.store.organisation import unit_names
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from gateway.incidents.records import ExceptionScope, ExceptionState
-    from gateway.incidents.states import Reviewer
+    from gateway.incidents.states import Refusal, Reviewer
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +38,13 @@ class ExceptionDesk(Desk):
     ) -> ReviewException:
         """Propose that findings may pass until a moment; a second person approves.
 
-        Raises InvalidRequest for a scope that is too wide or unknown, or a time that is past or too far.
+        Raises InvalidRequest for a scope that is too wide or unknown, or a time that is past or too far;
+        Forbidden for what is too near.
         """
         self._check_scope(scope, until, now)
         if scope.value_hash and not scope.finding_key_id:  # else a rotation would end it unseen
             current = self.keyring.current(Purpose.FINDING_HASH)
             scope = replace(scope, finding_key_id=current.key_id)
-        if incident_id is not None:
-            self.near(self.incident(incident_id), reviewer, now, "exception.propose")
         one = ReviewException(
             id=uuid4().hex,
             incident_id=incident_id,
@@ -61,7 +61,8 @@ class ExceptionDesk(Desk):
             ended_at=None,
             version=1,
         )
-        event = self._exception_event(one, "propose", reviewer, now, one.reason)
+        near = self._near_exception(one, reviewer, now, "exception.propose")
+        event = self._exception_event(one, "propose", reviewer, now, one.reason, near)
         incident_exceptions.add_exception(self.database, one, event)
         return one
 
@@ -111,17 +112,46 @@ class ExceptionDesk(Desk):
         if one.state != expected or one.version != version:
             raise changed_meanwhile()
         action = {"approved": "approve", "refused": "refuse", "revoked": "revoke"}[state]
-        event = self._exception_event(one, action, reviewer, now, reason)
+        near = self._near_exception(one, reviewer, now, f"exception.{action}")
+        event = self._exception_event(one, action, reviewer, now, reason, near)
         after = incident_exceptions.decide_exception(self.database, one, state, event)
         if after is None:
             raise changed_meanwhile()
         return after
 
+    def _near_exception(
+        self, one: ReviewException, reviewer: Reviewer, now: datetime, action: str
+    ) -> Refusal | None:
+        """Return how near an exception is, by its incident and by what it lets pass.
+
+        Raises Forbidden, written down, where the rules keep them out.
+        """
+        near = None
+        if one.incident_id is not None:
+            near = self.near(self.incident(one.incident_id), reviewer, now, action)
+        scoped = self._near_scope(one.scope, reviewer)
+        self.keep_out(scoped, one.id, reviewer, now, action)
+        return near or scoped
+
+    def _near_scope(self, scope: ExceptionScope, reviewer: Reviewer) -> Refusal | None:
+        if reviewer.person_id is not None and scope.value_hash:
+            own = IncidentFilter(person=reviewer.person_id, value_hash=scope.value_hash)
+            if incidents.list_incidents(self.database, own, limit=1):
+                return "own_incident"
+        return states.nearness(reviewer, "", scope.department_id)
+
     def _exception_event(
-        self, one: ReviewException, action: str, reviewer: Reviewer, now: datetime, reason: str
+        self,
+        one: ReviewException,
+        action: str,
+        reviewer: Reviewer,
+        now: datetime,
+        reason: str,
+        near: Refusal | None,
     ) -> AuditEvent:
         scope = {name: value for name, value in _scope_of(one.scope).items() if value}
         details = {"incident": one.incident_id, "until": one.until.isoformat(), **scope}
+        details |= {"near": near} if near else {}
         return AuditEvent(now, reviewer.actor, f"exception.{action}", one.id, reason, details=details)
 
     def _check_scope(self, scope: ExceptionScope, until: datetime, now: datetime) -> None:

@@ -227,7 +227,7 @@ class ShownPart:
 
 
 TextState = Literal["none", "stored", "destroyed"]
-"""`none`: policy stored no text. `destroyed`: its key is gone."""
+"""`none`: policy stored no text. `destroyed`: its day is over, its key gone within the hour."""
 
 
 @dataclass(frozen=True, slots=True)

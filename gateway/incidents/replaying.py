@@ -127,7 +127,7 @@ def replay_rules(
     known = past.known()
     book = PolicyBook((policy,)).with_exceptions(e for e in known.exceptions if e.until > now)
     key = known.keys[known.current_key_id]
-    for incident_id, text in desk.texts(period.start, period.end):
+    for incident_id, text in desk.texts(now, period.start, period.end):
         then = past_request(past.database, incident_id, past.zone_of)
         if then is None or not then.zone or not text.complete:
             report.take_unreplayed("cut_off" if not text.complete else "zone_unknown")
@@ -141,7 +141,7 @@ def replay_rules(
             report.take_unreplayed("unread_part")  # it may have been stopped for what nobody could read
             continue
         report.take(then, after, found=found)
-    missing = incidents_without_text(past.database, period.start, period.end)
+    missing = incidents_without_text(past.database, period.start, period.end, now)
     report.take_unreplayed("no_text", missing)
     return report
 

@@ -31,7 +31,7 @@ BATCH: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Sealed content of one kind; `sealed` is None once its key was destroyed."""
+    """Sealed content of one kind; `sealed` is None past its day, also before its key is destroyed."""
 
     incident_id: str
     kind: str
@@ -43,17 +43,19 @@ class Kept:
 # --- content ------------------------------------------------------------------------------------------------
 
 
-def content_of(engine: Engine, incident_id: str) -> dict[str, Kept]:
+def content_of(engine: Engine, incident_id: str, now: datetime) -> dict[str, Kept]:
     """Return what is kept of an incident, by kind: `text`, `note`."""
     statement = select(incident_content).where(incident_content.c.incident_id == incident_id)
     with engine.connect() as connection:
-        return {row["kind"]: _kept(row) for row in connection.execute(statement).mappings()}
+        return {row["kind"]: _kept(row, now) for row in connection.execute(statement).mappings()}
 
 
-def texts_kept(engine: Engine, since: datetime | None, until: datetime | None) -> Iterator[Kept]:
-    """Yield every text that can still be opened, in the order of incidents, in batches."""
+def texts_kept(
+    engine: Engine, since: datetime | None, until: datetime | None, now: datetime
+) -> Iterator[Kept]:
+    """Yield every text that may still be opened, in the order of incidents, in batches."""
     table, last = incident_content, ""
-    conditions = [table.c.kind == "text", table.c.wrapped_key.is_not(None)]
+    conditions = [table.c.kind == "text", table.c.wrapped_key.is_not(None), table.c.until_us > to_us(now)]
     if since is not None:
         conditions.append(table.c.stored_at_us >= to_us(since))
     if until is not None:
@@ -62,7 +64,7 @@ def texts_kept(engine: Engine, since: datetime | None, until: datetime | None) -
         statement = select(table).where(*conditions, table.c.incident_id > last).order_by(table.c.incident_id)
         with engine.connect() as connection:
             rows = connection.execute(statement.limit(BATCH)).mappings().all()
-        yield from map(_kept, rows)
+        yield from (_kept(row, now) for row in rows)
         if len(rows) < BATCH:
             return
         last = rows[-1]["incident_id"]
@@ -93,12 +95,15 @@ def destroy_content(engine: Engine, now: datetime, actor: Actor) -> int:
         if count:
             append(connection, AuditEvent(now, actor, "incident.expire", details={"contents": count}))
     if count:
-        _forget(engine)
+        forget_destroyed(engine)
     return int(count)
 
 
-def _forget(engine: Engine) -> None:
-    """Let the database drop what its files still hold of overwritten rows."""
+def forget_destroyed(engine: Engine) -> None:
+    """Let the database drop what its files still hold of overwritten rows.
+
+    Also for a process that starts: one before it may have ended between destroying and this.
+    """
     if engine.dialect.name == "sqlite":
         with engine.connect() as connection:
             connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
@@ -107,9 +112,10 @@ def _forget(engine: Engine) -> None:
         connection.execute(text("VACUUM incident_content"))
 
 
-def _kept(row: RowMapping) -> Kept:
+def _kept(row: RowMapping, now: datetime) -> Kept:
     ended = row["destroyed_at_us"]
-    sealed = None if ended is not None else Sealed(row["key_id"], row["wrapped_key"], row["sealed"])
+    over = ended is not None or row["until_us"] <= to_us(now)
+    sealed = None if over else Sealed(row["key_id"], row["wrapped_key"], row["sealed"])
     return Kept(
         row["incident_id"],
         row["kind"],

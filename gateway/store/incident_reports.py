@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from billing.periods import from_us, to_us
 from billing.store import writing
@@ -70,6 +71,19 @@ def write_report(
     event: AuditEvent,
 ) -> Incident:
     """Mark an incident as reported, or make one; a second report renews the first one's note."""
+    try:
+        return _write_report(engine, facts, findings, note, event)
+    except IntegrityError:  # PostgreSQL: a second report of the request was first; that one is there now
+        return _write_report(engine, facts, findings, note, event)
+
+
+def _write_report(
+    engine: Engine,
+    facts: Mapping[str, Any],
+    findings: Sequence[Mapping[str, Any]],
+    note: Mapping[str, Any] | None,
+    event: AuditEvent,
+) -> Incident:
     marks = {
         "reported_at_us": to_us(event.at),
         "changed_at_us": to_us(event.at),

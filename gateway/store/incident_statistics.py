@@ -398,10 +398,12 @@ def past_request(engine: Engine, request_id: str, zone_of: Mapping[str, str]) ->
     return None if row is None else _past(row, zone_of)
 
 
-def incidents_without_text(engine: Engine, since: datetime, until: datetime) -> int:
-    """How many incidents of a period have no text that could be opened: a rule cannot be tried on them."""
+def incidents_without_text(engine: Engine, since: datetime, until: datetime, now: datetime) -> int:
+    """How many incidents of a period have no text that may be opened: a rule cannot be tried on them."""
     columns, text = incident.c, incident_content.c
-    kept = select(text.incident_id).where(text.kind == "text", text.wrapped_key.is_not(None))
+    kept = select(text.incident_id).where(
+        text.kind == "text", text.wrapped_key.is_not(None), text.until_us > to_us(now)
+    )
     statement = (
         select(func.count())
         .select_from(incident)

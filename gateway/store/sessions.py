@@ -16,7 +16,7 @@ from billing.store import writing
 from gateway.accounts import Failures, Session
 from gateway.audit import Actor, AuditEvent
 from gateway.store.account_tables import account, console_session, sign_in_failure
-from gateway.store.accounts import account_of, roles_of
+from gateway.store.accounts import ChangedMeanwhile, account_of, roles_of
 from gateway.store.audit import append
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ def open_session(
     """Begin a session and end those of the digests `instead_of`: no token lives through a sign-in.
 
     `via` says in the trail how they proved who they are, or, of a browser that was signed in already, why
-    its token was renewed. Sessions that are over are cleared away.
+    its token was renewed. Sessions that are over are cleared away. Raises ChangedMeanwhile if the account is
+    not the one any more that was proved: its password, its roles or its second factor may be others.
     """
     who, at = fresh.account, fresh.created_at
     values = {
@@ -53,6 +54,7 @@ def open_session(
         "user_agent": fresh.user_agent,
     }
     with writing(engine).begin() as connection:
+        _still_as_proved(connection, who)
         over = console_session.c.expires_at_us < to_us(at)
         connection.execute(delete(console_session).where(over))
         connection.execute(delete(console_session).where(console_session.c.digest.in_(list(instead_of))))
@@ -64,6 +66,14 @@ def open_session(
             action = "session.sign_in" if via in PROOFS else "session.renew"
             event = AuditEvent(at, actor, action, who.person_id or who.login, details={"via": via})
             append(connection, event)
+
+
+def _still_as_proved(connection: Connection, who: Account) -> None:
+    """Hold the account's row, so that what changes it ends the new session too, or is seen here."""
+    held = select(account).where(account.c.id == who.id).with_for_update()
+    row = connection.execute(held).mappings().one()
+    if row["version"] != who.version or row["disabled_at_us"] is not None:
+        raise ChangedMeanwhile(account_of(row, who.roles))
 
 
 def find_session(
@@ -169,8 +179,19 @@ def forgive(engine: Engine, account_subject: str, address_subject: str) -> None:
     with writing(engine).begin() as connection:
         _failures(connection, (account_subject, address_subject))
         connection.execute(delete(table).where(table.c.subject == account_subject))
-        fewer = case((table.c.count > 0, table.c.count - 1), else_=0)
-        connection.execute(update(table).where(table.c.subject == address_subject).values(count=fewer))
+        _take_back(connection, address_subject)
+
+
+def take_back(engine: Engine, subject: str) -> None:
+    """Take one attempt back that was right."""
+    with writing(engine).begin() as connection:
+        _take_back(connection, subject)
+
+
+def _take_back(connection: Connection, subject: str) -> None:
+    table = sign_in_failure
+    fewer = case((table.c.count > 0, table.c.count - 1), else_=0)
+    connection.execute(update(table).where(table.c.subject == subject).values(count=fewer))
 
 
 def forget_old(engine: Engine, now: datetime, failures_after: timedelta = timedelta(days=1)) -> None:

@@ -3,12 +3,16 @@
 import csv
 import io
 import re
+import shutil
 
 import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
+from starlette.testclient import TestClient
 
+from gateway.app import create_app
 from gateway.permissions import Role
+from gateway.settings import Settings
 from gateway.store.account_tables import access_audit
 from gateway.store.accounts import AccountFilter, count_accounts, find_account, find_login
 from tests.console.conftest import PASSWORD
@@ -243,6 +247,28 @@ def test_a_body_beyond_the_bound_is_refused_before_it_is_read(shared_site):
     assert browser.client.post("/console/sign-out", content=big, headers=kind).status_code == 413
     chunks = (b"x" * 1024**2 for _ in range(9))
     assert browser.client.post("/console/sign-out", content=chunks, headers=kind).status_code == 413
+
+
+@pytest.mark.parametrize("console", ["true", "false"])
+def test_an_api_reads_no_more_than_it_needs_before_it_knows_who_asks(furnished, tmp_path, console):
+    shutil.copytree(furnished, tmp_path, dirs_exist_ok=True)
+    config = tmp_path / "haechi.toml"
+    config.write_text(f"{config.read_text()}\n[console]\nenabled = {console}\n")
+    kind = {"content-type": "application/json"}
+    with TestClient(create_app(Settings(config=config)), base_url="https://testserver") as nobody:
+        for body in (b"x" * (9 * 1024**2), (b"x" * 1024**2 for _ in range(9))):
+            answer = nobody.post("/api/incidents/report", content=body, headers=kind)
+            assert answer.status_code == 413
+            error = answer.json()["error"]
+            assert error["code"] == "body_too_large"
+            assert "8 MiB" in error["message"]
+
+
+def test_a_bill_may_be_longer_than_other_bodies(shared_site):
+    form = {"provider": "openai", "month": "2026-01"}
+    file = {"file": ("bill.csv", b"x" * (9 * 1024**2))}
+    answer = shared_site.browser().client.post("/api/billing/bills", data=form, files=file)
+    assert answer.status_code == 401
 
 
 def test_what_is_no_form_is_refused_as_a_page(shared_site):

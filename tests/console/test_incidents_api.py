@@ -113,8 +113,9 @@ def test_a_value_is_shown_after_a_reason_and_who_it_is_after_another(site, revie
 
 def test_nobody_reviews_an_incident_of_their_own(site, reviewer):
     own = stopped(site, person="S3", department="IS")
-    answer = reviewer.get(f"/{own}")
-    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "own_incident")
+    for path in ("", "/history", "/similar"):
+        answer = reviewer.get(f"/{own}{path}")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (403, "own_incident")
     body = {"incidents": [{"id": own, "version": 1}], "resolution": "false_positive"}
     assert reviewer.post("/resolve", body).json()["refused"] == [{"id": own, "code": "own_incident"}]
 

@@ -53,6 +53,9 @@ def test_the_whole_filtered_queue_is_exported(queue: Site) -> None:
     rows = list(csv.reader(io.StringIO(answer.content.decode("utf-8-sig"))))
     assert len(rows) == 51
     assert {row[2] for row in rows[1:]} == {"high"}
+    (told,) = read_audit(queue.database, AuditFilter(action="incident.export"))
+    assert told.actor == "reviewer"
+    assert told.details == {"format": "csv", "filters": {"state": "all", "severity": "high"}}
 
 
 def test_a_filter_is_kept_under_a_name_and_is_nobody_elses(queue: Site) -> None:

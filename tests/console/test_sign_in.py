@@ -8,12 +8,16 @@ from datetime import UTC, datetime, timedelta
 
 import pyotp
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 from starlette.testclient import TestClient
 
+from gateway.console.identity_provider import LocalAccounts
+from gateway.errors import RateLimited, Unauthenticated
 from gateway.imports import read_people
 from gateway.permissions import Role
-from gateway.store.account_tables import access_audit, console_session
+from gateway.sign_in import Browser
+from gateway.store import accounts as store
+from gateway.store.account_tables import access_audit, account, console_session
 from gateway.store.accounts import change_account, disable_account, find_login
 from gateway.store.organisation import import_people
 from tests.console.conftest import PASSWORD, PEOPLE, START, deed
@@ -409,6 +413,46 @@ def test_codes_cannot_be_guessed_at_will(site):
     fresh.get("/console/sign-in/code")
     answers = [fresh.post("/console/sign-in/code", {"code": f"{n:06}"}).status_code for n in range(6)]
     assert answers[-1] == 429
+
+
+def test_whoever_changes_a_password_is_out_if_it_was_given_anew_meanwhile(site, monkeypatch):
+    changed = store.set_password
+
+    def changed_and_reset(database, account_id, *arguments, **options):
+        changed(database, account_id, *arguments, **options)
+        store.reset_account(database, account_id, "given anew", deed=deed())
+
+    monkeypatch.setattr(store, "set_password", changed_and_reset)
+    browser = site.browser()
+    browser.sign_in("staff")
+    browser.get("/console/account/password")
+    new = "Another-horse-43"
+    form = {"current": PASSWORD, "password": new, "again": new}
+    assert browser.post("/console/account/password", form).headers["location"].startswith("/console/sign-in")
+    with site.database.connect() as connection:
+        assert connection.execute(select(console_session)).all() == []
+
+
+def test_right_sign_ins_with_a_code_never_hold_an_office_off(site):
+    browser = site.browser()
+    browser.sign_in("staff")
+    secret, *_ = switch_on(browser)
+    office, now, way = Browser("10.0.0.9", "Firefox"), datetime.now(UTC), site.parts.sign_in
+
+    def first_step(person="staff"):
+        who = LocalAccounts(way).prove({"login": person, "password": PASSWORD}, office, now)
+        return way.waiting_for_code(way.admit(who, office, now).token, now)
+
+    for _ in range(40):
+        with site.database.begin() as connection:  # as if the next thirty seconds had come
+            connection.execute(update(account).values(totp_last_step=None))
+        assert way.confirm(first_step(), pyotp.TOTP(secret).at(now), office, now).token
+    waiting = first_step()
+    for _ in range(4):
+        with pytest.raises(Unauthenticated):
+            way.confirm(waiting, "000000", office, now)
+    with pytest.raises(RateLimited):
+        way.confirm(waiting, pyotp.TOTP(secret).at(now), office, now)
 
 
 def test_switching_the_second_factor_off_needs_the_password(site):

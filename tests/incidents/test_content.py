@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,11 +14,14 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from billing.store import open_engine
+from gateway.audit import Actor
 from gateway.errors import Conflict, Forbidden, InvalidRequest
+from gateway.housekeeping import Housekeeping
 from gateway.incidents.content import MASK, body_of, pack, shown, span_count, stored_text, unpack
 from gateway.incidents.records import StoredPart, StoredSpan, StoredText
 from gateway.store.audit import AuditFilter, read_audit, verify_audit
 from gateway.store.database import migrate
+from gateway.store.incident_statistics import incidents_without_text
 from gateway.store.incident_tables import incident_content
 from tests.incidents.databases import both, engine, migrated
 from tests.incidents.office import (
@@ -174,7 +178,7 @@ def test_a_full_text_waits_for_a_second_person_where_policy_says_so(engine: Engi
     with pytest.raises(Conflict):
         queue.decide_reveal(asked_for.id, False, CHOI, NOW)
     assert queue.waiting_reveals() == []
-    actions = [line.action for line in queue.history(one)]
+    actions = [line.action for line in queue.history(one, PARK, NOW)]
     assert actions == ["reveal_ask", "reveal"]
 
 
@@ -211,12 +215,80 @@ def test_after_its_day_the_key_is_destroyed_and_the_trail_still_holds(engine: En
     assert (detail.text.state, detail.text.destroyed_at) == ("destroyed", end)
     assert detail.findings[0].type == "KR_RRN", "the facts stay"
     assert queue.detail(young, PARK, NOW).text.state == "stored"
-    assert [incident for incident, _ in queue.texts()] == [young]
+    assert [incident for incident, _ in queue.texts(NOW)] == [young]
     with engine.connect() as connection:
         row = connection.execute(select(incident_content).order_by(incident_content.c.stored_at_us)).first()
     assert row is not None
     assert (row.wrapped_key, row.sealed) == (None, None)
     assert verify_audit(queue.database, KEYS).problems == ()
+
+
+@both
+def test_nobody_reads_what_is_past_its_day_although_its_key_is_still_there(engine: Engine) -> None:
+    queue = desk(engine)
+    one = happen(engine, prompt(BLOCKED))
+    queue.report(one, "S1", Actor("S1"), NOW, "연습용 번호입니다")
+    end = NOW + timedelta(days=KEPT.text_days)
+    before = end - timedelta(seconds=1)
+    queue.reveal(one, "all", None, PARK, before, "확인")
+    assert queue.detail(one, PARK, before).text.state == "stored"
+    assert queue.detail(one, PARK, before).note is not None
+    assert [incident for incident, _ in queue.texts(before)] == [one]
+
+    detail = queue.detail(one, PARK, end)
+
+    assert (detail.text.state, detail.text.parts, detail.note) == ("destroyed", (), None)
+    assert list(queue.texts(end)) == []
+    assert incidents_without_text(engine, NOW, end, before) == 0
+    assert incidents_without_text(engine, NOW, end, end) == 1
+    with pytest.raises(Conflict) as refused:
+        queue.reveal(one, "span", 0, PARK, end, "확인")
+    assert refused.value.code == "no_text"
+
+
+def test_texts_are_destroyed_every_hour_and_a_killed_process_leaves_nothing_in_the_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, config = tmp_path / "data", tmp_path / "haechi.toml"
+    data.mkdir()
+    config.write_text("", "utf-8")
+    migrate(f"sqlite:///{data}/haechi.db")
+    engine = open_engine(f"sqlite:///{data}/haechi.db")
+    queue = desk(engine)
+    house, pauses = Housekeeping(queue.database, KEYS, config, audit_days=730), []
+
+    def over() -> list[bytes]:
+        """Put in a text that is past its day; return what of it would stand in a file."""
+        one = happen(engine, prompt(BLOCKED), at=datetime.now(UTC) - timedelta(days=KEPT.text_days + 1))
+        with engine.connect() as connection:
+            column = incident_content.c.sealed
+            text = connection.execute(
+                select(column).where(incident_content.c.incident_id == one)
+            ).scalar_one()
+        return [str(text).encode()[-60:]]
+
+    killed = over()
+    with monkeypatch.context() as killing:
+        killing.setattr("gateway.store.incident_content.forget_destroyed", lambda _: None)
+        queue.expire(datetime.now(UTC))
+    assert _found(data, killed) == killed, "it stands in the log still"
+    later: list[bytes] = []
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 1:
+            assert _found(data, killed) == []
+            later.extend(over())
+        else:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr("gateway.housekeeping.asyncio.sleep", pause)
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(house.run())
+    assert max(pauses) <= 3600
+    assert later
+    assert _found(data, later) == []
+    engine.dispose()
 
 
 def test_the_files_of_a_database_hold_no_prompt_and_after_its_day_not_even_the_sealed_one(

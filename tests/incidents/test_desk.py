@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,14 +13,17 @@ from gateway.audit import Actor
 from gateway.errors import Forbidden, InvalidRequest, NotFound
 from gateway.incidents.records import NOBODY, IncidentFilter, Seen
 from gateway.incidents.states import Resolution, ReviewRules, Severity, State
+from gateway.pseudonyms import pseudonym
 from gateway.store.audit import AuditFilter, read_audit, verify_audit
 from tests.incidents.databases import both, engine, migrated
 from tests.incidents.office import BLOCKED, CHOI, KEPT, KEYS, NOW, PARK, desk, happen, prompt
+from tests.interleaving import meanwhile
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from gateway.incidents.desk import ReviewDesk
+    from gateway.incidents.states import Reviewer
 
 __all__ = ["engine", "migrated"]
 LATER = NOW + timedelta(hours=1)
@@ -76,7 +80,7 @@ def test_work_goes_from_new_over_review_to_a_verdict_and_its_history_says_who(qu
         LATER,
     )
     assert queue.incident(one) == done
-    assert [(line.actor, line.action) for line in queue.history(one)] == [
+    assert [(line.actor, line.action) for line in queue.history(one, PARK, NOW)] == [
         ("park", "start"),
         ("park", "assign"),
         ("choi", "resolve"),
@@ -187,7 +191,7 @@ def test_similar_incidents_share_the_value_the_person_or_the_rule(queue: ReviewD
     same_person = happen(queue.database, prompt("비밀번호는 hunter2!Xq 입니다. AKIAIOSFODNN7EXAMPLQ"))
     other_value = happen(queue.database, prompt("주민등록번호 850505-2345679"), person="S4")
 
-    found = queue.similar(one)
+    found = queue.similar(one, PARK, NOW)
 
     assert [other.id for other in found.by_value] == [same_value]
     assert [other.id for other in found.by_person] == [same_person]
@@ -228,6 +232,40 @@ def test_a_report_lands_in_the_queue_with_a_sealed_note(queue: ReviewDesk) -> No
     assert queue.detail(made.id, PARK, LATER).findings[0].type == "PHONE_NUMBER"
     again = queue.report(blocked, "S1", Actor("S1"), LATER, "다시 씁니다")
     assert (again.version, queue.detail(blocked, PARK, LATER).note) == (3, "다시 씁니다")
+
+
+@both
+def test_two_reports_of_one_request_at_once_are_both_taken(queue: ReviewDesk) -> None:
+    def report(request_id: str, note: str) -> None:
+        queue.report(request_id, "S1", Actor("S1"), LATER, note)
+
+    for statement in count():
+        passed = happen(queue.database, prompt("연락처는 010-1234-5678 입니다."))
+        with meanwhile(queue.database, statement, report, passed, "하나") as other:
+            report(passed, "둘")
+        if not other:
+            break
+        other[0].result()
+        assert queue.incident(passed).version == 2
+        assert [line.action for line in queue.history(passed, PARK, LATER)] == ["report", "report"]
+        assert len(queue.findings(passed)) == 1
+    assert statement > 3
+
+
+def test_who_reported_is_a_pseudonym_until_a_reviewer_opens_the_person(queue: ReviewDesk) -> None:
+    one = happen(queue.database, prompt(BLOCKED))
+    queue.report(one, "S1", Actor("kim.staff"), NOW)
+
+    def told(reviewer: Reviewer) -> set[str]:
+        lines = [*queue.history(one, reviewer, LATER), *queue.detail(one, reviewer, LATER).history]
+        return {line.actor for line in lines if line.action == "report"}
+
+    assert told(PARK) == told(CHOI) == {pseudonym(KEYS, "S1")}
+    queue.reveal(one, "person", None, PARK, LATER, "본인에게 확인")
+    assert told(PARK) == {"kim.staff"}
+    assert told(CHOI) == {pseudonym(KEYS, "S1")}
+    (event,) = read_audit(queue.database, AuditFilter(action="incident.report"))
+    assert event.actor == "kim.staff", "the trail says who it was"
 
 
 @both

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import insert
 
 from filters.decision import decide
 from filters.policy import default_book
 from filters.verdict import Action
-from gateway.audit import AuditEvent
+from gateway.audit import Actor, AuditEvent
 from gateway.errors import Conflict, Forbidden, InvalidRequest
 from gateway.incidents.exceptions import in_policy
 from gateway.incidents.records import ExceptionScope
+from gateway.incidents.states import Reviewer
 from gateway.keyring import Keyring, Purpose, new_secret
 from gateway.store.audit import AuditFilter, read_audit, verify_audit
 from gateway.store.incident_exceptions import approved, decide_exception, read_revision
+from gateway.store.tables import org_unit
 from tests.incidents.databases import both, engine, migrated
-from tests.incidents.office import BLOCKED, CHOI, KEYS, NOW, PARK, desk, happen, inspector, prompt
+from tests.incidents.office import BLOCKED, CHOI, KEPT, KEYS, NOW, PARK, desk, happen, inspector, prompt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["engine", "migrated"]
 KEY = KEYS.current(Purpose.FINDING_HASH)
+KANG = Reviewer(Actor("kang", ("reviewer",), "10.0.0.4"), "S8", "GJ")
 MONTH = NOW + timedelta(days=30)
 
 
@@ -95,6 +99,44 @@ def test_whoever_proposes_cannot_approve(queue: ReviewDesk) -> None:
     with pytest.raises(Forbidden):
         queue.approve(made.id, made.version, PARK, NOW)
     assert queue.approve(made.id, made.version, CHOI, NOW).in_force(NOW)
+
+
+@pytest.mark.parametrize("step", ["approve", "refuse", "revoke"])
+@pytest.mark.parametrize("near", ["own_incident", "own_department"])
+def test_nobody_decides_on_an_exception_that_is_too_near(engine: Engine, near: str, step: str) -> None:
+    queue = desk(engine, replace(KEPT, own_department="refuse"))
+    person, department = ("S3", "CM") if near == "own_incident" else ("S1", "IS")
+    one = happen(engine, prompt(BLOCKED), person=person, department=department)
+    scope = scope_of(queue, one, rule="")
+    made = queue.propose(scope, MONTH, CHOI, NOW, "예시", incident_id=one)
+    if step == "revoke":
+        made = queue.approve(made.id, made.version, KANG, NOW)
+    with pytest.raises(Forbidden) as refused:
+        getattr(queue, step)(made.id, made.version, PARK, NOW, "까닭")
+    assert refused.value.code == near
+    assert queue.exception(made.id).state == made.state
+    last = read_audit(engine, AuditFilter(action=f"exception.{step}"))[0]
+    assert (last.actor, last.outcome, last.details["near"]) == ("park", "refused", near)
+
+
+def test_nobody_proposes_that_a_value_of_theirs_or_their_department_may_pass(engine: Engine) -> None:
+    strict, usual = desk(engine, replace(KEPT, own_department="refuse")), desk(engine)
+    own = happen(engine, prompt(BLOCKED), person="S3")
+    with engine.begin() as connection:
+        unit = {"code": "IS", "name": "인사과", "kind": "division", "valid_from": date(2026, 1, 1)}
+        connection.execute(insert(org_unit).values(**unit))
+
+    with pytest.raises(Forbidden) as value:
+        usual.propose(scope_of(usual, own, value_hash=""), MONTH, PARK, NOW, "내 것")
+    assert value.value.code == "own_incident"
+    department = ExceptionScope("KR_RRN", department_id="IS")
+    with pytest.raises(Forbidden) as unit_refused:
+        strict.propose(department, MONTH, PARK, NOW, "우리 것")
+    assert unit_refused.value.code == "own_department"
+
+    made = usual.propose(department, MONTH, PARK, NOW, "우리 것")
+    (told,) = read_audit(engine, AuditFilter(subject=made.id))
+    assert told.details["near"] == "own_department", "flagged where it is not refused"
 
 
 def test_two_decisions_at_once_are_one(queue: ReviewDesk) -> None:
@@ -163,7 +205,7 @@ def test_every_step_is_in_the_trail_and_in_the_incidents_history(queue: ReviewDe
         "exception.revoke",
     ]
     assert events[0].details["department"] == "CM"
-    assert [line.action for line in queue.history(one)] == [event.action for event in events]
+    assert [line.action for line in queue.history(one, PARK, NOW)] == [event.action for event in events]
     assert [found.state for found in queue.exceptions(state="revoked")] == ["revoked"]
     assert (queue.count_exceptions(), queue.count_exceptions(state="approved")) == (1, 0)
     assert verify_audit(queue.database, KEYS).problems == ()

@@ -25,6 +25,7 @@ import time
 import wave
 import zipfile
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -531,6 +532,6 @@ def opened_texts(folder: Path) -> list[str]:
     engine = open_engine(config.database_url)
     try:
         desk = ReviewDesk(engine, settings.keyring(), config.review)
-        return ["\n".join(part.text for part in text.parts) for _, text in desk.texts()]
+        return ["\n".join(part.text for part in text.parts) for _, text in desk.texts(datetime.now(UTC))]
     finally:
         engine.dispose()

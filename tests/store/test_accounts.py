@@ -33,6 +33,11 @@ def make(database, login="kim", *roles, person=None, name="김해치"):
 
 
 def open_session(database, who, token=b"t" * 32, at=NOW, stage="open", **options):
+    """Open a session of an account as it stands; `proved` opens one of the account as it was."""
+    proved(database, store.find_account(database, who.id), token, at, stage, **options)
+
+
+def proved(database, who, token=b"t" * 32, at=NOW, stage="open", **options):
     expires = at + (RULES.absolute if stage == "open" else RULES.code)
     fresh = Session(f"sess_{token.hex()[:8]}", who, stage, at, at, expires, "10.0.0.2", "Firefox/1 Linux")
     sessions.open_session(database, fresh, token, **options)
@@ -222,6 +227,44 @@ def test_one_browser_or_all_are_signed_out(database):
     assert sessions.end_sessions(database, who, at=NOW, actor=DEED.actor, only="sess_of_somebody_else") == 0
     assert sessions.end_sessions(database, who, at=NOW, actor=DEED.actor) == 2
     assert sessions.list_sessions(database, who, RULES, NOW) == []
+
+
+CHANGES = {
+    "password": lambda database, who: store.set_password(database, who.id, "new hash", deed=DEED),
+    "reset": lambda database, who: store.reset_account(database, who.id, "new hash", deed=DEED),
+    "disabled": lambda database, who: store.disable_account(database, who.id, seen=None, deed=DEED),
+    "factor": lambda database, who: store.set_totp(database, who.id, b"b", "k", [b"1"], step=1, deed=DEED),
+    "roles": lambda database, who: store.change_account(
+        database, who.id, seen=who.version, name=who.name, roles={Role.FINANCE}, deed=DEED
+    ),
+}
+
+
+@pytest.mark.parametrize("stage", ["open", "code"])
+@pytest.mark.parametrize("change", CHANGES)
+def test_an_account_that_changed_since_it_was_proved_is_not_signed_in(database, change, stage):
+    who = make(database)
+    CHANGES[change](database, who)
+    with pytest.raises(store.ChangedMeanwhile):
+        proved(database, who, stage=stage)
+    assert find(database) is None
+
+
+def test_a_password_that_changes_while_the_old_one_signs_in_leaves_no_session(database):
+    who = make(database)
+    for statement in count():
+        token = statement.to_bytes(32)
+        with meanwhile(database, statement, CHANGES["password"], database, who) as other:
+            try:
+                proved(database, who, token)
+            except store.ChangedMeanwhile:
+                assert other, "nobody changed it yet"
+        if not other:
+            break
+        other[0].result()
+        assert find(database, token) is None
+        who = store.find_account(database, who.id)
+    assert statement > 3
 
 
 def test_a_session_that_waits_for_its_code_is_neither_listed_nor_a_sign_in(database):

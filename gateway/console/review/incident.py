@@ -161,7 +161,7 @@ def _page(
         colleagues=colleagues(parts, visitor, language_for(request, visitor)),
         exceptable=any(one.type not in UNREAD_KINDS for one in detail.findings),
         reveal_choices=_reveal_choices(detail, words),
-        similar=_alike(desk.similar(incident_id)),
+        similar=_alike(desk.similar(incident_id, reviewer_of(visitor), now)),
         verdicts=VERDICTS,
         deeds=DEEDS,
         rules=desk.rules,

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse
 
 from billing.periods import billing_day, day_start
 from gateway.accounts import shown_text
+from gateway.audit import AuditEvent
 from gateway.console import areas, lists
 from gateway.console.admin.forms import REASON_MOST, Posted
 from gateway.console.formats import count
@@ -168,6 +169,10 @@ def _page(request: Request, visitor: Visitor, parts: ConsoleParts) -> Response:
         return rows, desk.count(wanted)
 
     if lists.wants_csv(request.query_params):
+        # Not what was searched for: a reviewer may have pasted a found value there.
+        filters = {name: value for name, value in query.filters.items() if value and name != "q"}
+        details = {"format": "csv", "filters": filters}
+        parts.audit.record(AuditEvent(parts.now(), visitor.actor, "incident.export", details=details))
         return lists.export(SPEC, query, source, language, billing_day(parts.now()))
     view = lists.view(SPEC, query, QUEUE, source)
     return render(
