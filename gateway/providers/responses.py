@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from gateway.domain import Audio, File, Image, Reasoning, Text, ToolCall, ToolResult, UpstreamRequest
+from gateway.errors import InvalidRequest
 from gateway.providers import failures, profiles, reach
 from gateway.providers.responses_answers import Decoder
 from gateway.providers.writing import (
@@ -25,7 +26,7 @@ from gateway.providers.writing import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from gateway.catalogue import Deployment
     from gateway.domain import JSON, ChatRequest, Message, Part, ResponseFormat, Tool, ToolChoice
@@ -38,6 +39,16 @@ _OWN_FIELDS: Final = (
     *("include", "truncation", "prompt_cache_key", "prompt_cache_retention", "safety_identifier"),
     *("max_tool_calls", "text"),
 )
+
+_SHAPES: Final[Mapping[str, tuple[Callable[[JSON], bool], str, str]]] = {
+    "text": (lambda value: isinstance(value, dict), "객체", "an object"),
+    "include": (
+        lambda value: isinstance(value, list) and all(isinstance(one, str) for one in value),
+        "문자열 목록",
+        "a list of strings",
+    ),
+    "max_tool_calls": (lambda value: type(value) is int and value > 0, "1 이상의 정수", "an integer from 1"),
+}
 
 error = failures.from_response
 
@@ -52,7 +63,7 @@ def request(chat: ChatRequest, deployment: Deployment) -> UpstreamRequest:
     instructions(chat.messages)
     if chat.stop:
         raise lacking("stop")
-    own = parameters.pass_on(_OWN_FIELDS)
+    own = _well_formed(parameters.pass_on(_OWN_FIELDS))
     text = {**(own.pop("text", None) or {}), **present(format=_format(chat.response_format))}
     include = sorted({*(own.pop("include", None) or ()), *_include(chat, deployment, profile)})
     unsaid = {} if "tools" in chat.own_words else {"strict": False}
@@ -83,6 +94,19 @@ def request(chat: ChatRequest, deployment: Deployment) -> UpstreamRequest:
 
 
 # --- parameters ----------------------------------------------------------------------------------
+
+
+def _well_formed(own: dict[str, JSON]) -> dict[str, JSON]:
+    """Return fields that a client added to another dialect. Raises InvalidRequest for a wrong type."""
+    for name, (is_right, korean, english) in _SHAPES.items():
+        if own.get(name) is not None and not is_right(own[name]):
+            raise InvalidRequest(
+                f"'{name}'의 형식이 잘못되었습니다. {korean}(으)로 보내세요.",
+                f"'{name}' has the wrong type. Send {english}.",
+                param=name,
+                code="invalid_type",
+            )
+    return own
 
 
 def _taken(parameters: Parameters, profile: Profile) -> dict[str, JSON]:

@@ -282,3 +282,15 @@ def test_a_refusal_is_no_text() -> None:
     refused = {"type": "message", "content": [{"type": "refusal", "refusal": "안 됩니다"}]}
     choice = whole(response(output=[refused]), HERE).choices[0]
     assert (choice.parts, choice.refusal) == ((), "안 됩니다")
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [{"include": [{}]}, {"include": 5}, {"text": 5}, {"text": [1]}, {"max_tool_calls": "2"}],
+)
+def test_a_field_of_this_api_that_a_chat_client_sends_in_another_shape_is_named(
+    extra: dict[str, Any],
+) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        adapter("responses").request(ask(extra=extra), HERE)
+    assert refused.value.param == next(iter(extra))
