@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import insert
 
 from billing.periods import to_us
+from billing.store import LedgerSink
 from billing.usage import Usage
 from gateway.store import videos
 from gateway.store.tables import video_job
@@ -89,4 +90,6 @@ def test_a_job_is_found_by_its_owner_only(engine, add) -> None:
 
 def test_a_charge_that_is_not_in_the_ledger_yet_is_no_correction(engine, add) -> None:
     with pytest.raises(LookupError):
-        videos.correction_of(engine, add("j1"), Usage(video_ms=0), now=NOW, raw_usage="{}")
+        videos.correct(
+            LedgerSink(engine, b"k" * 32), add("j1"), Usage(video_ms=0), None, now=NOW, raw_usage="{}"
+        )
