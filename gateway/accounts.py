@@ -111,7 +111,8 @@ def password_problem(password: str, login: str, previous_same: bool = False) -> 
         return "long"
     if len(password) < _least_length(password):
         return "short"
-    if len(login) > 2 and login.partition("@")[0] in folded:
+    name = login.partition("@")[0]
+    if len(name) > 2 and name in folded:
         return "login"
     if len(set(folded)) < 5:
         return "repeated"

@@ -37,7 +37,10 @@ def outdated(password_hash: str) -> bool:
 
 
 def first_password() -> str:
-    """Return a password to hand over once: four groups, 90 bits, fit for every rule."""
+    """Return a password to hand over once: four groups, 90 bits, fit for every rule but one.
+
+    A short login may stand in it by chance ("kim" in one of five thousand): drawn, not guessable.
+    """
     letters = [secrets.choice(_LETTERS + _DIGITS) for _ in range(14)]
     letters += [secrets.choice(_DIGITS), secrets.choice(_LETTERS[:24])]
     text = "".join(letters)

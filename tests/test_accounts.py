@@ -61,6 +61,11 @@ def test_passwords_follow_the_rules_of_kisa(password, problem):
     assert password_problem(password, "kim") == problem
 
 
+@pytest.mark.parametrize("login", ["a@seoul.go.kr", "zx@seoul.go.kr", "x"])
+def test_a_login_of_one_or_two_letters_may_stand_in_a_password(login):
+    assert password_problem("Zxkdlm1!9a", login) is None
+
+
 def test_the_same_password_again_is_refused():
     assert password_problem("Zxkdlm1!9", "kim", previous_same=True) == "same"
 
