@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import tempfile
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from fastapi.dependencies import models
+
+from gateway import heap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +40,17 @@ def _apps_end() -> None:
     for known in vars(models).values():
         if hasattr(known, "cache_clear"):
             known.cache_clear()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _heap_as_it_is() -> Iterator[None]:
+    """Let apps start in this process without walking all of its heap, which is the tests': half a second each.
+
+    Servers of their own, which most journeys start, and tests/test_heap.py have the real one.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(heap, "settled", nullcontext)
+        yield
 
 
 @pytest.fixture(scope="session")
