@@ -219,7 +219,12 @@ def _stands_apart(text: str, index: int) -> bool:
 
 # --- encodings ---------------------------------------------------------------------------------------
 
-_BASE64: Final = re.compile(r"(?<![A-Za-z0-9+/_\-])[A-Za-z0-9+/_\-]{8,}+={0,6}")
+_BASE64: Final = re.compile(
+    r"(?<![A-Za-z0-9+/_\-])(?:[A-Za-z0-9+/_\-]{12,}+={0,6}"
+    r"|(?=[A-Za-z0-9+/_\-][a-z0-9+/_\-]{0,9}[A-Z])[A-Za-z0-9+/_\-]{8,11}+(?=(?: |\r?\n)[A-Za-z0-9+/_\-]))"
+)
+"""A short row counts only with what follows it, and with a capital that is not its first letter."""
+
 _BASE32: Final = re.compile(r"[A-Za-z2-7]{14,}={0,6}")
 _SMALL_BASE32: Final = re.compile(r"(?<![A-Za-z0-9])[a-z2-7]{14,}+={0,6}(?![A-Za-z0-9])")
 _HEX: Final = re.compile(r"(?<![0-9A-Za-z])(?:(?:0x)?[0-9a-fA-F]{2}[\s:,\-]{0,2}){9,}+(?![0-9A-Za-z])")
@@ -460,8 +465,8 @@ VIEWS: Final = (
     ),
     View(
         "base32",
-        # Two of its blocks of eight: a digit's first five bits are g or h, a hyphen's f.
-        (r"[f-h][a-z2-7]{7}[f-h][a-z2-7]{5}",),
+        # Two of its blocks of eight, by what the first fifteen bits of two digits or a hyphen can be.
+        (r"[f-h][aeimquy4][wyz2-7][a-z2-7]{5}[f-h][aeimquy4][wyz2-7]",),
         _small_base32,
     ),
     View("hexadecimal", (r"(?:[2-3][0-9a-dA-D][\s:,\-]{0,2}(?:0x|\\x)?){6}[0-9]",), _hexadecimal),
@@ -473,7 +478,7 @@ VIEWS: Final = (
     View("threaded", (r"(?:[0-9][^0-9\n]?[A-Za-z가-힣][^0-9\n]?){7}[0-9]",), _threaded),
     View(
         "threaded_halves",
-        (r"(?:[0-9][^0-9\n]{1,5}){5}[0-9][^0-9\n]{1,5}-[^0-9\n]{1,5}[0-9]",),
+        (r"[0-9][^0-9\n]{1,5}-[^0-9\n]{1,5}[0-9][^0-9\n]{1,5}[0-9][^0-9\n]",),
         _threaded_halves,
     ),
     View("reversed", (r"거꾸로|역순|뒤에서 ?부터|뒤집|반대로|(?i:revers|backward)",), _reversed),

@@ -57,8 +57,7 @@ class Columns:
     gates = (
         rf"{_WORDS}[^\n,;\t|]*[,;\t|][^\n]*\n",
         rf"[,;\t|][^\n,;\t|]*{_WORDS}[^\n,;\t|]*\n",
-        r"[0-9]{6} *[1-8][0-9]{6} +[^ \n]",
-        r"[^ \n] +[0-9]{6} *[1-8][0-9]{6}",
+        r"[0-9]{6} *[1-8][0-9]{6}",
     )
 
     def find(self, text: str) -> list[Span]:
@@ -238,11 +237,7 @@ def _found_between_blanks(text: str) -> Iterator[Span]:
                 ]
                 yield from _in_blank_row(text, cells, heading)
         if len(row) <= _LONGEST_HEADING and _RESIDENT_OR_HALF.search(row) and not _LONG_NUMBER.search(row):
-            headings = [
-                (parted, heading)
-                for parted in _PARTED
-                if (heading := _blank_heading(row, parted)) is not None
-            ]
+            headings = [(parted, known) for parted in _PARTED if (known := _blank_heading(row, parted))]
 
 
 def _blank_heading(row: str, parted: re.Pattern[str]) -> _Heading | None:
