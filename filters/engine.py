@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from filters.spans import Span
 
-RULES_VERSION: Final = "2026.11.5"
+RULES_VERSION: Final = "2026.11.6"
 """Raised with every change of what is found; docs/filter.md keeps the changelog."""
 
 THRESHOLD: Final = MIN_SCORE

@@ -219,29 +219,41 @@ def _stands_apart(text: str, index: int) -> bool:
 
 # --- encodings ---------------------------------------------------------------------------------------
 
-_BASE64: Final = re.compile(r"(?<![A-Za-z0-9+/_\-])[A-Za-z0-9+/_\-]{12,}+={0,6}")
-_BASE32: Final = re.compile(r"[A-Z2-7]{14,}={0,6}")
+_BASE64: Final = re.compile(
+    r"(?<![A-Za-z0-9+/_\-])(?:[A-Za-z0-9+/_\-]{12,}+={0,6}"
+    r"|(?=[A-Za-z0-9+/_\-][a-z0-9+/_\-]{0,9}[A-Z])[A-Za-z0-9+/_\-]{8,11}+(?=(?: |\r?\n)[A-Za-z0-9+/_\-]))"
+)
+"""A short row counts only with what follows it, and with a capital that is not its first letter."""
+
+_BASE32: Final = re.compile(r"[A-Za-z2-7]{14,}={0,6}")
+_SMALL_BASE32: Final = re.compile(r"(?<![A-Za-z0-9])[a-z2-7]{14,}+={0,6}(?![A-Za-z0-9])")
 _HEX: Final = re.compile(r"(?<![0-9A-Za-z])(?:(?:0x)?[0-9a-fA-F]{2}[\s:,\-]{0,2}){9,}+(?![0-9A-Za-z])")
 _CODE: Final = "(?:3[2-9]|[4-9][0-9]|1[01][0-9])"
+_BETWEEN_CODES: Final = r"(?:[\s,;\-]{1,2}|\)\s?[+,.&]\s?[Cc][Hh][Aa]?[Rr]\()"
+"""57 48; 57-48; chr(57)+chr(48)."""
 _CODES: Final = re.compile(
-    rf"(?<![0-9]){_CODE}(?:[\s,;]{{1,2}}{_CODE}){{8,}}+(?![0-9])|(?:U\+00[0-9A-Fa-f]{{2}}[\s,;]{{0,2}}){{8,}}+"
+    rf"(?<![0-9]){_CODE}(?:{_BETWEEN_CODES}{_CODE}){{8,}}+(?![0-9])"
+    r"|(?:U\+00[0-9A-Fa-f]{2}[\s,;]{0,2}){8,}+"
 )
 _MAX_ENCODED: Final = 100_000
 """Longer rows are files, which the walker handles as unread parts, not sentences."""
 
 _IDENTIFIER: Final = re.compile(r"[0-9]{2}|@")
 _FOREIGN_DIGITS: Final = re.compile(
-    rb"(?P<utf16>(?:[0-9]\0|[\x10-\x19]\xff){3})|(?:[0-9]|\xa3[\xb0-\xb9]){3}"
+    rb"(?P<utf16>(?:[0-9]\0|\0[0-9]|[\x10-\x19]\xff|\xff[\x10-\x19]){3})|(?:[0-9]|\xa3[\xb0-\xb9]){3}"
 )
 """Three digits, also full-width ones, in UTF-16 or CP949: only then it is worth reading bytes as such."""
 
-_NARROWEST: Final = 20
-"""Characters of a row from which the lines below it may belong to it."""
+_NARROWEST: Final = 8
+"""Characters of a row from which what follows it may belong to it."""
+
+_ALONE: Final = 12
+"""Characters of a row that may hold a number by itself."""
 
 _MAY_BE_CUT: Final = 100
 """Bytes from which a row may have been cut within a character."""
 
-_NEXT_LINE: Final = re.compile(r"\r?\n([A-Za-z0-9+/_\-]++)={0,6}(?![A-Za-z0-9+/_\-])")
+_NEXT_LINE: Final = re.compile(r"(?:\r?\n| )([A-Za-z0-9+/_\-]++)={0,6}(?![A-Za-z0-9+/_\-])")
 
 
 def _base64(text: str) -> Iterator[Edit]:
@@ -258,13 +270,15 @@ def _base64(text: str) -> Iterator[Edit]:
                 yield start, last, decoded
                 done = last
                 continue
+        if len(row) < _ALONE:
+            continue
         decoded = _from_base64(row) or (_from_base32(row) if _BASE32.fullmatch(row) else "")
         if decoded:
             yield start, end, decoded
 
 
 def _wrapped(text: str, first: str, end: int) -> tuple[str, int, int]:
-    """A row with the lines below it that are as long, and a shorter one; where either ends."""
+    """A row with the lines or words behind it that are as long, and a shorter one; where either ends."""
     rows = [first]
     at = as_long = end
     while len(rows[-1]) == len(first) >= _NARROWEST and at - end <= _MAX_ENCODED:
@@ -276,6 +290,10 @@ def _wrapped(text: str, first: str, end: int) -> tuple[str, int, int]:
         if len(line[1]) == len(first):
             as_long = at
     return "".join(rows), as_long, at
+
+
+def _small_base32(text: str) -> Iterator[Edit]:
+    return _decoded(text, _SMALL_BASE32, _from_base32)
 
 
 def _hexadecimal(text: str) -> Iterator[Edit]:
@@ -297,7 +315,10 @@ def _text(raw: bytes) -> str:
     decoded = _in_encoding(raw, "utf-8")
     if decoded or not (digits := _FOREIGN_DIGITS.search(raw)):
         return decoded
-    return _in_encoding(raw, "utf-16-le" if digits.lastgroup else "cp949")
+    if not digits.lastgroup:
+        return _in_encoding(raw, "cp949")
+    little = _in_encoding(raw, "utf-16-le")
+    return little if _IDENTIFIER.search(little) else _in_encoding(raw, "utf-16-be")
 
 
 def _in_encoding(raw: bytes, encoding: str) -> str:
@@ -353,7 +374,7 @@ def _text_in_base64(row: str) -> str:
 
 
 def _from_base32(row: str) -> str:
-    body = row.rstrip("=")
+    body = row.rstrip("=").upper()
     try:
         return _readable(base64.b32decode(body + "=" * (-len(body) % 8)))
     except (binascii.Error, ValueError):
@@ -379,12 +400,28 @@ _THREADED: Final = re.compile(
 )
 
 
+_THREADED_HALVES: Final = re.compile(
+    r"(?<![0-9])[0-9](?P<thread>[^0-9\n]{1,5})(?:[0-9](?P=thread)){5}-(?P=thread)"
+    r"(?:[0-9](?P=thread)){6}[0-9](?![0-9])"
+)
+"""`9 | 0 | … | - | 1 | …`: the hyphen is threaded as well, and nothing but a resident number looks so."""
+
+
 def _threaded(text: str) -> Iterator[Edit]:
     """`9번 0번 1번 0번 …`, `9a0a1a0a…`: the same letters after every digit are no part of the number."""
     for match in _THREADED.finditer(text):
         for index in range(match.start(), match.end()):
             if not text[index].isdigit():
                 yield index, index + 1, ""
+
+
+def _threaded_halves(text: str) -> Iterator[Edit]:
+    for match in _THREADED_HALVES.finditer(text):
+        digits = _NO_DIGIT.sub("", match.group())
+        yield match.start(), match.end(), f"{digits[:6]}-{digits[6:]}"
+
+
+_NO_DIGIT: Final = re.compile("[^0-9]+")
 
 
 # --- reversal ----------------------------------------------------------------------------------------
@@ -426,12 +463,23 @@ VIEWS: Final = (
         (r"[A-Z][A-Za-z0-9+/_\-]{6}|[A-Za-z0-9+/_\-]{6}[A-Z]",),
         _base64,
     ),
-    View("hexadecimal", (r"(?:[2-3][0-9a-dA-D][\s:,\-]?(?:0x|\\x)?){6}[0-9]",), _hexadecimal),
+    View(
+        "base32",
+        # Two of its blocks of eight, by what the first fifteen bits of two digits or a hyphen can be.
+        (r"[f-h][aeimquy4][wyz2-7][a-z2-7]{5}[f-h][aeimquy4][wyz2-7]",),
+        _small_base32,
+    ),
+    View("hexadecimal", (r"(?:[2-3][0-9a-dA-D][\s:,\-]{0,2}(?:0x|\\x)?){6}[0-9]",), _hexadecimal),
     View(
         "character_codes",
-        (r"(?:(?:4[5-9]|5[0-7])[\s,;]{1,2}){6}[0-9]", r"(?:U\+00[23][0-9A-Fa-f][\s,;]{0,2}){6}"),
+        (rf"(?:(?:4[5-9]|5[0-7]){_BETWEEN_CODES}){{6}}[0-9]", r"(?:U\+00[23][0-9A-Fa-f][\s,;]{0,2}){6}"),
         _character_codes,
     ),
     View("threaded", (r"(?:[0-9][^0-9\n]?[A-Za-z가-힣][^0-9\n]?){7}[0-9]",), _threaded),
+    View(
+        "threaded_halves",
+        (r"[0-9][^0-9\n]{1,5}-[^0-9\n]{1,5}[0-9][^0-9\n]{1,5}[0-9][^0-9\n]",),
+        _threaded_halves,
+    ),
     View("reversed", (r"거꾸로|역순|뒤에서 ?부터|뒤집|반대로|(?i:revers|backward)",), _reversed),
 )

@@ -1,4 +1,4 @@
-"""Numbers in tables whose heading row says what a column holds: CSV, tabs, Markdown.
+"""Numbers in tables whose heading row says what a column holds: CSV, tabs, Markdown, blanks.
 
 The label of `성명,주민등록번호,연락처` stands lines above its numbers and the label of the next column
 nearer, so each cell is judged here by its own heading. Halves in two columns are put together.
@@ -7,6 +7,7 @@ nearer, so each cell is judged here by its own heading. Halves in two columns ar
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from filters import checksums
@@ -56,10 +57,14 @@ class Columns:
     gates = (
         rf"{_WORDS}[^\n,;\t|]*[,;\t|][^\n]*\n",
         rf"[,;\t|][^\n,;\t|]*{_WORDS}[^\n,;\t|]*\n",
+        r"[0-9]{6} *[1-8][0-9]{6}",
     )
 
     def find(self, text: str) -> list[Span]:
-        return list(limited(_found(text), self.name))
+        spans = list(limited(_found(text), self.name))
+        if _BETWEEN_BLANKS.search(text):
+            spans += limited(_found_between_blanks(text), self.name)
+        return spans
 
 
 class _Heading(NamedTuple):
@@ -114,9 +119,9 @@ def _halves(labels: list[str]) -> list[tuple[int, int, bool]]:
     fronts = [place for place, label in enumerate(labels) if _FRONT.search(label)]
     for back, label in enumerate(labels):
         if _BACK.search(label) and len(label) <= _LONGEST_LABEL:
-            before = [front for front in fronts if front < back]
-            behind = [front for front in fronts if front > back]
-            front = before[-1] if before else behind[0] if behind else -1
+            behind = bisect_right(fronts, back)
+            before = behind - 1 if behind and fronts[behind - 1] < back else behind - 2
+            front = fronts[before] if before >= 0 else fronts[behind] if behind < len(fronts) else -1
             named = _RESIDENT.search(label) is not None
             if named or front >= 0:
                 found.append((front, back, named))
@@ -156,10 +161,13 @@ def _with_whole_amounts(text: str, cells: list[tuple[int, int]]) -> list[tuple[i
 
 def _in_row(text: str, cells: list[tuple[int, int]], heading: _Heading) -> Iterator[Span]:
     for place, kind in heading.kinds.items():
-        if place < len(cells):
-            yield from _in_cell(text, *cells[place], kind)
+        if place >= len(cells):
+            break
+        yield from _in_cell(text, *cells[place], kind)
     for front, back, named in heading.halves:
-        if max(front, back) < len(cells):
+        if back >= len(cells):
+            break
+        if front < len(cells):
             yield from _of_halves(text, cells[front] if front >= 0 else (0, 0), cells[back], named=named)
 
 
@@ -196,3 +204,65 @@ def _digits_in(text: str, start: int, end: int) -> tuple[int, int]:
     while end > start and not "0" <= text[end - 1] <= "9":
         end -= 1
     return start, end
+
+
+# --- columns parted by blanks: "성명  주민등록번호  호봉", "김철수  910412 1056784  12" --------------
+
+_BETWEEN_BLANKS: Final = re.compile(r"[0-9]{6} *[1-8][0-9]{6}")
+_PARTED: Final = (re.compile(r"[^ ]+(?: [^ ]+)*"), re.compile("[^ ]+"))
+"""Cells that several blanks part, and cells that one does."""
+
+_RESIDENTS: Final = frozenset({"rrn", "frn"})
+"""All that is looked for here: blanks part words as well as columns."""
+
+_MOST_COLUMNS: Final = 16
+_LONGEST_HEADING: Final = 400
+_LINE: Final = re.compile("[^\n]+")
+_RULE: Final = re.compile("[-=+ ]*")
+_DIGIT: Final = re.compile("[0-9]")
+_WHOLE_BACK: Final = re.compile("[1-8][0-9]{6}(?![0-9])")
+_RESIDENT_OR_HALF: Final = re.compile(rf"{_RESIDENT.pattern}|앞|뒷|뒤")
+
+
+def _found_between_blanks(text: str) -> Iterator[Span]:
+    headings: list[tuple[re.Pattern[str], _Heading]] = []
+    for line in _LINE.finditer(text):
+        row = line.group()
+        if _DIGIT.search(row) is None:
+            headings = [] if _RULE.fullmatch(row) is None else headings
+        elif headings and _WHOLE_BACK.search(row):
+            for parted, heading in headings:
+                cells = [
+                    (line.start() + cell.start(), line.start() + cell.end()) for cell in parted.finditer(row)
+                ]
+                yield from _in_blank_row(text, cells, heading)
+        if len(row) <= _LONGEST_HEADING and _RESIDENT_OR_HALF.search(row) and not _LONG_NUMBER.search(row):
+            headings = [(parted, known) for parted in _PARTED if (known := _blank_heading(row, parted))]
+
+
+def _blank_heading(row: str, parted: re.Pattern[str]) -> _Heading | None:
+    labels = parted.findall(row)
+    if not 1 < len(labels) <= _MOST_COLUMNS:
+        return None
+    kinds = {place: kind for place, label in enumerate(labels) if (kind := _kind(label)) in _RESIDENTS}
+    halves = _halves(labels)
+    return _Heading(" ", len(labels), kinds, halves) if kinds or halves else None
+
+
+def _in_blank_row(text: str, cells: list[tuple[int, int]], heading: _Heading) -> Iterator[Span]:
+    """Columns are counted from the left and from the right: one cell may hold a blank, another be empty."""
+    for shift in {0, len(cells) - heading.width}:
+        for place in heading.kinds:
+            yield from _resident_at(text, cells, place + shift)
+        for front, back, named in heading.halves:
+            if front >= 0 and min(front, back) + shift >= 0 and max(front, back) + shift < len(cells):
+                yield from _of_halves(text, cells[front + shift], cells[back + shift], named=named)
+
+
+def _resident_at(text: str, cells: list[tuple[int, int]], place: int) -> Iterator[Span]:
+    """A number in this cell, or in it and in the one before or behind."""
+    if 0 <= place < len(cells):
+        yield from _in_cell(text, *cells[place], "rrn")
+    for front in (place - 1, place):
+        if 0 <= front < len(cells) - 1:
+            yield from _of_halves(text, cells[front], cells[front + 1], named=False)

@@ -116,6 +116,8 @@ _BANK_SHORT: Final = re.compile(
     r"\s?[:(]?\s?(?:민국|한신|리우|나하|업기|오카카|뱅카|스토|뱅케|일제|티씨|정우|산부|구대|남경|북전)(?![가-힣])"
 )
 """Reversed names of banks that are ordinary words elsewhere: only right before the number."""
+_SENTENCE_END: Final = re.compile(r"\n[.!?]?[다요까줘죠]|\s[.!?][다요까줘죠음함됨임]")
+"""Reversed: `공문으로 써 줘. 901010…` asks for something and names no number; a new sentence begins."""
 _NEAR: Final = re.compile(r"[^0-9\nA-Za-z가-힣]{0,3}")
 
 
@@ -141,7 +143,10 @@ def label_of(text: str, start: int, end: int) -> Label:
         return _DIRECT["account"]
     nearest = _BACKWARDS.search(before)
     if nearest is not None and not _LONG_NUMBER.search(before, 0, nearest.start()):
-        return _DIRECT[_kind(nearest.group()[::-1])]
+        kind = _kind(nearest.group()[::-1])
+        if kind != HARMLESS or not _SENTENCE_END.search(before, 0, nearest.start()):
+            return _DIRECT[kind]
+        nearest = None
     behind = _FORWARDS.search(text[end : end + _BEHIND].lower())
     if behind is not None and _NEAR.fullmatch(text, end, end + behind.start()):
         return _DIRECT[_kind(behind.group())]

@@ -251,5 +251,20 @@ DISGUISES = {
     "read from the end": "뒤에서부터 읽으세요 2876501214088",
     "masked but for two": "880412-10567**",
     "masked but for one": "880412-105678*",
+    "base32 in small letters": base64.b32encode(b"880412-1056782").decode().lower(),
+    "base32 of a sentence in small letters": base64.b32encode("제 번호 880412-1056782".encode())
+    .decode()
+    .lower(),
+    "base64 in lines of eight": "ODgwNDEy\nLTEwNTY3\nODI=",
+    "base64 with a blank in it": "ODgwNDEyLT EwNTY3ODI=",
+    "base64 of UTF-16, big end first": base64.b64encode("880412-1056782".encode("utf-16-be")).decode(),
+    "bytes of a program": ", ".join(f"0x{byte:02x}" for byte in b"880412-1056782"),
+    "chr of every character": "+".join(f"chr({byte})" for byte in b"880412-1056782"),
+    "character codes with hyphens": "-".join(str(byte) for byte in b"880412-1056782"),
+    "quoted-printable in small letters": "".join(f"={byte:02x}" for byte in b"880412-1056782"),
+    "named entities that nobody sees": "&ZeroWidthSpace;".join("880412-1056782"),
+    "a bar between blanks after every character": " | ".join("880412-1056782"),
+    "a list of characters": str(list("880412-1056782")),
+    "a letter after every character": "x".join("880412-1056782"),
 }
 """A resident number without any label, in a text that a person might write to get it past a filter."""

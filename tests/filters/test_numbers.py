@@ -228,3 +228,23 @@ def test_halves_that_stand_far_apart_are_found(engine, form, back):
 )
 def test_amounts_that_stand_far_apart_are_none(engine, text):
     assert not {span.type for span in engine.detect(text)} & {spans.KR_RRN, spans.KR_FRN}
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "공문을 써 줘. {n}",
+        "아래 회원 정보를 정리해 주세요.\n{n}",
+        "이 민원을 접수해 줘\n{n} 홍길동",
+        "계약서를 만들었음. {n}",
+    ],
+)
+@pytest.mark.parametrize("number", ["9104121056784", "910412 1056784"])
+def test_a_word_in_the_sentence_before_makes_no_number_harmless(engine, prompt, number):
+    """Its check digit is wrong, as those of all numbers since October 2020 may be."""
+    assert (number, spans.KR_RRN) in found(engine, prompt.format(n=number))
+
+
+@pytest.mark.parametrize("lead", ["공문 ", "공문 번호: ", "회원번호는\n", "계약 번호 (신). "])
+def test_a_harmless_label_before_its_number_still_does(engine, lead):
+    assert found(engine, f"{lead}9104121056784") == []
