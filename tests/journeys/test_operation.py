@@ -46,8 +46,8 @@ def gateway(tmp_path_factory: pytest.TempPathFactory, simulator: Simulator) -> I
             env={**os.environ, "HAECHI_LOG_FORMAT": "json"},
         )
         made.url = f"http://127.0.0.1:{port}"
-        wait_until_ready(made.url, server)
         try:
+            wait_until_ready(made.url, server)
             yield made
         finally:
             server.send_signal(signal.SIGTERM)
@@ -63,7 +63,7 @@ def free_port() -> int:
 
 
 def wait_until_ready(url: str, server: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while time.monotonic() < deadline:
         assert server.poll() is None, "the server ended"
         try:
