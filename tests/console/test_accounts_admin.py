@@ -296,6 +296,26 @@ def test_a_bill_is_not_read_before_it_is_known_who_sends_it(shared_site, monkeyp
     assert not read
 
 
+@pytest.mark.parametrize("path", ["/console/sign-in", "/console/sign-out", "/api/incidents/report"])
+def test_whoever_leaves_while_sending_a_body_is_no_internal_error(shared_site, caplog, path):
+    came = iter([{"type": "http.request", "body": b"csrf=", "more_body": True}])
+    token = shared_site.visit("staff").token().encode()
+    kind = b"application/json" if path.startswith("/api") else b"application/x-www-form-urlencoded"
+    headers = [(b"host", b"testserver"), (b"content-type", kind), (b"cookie", b"__Host-haechi=" + token)]
+    scope = {"type": "http", "method": "POST", "scheme": "https", "path": path, "raw_path": path.encode()}
+    scope |= {"headers": headers, "query_string": b"", "http_version": "1.1", "root_path": ""}
+    scope |= {"client": ("10.0.0.1", 1), "server": ("testserver", 443)}
+
+    async def receive():
+        return next(came, {"type": "http.disconnect"})
+
+    async def send(_message):
+        pass
+
+    shared_site.client.portal.call(shared_site.app, scope, receive, send)
+    assert "internal_error" not in caplog.text
+
+
 def test_only_who_may_send_a_bill_sends_a_long_one(shared_site, monkeypatch):
     finance = shared_site.visit("finance")
     token = {"x-csrf-token": csrf_token(shared_site.parts, finance.token())}
