@@ -17,7 +17,7 @@ from filters.decision import UNIQUE_TYPES, Found
 from filters.detector import DetectorError
 from filters.errors import DetectorFailed, Unscannable
 from filters.jsontext import unescape
-from filters.neighbours import Piece, newest_said, pieces_of, without_chance_hits
+from filters.neighbours import Piece, beginning, newest_said, pieces_of, without_chance_hits
 from filters.records import record
 from filters.seen import SeenTexts
 from filters.walker import Kind, Limits, walk, written_path
@@ -199,7 +199,8 @@ class Inspector:
         newest = newest_said(walked.parts)
         tail = self.tails.check(conversation, [piece.text for piece in newest], now)
         earlier = [Piece(_EARLIER, piece) for piece in tail]
-        joined = [found for begin in range(len(tail)) for found in self._joined([*earlier[begin:], *newest])]
+        near = beginning(newest)
+        joined = [found for begin in range(len(tail)) for found in self._joined([*earlier[begin:], *near])]
         return [found for found in joined if found.part != _EARLIER]
 
 

@@ -29,6 +29,9 @@ _CERTAIN: Final = 0.9
 _LONGEST_ESCAPED: Final = 2_000
 """A longer string with escapes is no fragment of a number, and unescaping it twice is dear."""
 
+_ACROSS: Final = 120
+"""Characters behind a border that are read with what stands before it: a number, and what labels it."""
+
 _DIGIT: Final = re.compile(r"\d")
 _SPELLED: Final = re.compile(r"""\d(?:"?\s*,\s*"?\d)+(?!\d)""")
 
@@ -72,6 +75,19 @@ def newest_said(parts: list[Part]) -> list[Piece]:
     else:
         said = [index for index, part in enumerate(parts) if not part.role and part.kind is Kind.TEXT]
     return [Piece(index, parts[index].text) for index in said]
+
+
+def beginning(pieces: list[Piece]) -> list[Piece]:
+    """The first pieces, as far as a number that began before them can reach."""
+    near: list[Piece] = []
+    left = _ACROSS
+    for piece in pieces:
+        if left <= 0:
+            break
+        if piece.text:
+            near.append(piece)
+            left -= len(piece.text)
+    return near
 
 
 def _is_value(part: Part) -> bool:

@@ -1,5 +1,6 @@
-"""How much of a body is read where a framework reads it: before it asks who sends it.
+"""How much of a body is read where a framework reads it.
 
+More than a form or a list needs is read only after it is known who sends it (gateway.console.areas).
 The addresses of the models read their own bodies (gateway.http.body), after they know the key.
 """
 
@@ -18,7 +19,9 @@ MOST_POSTED: Final = 8 * 1024**2
 """Bytes; a register of 50,000 people is about five million."""
 API: Final = "/api/"
 LARGER: Final = {"/api/billing/bills": MOST_BYTES + MOST_POSTED}
-"""A provider's bill, with what a form puts around it."""
+"""A provider's bill, with what a form puts around it; only from those who may send one."""
+KNOWN: Final = "haechi.known"
+"""In a scope: it is known who sends the body, and that they may."""
 
 
 class TooLong(HTTPException):
@@ -38,19 +41,20 @@ class ApiBound:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
         if scope["type"] == "http" and path.startswith(API):
-            receive = bounded(scope, receive, LARGER.get(path.rstrip("/"), MOST_POSTED))
+            receive = bounded(scope, receive, MOST_POSTED, LARGER.get(path.rstrip("/"), MOST_POSTED))
         await self._app(scope, receive, send)
 
 
-def bounded(scope: Scope, receive: Receive, most: int) -> Receive:
-    """Refuse to read more than `most` bytes, whatever was announced, with TooLong."""
+def bounded(scope: Scope, receive: Receive, anybody: int, known: int | None = None) -> Receive:
+    """Refuse to read more bytes than `anybody`, or `known` may send, whatever was announced, with TooLong."""
     read = 0
-    announced = dict(scope["headers"]).get(b"content-length", b"0")
-    too_long = announced.isdigit() and int(announced) > most
+    length = dict(scope["headers"]).get(b"content-length", b"0")
+    announced = int(length) if length.isdigit() else 0
 
     async def received() -> Message:
         nonlocal read
-        if too_long:
+        most = known if known is not None and scope.get(KNOWN) else anybody
+        if announced > most:
             raise TooLong(most)
         message = await receive()
         read += len(message.get("body", b""))

@@ -45,6 +45,12 @@ def _http_error(request: Request, error: Exception) -> Response:
             "This address does not take that method.",
             "method_not_allowed",
         )
+    elif error.status_code == 400:
+        words = (
+            "요청 본문을 읽을 수 없습니다. content-type과 본문의 형식이 맞는지 확인하세요.",
+            "The request body cannot be read. Check that it is what its content-type says.",
+            "malformed_body",
+        )
     else:
         words = (
             "그런 주소는 없습니다. 쓸 수 있는 주소: /docs",

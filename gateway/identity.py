@@ -110,6 +110,18 @@ class Directory:
         seat = self._day(now).seats.get(employee_id or "")
         return None if seat is None else seat.place
 
+    def line_of(self, employee_id: str | None, now: datetime) -> frozenset[str]:
+        """Return the units that a person belongs to or leads today: theirs, those above and those below it.
+
+        Not the institution, which everybody belongs to.
+        """
+        place = self.place_of_person(employee_id, now)
+        if place is None or len(place.path) < 2:
+            return frozenset()
+        own = place.department_id
+        below = (code for code, one in self._day(now).places.items() if own in one.path)
+        return frozenset((*place.path[1:], *below))
+
     def _day(self, now: datetime) -> _Day:
         return self.today if now < self.midnight else self.tomorrow
 

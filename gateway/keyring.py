@@ -50,6 +50,7 @@ class Purpose(StrEnum):
     ACCOUNT_SECRET = "haechi/account-secret"  # noqa: S105 - a label
     ACCESS_AUDIT = "haechi/access-audit"
     EVIDENCE = "haechi/evidence"
+    EVIDENCE_DIGEST = "haechi/evidence-digest"
 
 
 class SecretError(ValueError):

@@ -217,11 +217,16 @@ class SignIn:
 
 
 def network_of(address: str) -> str:
-    """Return what counts as one address: of IPv6 the /64, of which one machine may use every address."""
+    """Return what counts as one address: of IPv6 the /64, of which one machine may use every address.
+
+    A socket for both writes IPv4 as `::ffff:10.0.0.1`: of one /64, so that anybody could hold off everybody.
+    """
     try:
         parsed = ip_address(address)
     except ValueError:
         return address
+    if parsed.version == 6 and parsed.ipv4_mapped is not None:
+        parsed = parsed.ipv4_mapped
     return str(ip_network((parsed, 64), strict=False)) if parsed.version == 6 else str(parsed)
 
 

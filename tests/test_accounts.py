@@ -112,6 +112,8 @@ def test_failures_are_forgotten_after_their_time():
         ("10.0.0.1", "10.0.0.1"),
         ("2001:db8::1", "2001:db8::/64"),
         ("2001:db8:0:0:ffff::9", "2001:db8::/64"),
+        ("::ffff:10.0.0.1", "10.0.0.1"),
+        ("::ffff:10.0.0.2", "10.0.0.2"),
         ("testclient", "testclient"),
     ],
 )

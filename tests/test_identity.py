@@ -63,6 +63,16 @@ def segment(value):
 UNSIGNED = f"{segment({'alg': 'none'})}.{user_jwt().split('.')[1]}."
 
 
+def test_the_line_of_a_person_is_the_units_above_and_below_but_not_the_whole_institution():
+    chief = replace(KIM, employee_id="S2", unit_code="HJ")
+    found = directory(people=(KIM, chief))
+    assert found.line_of("S1", NOW) == {"HJ", "CM", "CM1"}
+    assert found.line_of("S2", NOW) == {"HJ", "CM", "CM1", "IS"}
+    mayor = replace(chief, unit_code="SEOUL")
+    assert directory(people=(mayor,)).line_of("S2", NOW) == frozenset()
+    assert found.line_of(None, NOW) == frozenset()
+
+
 # --- a person's own key --------------------------------------------------------------------------
 
 

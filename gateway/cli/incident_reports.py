@@ -1,4 +1,4 @@
-"""`haechi incidents oversight|precision|replay|export|deliveries|weekly|evidence|verify-evidence`."""
+"""`haechi incidents oversight|precision|replay|export|deliveries|weekly`."""
 
 from __future__ import annotations
 
@@ -63,10 +63,8 @@ class Format(StrEnum):
 
 
 def register(app: typer.Typer) -> None:
-    for command in (oversight, precision, replay, export, deliveries, weekly, evidence):
+    for command in (oversight, precision, replay, export, deliveries, weekly):
         app.command()(command)
-    app.command("verify-evidence")(verify_evidence)
-    app.command("evidence-key")(evidence_key)
 
 
 # --- oversight ------------------------------------------------------------------------------------
@@ -86,7 +84,7 @@ def oversight(
     from gateway.pseudonyms import pseudonym
     from gateway.store.incident_statistics import count_everything, overview
 
-    period = _period(first, last)
+    period = period_of(first, last)
     settings = settings_for(config)
     with database(settings) as engine:
         count_everything(engine, now())
@@ -136,7 +134,7 @@ def precision(
     """검토자 판정으로 본 규칙별 정확도 / How often each rule is right, by the reviewers' verdicts."""
     from gateway.store.incident_statistics import count_everything, precision_by_rule
 
-    period = None if first is None and last is None else _period(first, last)
+    period = None if first is None and last is None else period_of(first, last)
     with database(settings_for(config)) as engine:
         count_everything(engine, now())
         records = [one.as_record() for one in precision_by_rule(engine, period)]
@@ -185,7 +183,7 @@ def replay(
     from gateway.incidents.replaying import Past, replay_policy, replay_rules
 
     settings = settings_for(config)
-    period = _period(first, last)
+    period = period_of(first, last)
     change = _candidate(candidate)
     with database(settings) as engine:
         past = Past(engine, settings.keyring(), config_of(settings))
@@ -285,7 +283,7 @@ def export(
     from gateway.incidents.exporting import exported_in
     from gateway.store.audit import Trail
 
-    period = _period(first, last)
+    period = period_of(first, last)
     settings = settings_for(config)
     with database(settings) as engine:
         details = {"format": form.value, "from": str(period.first), "to": str(period.last)}
@@ -337,7 +335,7 @@ def deliveries(
     settings = settings_for(config)
     with database(settings) as engine:
         if since is not None:
-            outbox.send_from(engine, _known_target(settings, target), _period(since, since).start)
+            outbox.send_from(engine, _known_target(settings, target), period_of(since, since).start)
         if retry:
             tried = outbox.retry(engine, now())
             say(f"{tried:,}건을 다시 보냅니다.", f"{tried:,} will be tried again.")
@@ -401,73 +399,10 @@ def weekly(
         typer.echo(f"{subject_of(document)}\n\n{text_of(document)}")
 
 
-# --- evidence -------------------------------------------------------------------------------------
-
-
-def evidence(
-    out: Annotated[Path, typer.Option("--out", "-o", help="저장할 ZIP / the ZIP to write")],
-    first: FromOption = None,
-    last: ToOption = None,
-    config: ConfigOption = None,
-) -> None:
-    """감사 자료 묶음(국감 자료)을 만듭니다: 서명된 ZIP, 개인정보 없음 / Make a signed evidence pack."""
-    from gateway.audit import Actor
-    from gateway.incidents.evidence import Evidence
-    from gateway.incidents.evidence_pack import check
-
-    settings = settings_for(config)
-    period = _period(first, last)
-    with database(settings) as engine:
-        work = Evidence(engine, settings.keyring(), config_of(settings))
-        pack = work.build(period, now(), Actor(actor(), (), "terminal"))
-    out.write_bytes(pack)
-    say(
-        f"{out}에 저장했습니다({period.first} ~ {period.last}, {len(pack):,}바이트).",
-        f"Written. Public key to publish and to check with: {check(pack).public_key}",
-    )
-
-
-def verify_evidence(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="감사 자료 ZIP / the pack")],
-    public_key: Annotated[
-        str, typer.Option("--public-key", help="기관이 공개한 키(16진수) / the key the institution publishes")
-    ] = "",
-    json: JsonOption = False,
-) -> None:
-    """감사 자료의 서명과 내용을 확인합니다. 이상이 있으면 1로 끝납니다 / Check a pack, without a database."""
-    from gateway.incidents.evidence_pack import check
-
-    checked = check(file.read_bytes(), public_key)
-    if json:
-        about = {
-            name: checked.manifest.get(name) for name in ("format", "institution", "from", "to", "made_at")
-        }
-        found = {"ok": checked.ok, "public_key": checked.public_key, "seals": checked.seals}
-        print_json(found | about | {"problems": list(checked.problems)})
-        raise typer.Exit(Exit.OK if checked.ok else Exit.FOUND)
-    if not checked.ok:
-        lines = "\n".join(f"  {problem}" for problem in checked.problems)
-        fail(f"확인되지 않습니다:\n{lines}", "The pack does not check.", Exit.FOUND)
-    say(
-        f"이상 없음: {checked.manifest['from']} ~ {checked.manifest['to']}, 봉인 {checked.seals}개.",
-        f"The pack checks, signed by {checked.public_key}."
-        + ("" if public_key else " Compare this key with the one the institution publishes."),
-    )
-
-
-def evidence_key(config: ConfigOption = None) -> None:
-    """감사 자료를 확인할 공개키를 출력합니다. 누리집 등에 공개하세요 / Print the public key; publish it."""
-    from gateway.incidents.evidence_pack import signing_key
-    from gateway.keyring import Purpose
-
-    key = settings_for(config).keyring().current(Purpose.EVIDENCE).key
-    typer.echo(signing_key(key).public_key().public_bytes_raw().hex())
-
-
 # --- days -----------------------------------------------------------------------------------------
 
 
-def _period(first: str | None, last: str | None) -> Period:
+def period_of(first: str | None, last: str | None) -> Period:
     from gateway.incidents.oversight import Period
 
     end = _today() if last is None else _day(last)

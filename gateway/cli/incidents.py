@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.cli import incident_reports
+from gateway.cli import evidence, incident_reports
 from gateway.cli.common import (
     ConfigOption,
     Exit,
@@ -40,6 +40,7 @@ app = typer.Typer(no_args_is_help=True, help="차단·보류 사건의 검토 / 
 exceptions_app = typer.Typer(no_args_is_help=True, help="예외 / exceptions")
 app.add_typer(exceptions_app, name="exceptions")
 incident_reports.register(app)
+evidence.register(app)
 
 Ids = Annotated[list[str], typer.Argument(help="사건(요청) 번호 / ids of incidents, which are the requests'")]
 Id = Annotated[str, typer.Argument(help="사건(요청) 번호 / the incident's id")]

@@ -19,10 +19,11 @@ from gateway.console import areas
 from gateway.console import incidents_json as shown
 from gateway.console.lists import next_offset
 from gateway.console.parts import Parts, parts_of
+from gateway.console.review.shared import reviewer_of
 from gateway.console.session import Needs, Visitor, no_department
 from gateway.incidents.desk import MOST_BULK, desk_of
 from gateway.incidents.records import ExceptionScope, IncidentFilter, Seen
-from gateway.incidents.states import SEVERITIES, Resolution, Reviewer, State
+from gateway.incidents.states import SEVERITIES, Resolution, State
 from gateway.permissions import Permission
 
 Viewer = Annotated[Visitor, Depends(Needs(Permission.INCIDENTS_VIEW))]
@@ -172,7 +173,7 @@ def _queue(routes: APIRouter) -> None:
     @routes.get("/{incident_id:uuid}")
     def detail(visitor: Viewer, parts: Parts, incident_id: UUID) -> shown.Detail:
         """Show one incident, found values masked but those that the caller opened. Audited."""
-        found = desk_of(parts).detail(str(incident_id), _reviewer(visitor), parts.now())
+        found = desk_of(parts).detail(str(incident_id), reviewer_of(visitor, parts), parts.now())
         return shown.detail(parts, found)
 
     @routes.get("/{incident_id:uuid}/similar")
@@ -180,13 +181,15 @@ def _queue(routes: APIRouter) -> None:
         visitor: Viewer, parts: Parts, incident_id: UUID, limit: Annotated[int, Query(ge=1, le=100)] = 10
     ) -> shown.Similar:
         """List other incidents with an equal value, of the same person, of the same rules."""
-        found = desk_of(parts).similar(str(incident_id), _reviewer(visitor), parts.now(), limit=limit)
+        found = desk_of(parts).similar(
+            str(incident_id), reviewer_of(visitor, parts), parts.now(), limit=limit
+        )
         return shown.similar(parts, found)
 
     @routes.get("/{incident_id:uuid}/history")
     def history(visitor: Viewer, parts: Parts, incident_id: UUID) -> list[shown.Happening]:
         """Say who did what, the oldest first; whoever reported it is a pseudonym until it is opened."""
-        found = desk_of(parts).history(str(incident_id), _reviewer(visitor), parts.now())
+        found = desk_of(parts).history(str(incident_id), reviewer_of(visitor, parts), parts.now())
         return [shown.happening(one) for one in found]
 
 
@@ -199,13 +202,17 @@ def _work(routes: APIRouter) -> None:
         """Hand incidents to a reviewer, or back to the queue."""
         return shown.result(
             parts,
-            desk_of(parts).assign(step.seen(), step.to, _reviewer(visitor), parts.now(), step.reason),
+            desk_of(parts).assign(
+                step.seen(), step.to, reviewer_of(visitor, parts), parts.now(), step.reason
+            ),
         )
 
     @routes.post("/start")
     def start(visitor: Worker, parts: Parts, step: Step) -> shown.Result:
         """Take new incidents into review."""
-        return shown.result(parts, desk_of(parts).start(step.seen(), _reviewer(visitor), parts.now()))
+        return shown.result(
+            parts, desk_of(parts).start(step.seen(), reviewer_of(visitor, parts), parts.now())
+        )
 
     @routes.post("/resolve")
     def resolve(visitor: Worker, parts: Parts, step: Verdict) -> shown.Result:
@@ -213,7 +220,7 @@ def _work(routes: APIRouter) -> None:
         return shown.result(
             parts,
             desk_of(parts).resolve(
-                step.seen(), step.resolution, _reviewer(visitor), parts.now(), step.reason
+                step.seen(), step.resolution, reviewer_of(visitor, parts), parts.now(), step.reason
             ),
         )
 
@@ -221,7 +228,9 @@ def _work(routes: APIRouter) -> None:
     def reopen(visitor: Worker, parts: Parts, step: Step) -> shown.Result:
         """Take verdicts back, for a reason."""
         desk = desk_of(parts)
-        return shown.result(parts, desk.reopen(step.seen(), _reviewer(visitor), parts.now(), step.reason))
+        return shown.result(
+            parts, desk.reopen(step.seen(), reviewer_of(visitor, parts), parts.now(), step.reason)
+        )
 
 
 # --- reveals ------------------------------------------------------------------------------------------------
@@ -233,7 +242,9 @@ def _reveals(routes: APIRouter) -> None:
         """Open a found value, the text or the person for a while, for a reason; the detail shows it then."""
         desk = desk_of(parts)
         return shown.reveal(
-            desk.reveal(str(incident_id), look.what, look.span, _reviewer(visitor), parts.now(), look.reason)
+            desk.reveal(
+                str(incident_id), look.what, look.span, reviewer_of(visitor, parts), parts.now(), look.reason
+            )
         )
 
     @routes.get("/reveals")
@@ -246,7 +257,9 @@ def _reveals(routes: APIRouter) -> None:
         """Answer as the second person."""
         desk = desk_of(parts)
         return shown.reveal(
-            desk.decide_reveal(reveal_id, answer.agree, _reviewer(visitor), parts.now(), answer.reason)
+            desk.decide_reveal(
+                reveal_id, answer.agree, reviewer_of(visitor, parts), parts.now(), answer.reason
+            )
         )
 
 
@@ -281,7 +294,7 @@ def _exceptions(routes: APIRouter) -> None:
         made = desk_of(parts).propose(
             scope,
             asked.until,
-            _reviewer(visitor),
+            reviewer_of(visitor, parts),
             parts.now(),
             asked.reason,
             incident_id=None if asked.incident_id is None else str(asked.incident_id),
@@ -303,7 +316,7 @@ def _exceptions(routes: APIRouter) -> None:
         """Approve as a second person, refuse, or end one before its day; workers follow within a second."""
         desk = desk_of(parts)
         step = {"approve": desk.approve, "refuse": desk.refuse, "revoke": desk.revoke}[decision]
-        after = step(exception_id, body.version, _reviewer(visitor), parts.now(), body.reason)
+        after = step(exception_id, body.version, reviewer_of(visitor, parts), parts.now(), body.reason)
         return shown.exception(after, parts.now())
 
 
@@ -328,10 +341,6 @@ def _views(routes: APIRouter) -> None:
 
 
 # --- who asks -----------------------------------------------------------------------------------------------
-
-
-def _reviewer(visitor: Visitor) -> Reviewer:
-    return Reviewer(visitor.actor, visitor.person_id, visitor.department_id)
 
 
 async def session_of(request: Request) -> tuple[str, Actor]:

@@ -125,6 +125,14 @@ class Needs:
         if request.method in UNSAFE and not hmac.compare_digest(token.encode(), visitor.csrf.encode()):
             _refused(parts, visitor, request, "csrf")
             raise no_token() if request.url.path.startswith("/api/") else stale_form()
+        self._admit(visitor, request, parts)
+        return visitor
+
+    def before_body(self, request: Request, parts: ConsoleParts) -> None:
+        """Raise as a call does, but for the token, which may stand in the body that nobody has read yet."""
+        self._admit(signed_in(request, parts), request, parts)
+
+    def _admit(self, visitor: Visitor, request: Request, parts: ConsoleParts) -> None:
         if visitor.account.must_change and self.permission is not Permission.ACCOUNT_OWN:
             raise SignInNeeded(
                 "처음 받은 비밀번호를 먼저 바꾸세요.",
@@ -132,7 +140,6 @@ class Needs:
                 code="password_change_needed",
             )
         self.check(visitor, request, parts)
-        return visitor
 
     def check(self, visitor: Visitor, request: Request, parts: ConsoleParts) -> None:
         """Raise Forbidden, and write it down, if the permission does not reach what is asked for."""

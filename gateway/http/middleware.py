@@ -10,6 +10,7 @@ import traceback
 from typing import TYPE_CHECKING, Final
 
 import structlog
+from starlette.requests import ClientDisconnect
 
 from gateway import metrics
 from gateway.http import errors
@@ -58,6 +59,8 @@ class RequestIdentity:
         metrics.in_flight.inc()
         try:
             await self._app(scope, receive, send_identified)
+        except ClientDisconnect:
+            pass  # while it sent its body: nobody is there to be told
         except Exception as error:  # noqa: BLE001 - the last resort; nothing may pass with its message
             log.error(  # noqa: TRY400 - an exception is logged without its message
                 "internal_error", request_id=request_id, kind=type(error).__name__, at=_place(error)

@@ -16,9 +16,24 @@ if TYPE_CHECKING:
 
 
 class WholeAnswers(HttpToolsProtocol):
-    """What `haechi serve` gives uvicorn as its protocol."""
+    """What `haechi serve` gives uvicorn as its protocol.
+
+    uvicorn tells only the last request of a connection that its client left. Where clients send the next
+    request before the answer, the one being answered went on to the end, into a closed connection.
+    """
+
+    _answering: RequestResponseCycle | None = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        cycle = self._answering
+        if cycle is not None and not cycle.response_complete:
+            cycle.disconnected = True
+            cycle.message_event.set()
+        self.pipeline.clear()  # nobody is there for what waits behind it
+        super().connection_lost(exc)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 - uvicorn's
+        self._answering = cycle
         super()._start_asgi_task(cycle, partial(_sending, app, cycle))
 
 

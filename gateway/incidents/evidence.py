@@ -18,6 +18,7 @@ from billing.store import export_seals
 from billing.store.verification import verify as verify_ledger
 from filters.engine import RULES_VERSION
 from gateway.audit import AuditEvent
+from gateway.incidents.evidence_digests import LISTS, digest_of_list, digest_of_rule
 from gateway.incidents.evidence_pack import LEDGER, as_json, packed
 from gateway.incidents.exporting import PRODUCT_VERSION
 from gateway.keyring import Purpose
@@ -27,14 +28,14 @@ from gateway.store.evidence import INCIDENT_COLUMNS, exceptions_in, incident_row
 from gateway.store.incident_statistics import count_everything, overview
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
     from filters.policy import AllowList, Policy, ZonePolicy
     from gateway.audit import Actor
     from gateway.config import Config
     from gateway.incidents.oversight import Oversight, Period
-    from gateway.keyring import Keyring
+    from gateway.keyring import DerivedKey, Keyring
     from gateway.store.audit import AuditRow
     from gateway.store.database import Database
 
@@ -103,10 +104,14 @@ class Evidence:
             and (following is None or following.effective_from > period.start)
         ]
         return {
-            "policies": [policy_record(policy) for policy in in_force],
+            "policies": [policy_record(policy, self._digest_key) for policy in in_force],
             "used": versions_used(self.database, period),
             "in_house_model": self.config.in_house_model,
         }
+
+    @property
+    def _digest_key(self) -> DerivedKey:
+        return self.keyring.current(Purpose.EVIDENCE_DIGEST)
 
     def _rules(self, period: Period, seen: Oversight) -> dict[str, Any]:
         used = versions_used(self.database, period)
@@ -114,7 +119,7 @@ class Evidence:
             "rules_version_now": RULES_VERSION,
             "rules_versions_used": sorted({one["rules_version"] for one in used}),
             "institution_rules": [
-                {"name": rule.name, "type": rule.type, "sha256": _digest(asdict(rule))}
+                {"name": rule.name, "type": rule.type, **digest_of_rule(rule, self._digest_key)}
                 for rule in self.config.custom_rules
             ],
             "figures": [asdict(one) for one in seen.rules],
@@ -186,13 +191,13 @@ def counts_of(seen: Oversight) -> dict[str, Any]:
 # --- policies without what somebody wrote --------------------------------------------------------------
 
 
-def policy_record(policy: Policy) -> dict[str, Any]:
+def policy_record(policy: Policy, key: DerivedKey) -> dict[str, Any]:
     return {
         "version": policy.version,
         "effective_from": policy.effective_from.isoformat(),
-        "zones": {name: _zone_record(zone) for name, zone in policy.zones.items()},
+        "zones": {name: _zone_record(zone, key) for name, zone in policy.zones.items()},
         "departments": {
-            f"{department}/{zone}": _zone_record(own)
+            f"{department}/{zone}": _zone_record(own, key)
             for (department, zone), own in sorted(policy.departments.items())
         },
         "exceptions": [
@@ -210,7 +215,7 @@ def policy_record(policy: Policy) -> dict[str, Any]:
     }
 
 
-def _zone_record(zone: ZonePolicy) -> dict[str, Any]:
+def _zone_record(zone: ZonePolicy, key: DerivedKey) -> dict[str, Any]:
     density = zone.density
     return {
         "types": {
@@ -225,26 +230,18 @@ def _zone_record(zone: ZonePolicy) -> dict[str, Any]:
         "never_restored": sorted(zone.never_restored),
         "countries": None if zone.countries is None else sorted(zone.countries),
         "simulate": zone.simulate,
-        "allow": _allow_record(zone.allow),
+        "allow": _allow_record(zone.allow, key),
     }
 
 
-def _allow_record(allow: AllowList) -> dict[str, Any]:
-    """Return how many values are listed, and one digest of them: a telephone number may be somebody's."""
-    listed = {
-        name: sorted(getattr(allow, name))
-        for name in ("phone_numbers", "phone_prefixes", "business_numbers", "email_addresses")
-    }
+def _allow_record(allow: AllowList, key: DerivedKey) -> dict[str, Any]:
+    """Return how many values are listed, and one keyed digest of them."""
     return {
-        **{name: len(values) for name, values in listed.items()},
+        **{name: len(getattr(allow, name)) for name in LISTS},
         "office_domains": sorted(allow.office_domains),
         "office_mailboxes": sorted(allow.office_mailboxes),
-        "sha256": _digest(listed),
+        **digest_of_list(allow, key),
     }
-
-
-def _digest(value: Mapping[str, Any]) -> str:
-    return hashlib.sha256(as_json(value)).hexdigest()
 
 
 def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
@@ -271,10 +268,15 @@ README: Final = """\
   manifest.json     파일마다의 SHA-256. manifest.sig는 그 서명(Ed25519), public-key.txt는 공개키
 
 확인: haechi incidents verify-evidence 파일.zip --public-key 기관이_공개한_키
+hmac_sha256은 이 묶음에 넣지 않은 내용(허용한 번호, 기관 규칙)의 키 있는 해시입니다. 값이 몇 가지뿐이라
+키 없는 해시는 맞혀 볼 수 있기 때문입니다. 비밀키를 가진 기관이 지금 설정과 같은지 확인합니다:
+  haechi incidents compare-evidence 파일.zip
 
 --
 Audit evidence of the use of generative AI, {first} to {last}. It holds no personal data: no names,
 staff numbers, logins, addresses, prompts, found values or hashes of them, and no free text. People in
 the log are numbered within this pack only. `haechi incidents verify-evidence FILE --public-key KEY`
-checks signature, digests and seals; so do sha256sum and any implementation of Ed25519.
+checks signature, digests and seals; so do sha256sum and any implementation of Ed25519. hmac_sha256 stands
+for what is left out (allowed numbers, the institution's rules): with the institution's secret,
+`haechi incidents compare-evidence FILE` says whether it is what haechi.toml holds.
 """

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-FORMAT: Final = "haechi-evidence/1"
+    from gateway.domain import JSON
+
+FORMAT: Final = "haechi-evidence/2"
 MANIFEST: Final = "manifest.json"
 SIGNATURE: Final = "manifest.sig"
 PUBLIC_KEY: Final = "public-key.txt"
@@ -101,6 +103,18 @@ def check(data: bytes, public_key: str = "") -> Checked:
     problems += [f"{name} was added" for name in sorted(files.keys() - named.keys() - _BESIDE)]
     seals, wrong = _seals(files.get(LEDGER, b"{}"))
     return Checked(manifest, key, seals, (*problems, *wrong))
+
+
+class NoPack(ValueError):
+    """A file that is no evidence pack, or lacks what one holds."""
+
+
+def document(data: bytes, name: str) -> JSON:
+    """Return a JSON file of a pack, unchecked. Raises NoPack."""
+    try:
+        return json.loads(_unpacked(data)[name])
+    except (zipfile.BadZipFile, KeyError, ValueError, NotImplementedError, RuntimeError) as error:
+        raise NoPack(type(error).__name__) from None
 
 
 def as_json(value: Any) -> bytes:  # noqa: ANN401 - whatever JSON can hold

@@ -148,6 +148,8 @@ class Reviewer:
     actor: Actor
     person_id: str | None = None
     department_id: str | None = None
+    line: frozenset[str] = frozenset()
+    """Units above and below their own department, but for the institution: whom they answer to, or lead."""
 
     @property
     def login(self) -> str:
@@ -184,10 +186,13 @@ class ReviewRules:
 
 
 def nearness(reviewer: Reviewer, person_id: str, department_id: str) -> Refusal | None:
-    """Return how near an incident is to who opens it; None: neither theirs nor their department's."""
+    """Return how near an incident is to who opens it; None: neither theirs nor their department's.
+
+    Their department is also the units above and below it: nobody judges those they answer to.
+    """
     if reviewer.person_id is not None and reviewer.person_id == person_id:
         return "own_incident"
-    if reviewer.department_id is not None and reviewer.department_id == department_id:
+    if department_id and (department_id == reviewer.department_id or department_id in reviewer.line):
         return "own_department"
     return None
 

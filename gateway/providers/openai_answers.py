@@ -26,7 +26,7 @@ from gateway.providers.decoding import AnswerDecoder
 from gateway.providers.openai_usage import report_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from gateway.domain import JSON, Part, UsageReport
     from gateway.providers.profiles import Profile
@@ -150,10 +150,10 @@ class _Answer:
         self.refusal: list[str] = []
         self.calls: dict[int, _Call] = {}
         self.last_call = -1
-        self.logprobs: JSON = None
+        self.logprobs = _Growing()
         self.finish_reason: str | None = None
         self.finished = False
-        self.extra: dict[str, JSON] = {}
+        self.extra = _Growing()
 
     def end(self, reason: JSON) -> str | None:
         """Translate a finish reason; unknown ones stay as they are, failures are none."""
@@ -172,9 +172,9 @@ class _Answer:
         if delta.finish_reason is not None:
             self.finish_reason = delta.finish_reason
         if delta.logprobs is not None:
-            self.logprobs = _joined(self.logprobs, delta.logprobs)
+            self.logprobs.add(delta.logprobs)
         if delta.extra:
-            self.extra = _joined(self.extra, delta.extra)
+            self.extra.add(delta.extra)
 
     def rich(self, index: int, message: Mapping[str, JSON]) -> Delta:
         """Read a delta or message with more than text in it."""
@@ -239,8 +239,8 @@ class _Answer:
             tuple(parts),
             self.finish_reason,
             "".join(self.refusal) or None,
-            self.logprobs,
-            self.extra or NOTHING,
+            self.logprobs.whole(),
+            self.extra.whole() or NOTHING,
         )
 
 
@@ -282,19 +282,62 @@ def _thinking(thought: JSON) -> str:
     return "".join(piece.get("text") or "" for piece in thought or ())
 
 
-def _joined(old: JSON, new: JSON) -> JSON:
-    """Grow a member that arrives in pieces: lists extend, objects merge, sound and its text append."""
-    if isinstance(old, list) and isinstance(new, list):
-        return old + new
-    if isinstance(old, dict) and isinstance(new, dict):
-        return old | {name: _grown(name, old.get(name), value) for name, value in new.items()}
-    return old if new is None else new
+class _Growing:
+    """A member that comes in pieces, put together whenever they are twice as many as the last time.
+
+    Piece by piece, what is there would be copied for each: 58 s of the event loop for 50,000 of sound.
+    """
+
+    __slots__ = ("_most", "_pieces")
+
+    def __init__(self) -> None:
+        self._pieces: list[JSON] = []
+        self._most = 2
+
+    def add(self, piece: JSON) -> None:
+        """Raises RecursionError for what is nested too deep."""
+        self._pieces.append(piece)
+        if len(self._pieces) >= self._most:
+            self._pieces = [_joined("", self._pieces)]
+            self._most *= 2
+
+    def whole(self) -> JSON:
+        """Return it; None also for what only its last pieces nested too deep."""
+        try:
+            return _joined("", self._pieces)
+        except RecursionError:
+            return None
 
 
-def _grown(name: str, old: JSON, new: JSON) -> JSON:
-    if name in {"data", "transcript"} and isinstance(old, str) and isinstance(new, str):
-        return old + new
-    return _joined(old, new)
+def _joined(name: str, pieces: Iterable[JSON]) -> JSON:
+    """Put pieces together: lists extend, objects merge, sound and its text append, else the last counts."""
+    run: list[JSON] = []
+    for piece in pieces:
+        if not (run and _grows(name, run[-1], piece)):
+            if piece is None:
+                continue
+            run.clear()
+        run.append(piece)
+    if len(run) < 2:
+        return run[0] if run else None
+    if isinstance(run[0], str):
+        return "".join(run)
+    if isinstance(run[0], list):
+        return [item for piece in run for item in piece]
+    members: dict[str, list[JSON]] = {}
+    for piece in run:
+        for member, value in piece.items():
+            members.setdefault(member, []).append(value)
+    return {member: _joined(member, values) for member, values in members.items()}
+
+
+def _grows(name: str, old: JSON, new: JSON) -> bool:
+    """Whether a piece goes on with the one before it; else it takes its place."""
+    if isinstance(old, str):
+        return isinstance(new, str) and name in {"data", "transcript"}
+    return (isinstance(old, list) and isinstance(new, list)) or (
+        isinstance(old, dict) and isinstance(new, dict)
+    )
 
 
 def _dumped(arguments: JSON) -> str:

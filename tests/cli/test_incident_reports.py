@@ -131,6 +131,11 @@ def test_evidence_is_made_and_verified_without_a_database(haechi, reviewed):
     with zipfile.ZipFile("pack.zip") as pack:
         assert "ledger.json" in pack.namelist()
     assert haechi("incidents", "verify-evidence", "pack.zip", "--public-key", "00" * 32).code == 1
+    assert haechi("incidents", "compare-evidence", "pack.zip").ok().out.startswith("같음/same")
+    assert all(haechi("incidents", "compare-evidence", "pack.zip", "--json").ok().json["same"].values())
+    with zipfile.ZipFile("empty.zip", "w"):
+        pass
+    assert haechi("incidents", "compare-evidence", "empty.zip").code == 1
 
 
 def test_a_day_that_is_none_is_refused(haechi, reviewed):

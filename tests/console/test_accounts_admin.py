@@ -8,9 +8,12 @@ import shutil
 import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
+from starlette.requests import Request
 from starlette.testclient import TestClient
 
+from gateway import bound
 from gateway.app import create_app
+from gateway.console.session import csrf_token
 from gateway.permissions import Role
 from gateway.settings import Settings
 from gateway.store.account_tables import access_audit
@@ -264,11 +267,73 @@ def test_an_api_reads_no_more_than_it_needs_before_it_knows_who_asks(furnished, 
             assert "8 MiB" in error["message"]
 
 
-def test_a_bill_may_be_longer_than_other_bodies(shared_site):
-    form = {"provider": "openai", "month": "2026-01"}
-    file = {"file": ("bill.csv", b"x" * (9 * 1024**2))}
-    answer = shared_site.browser().client.post("/api/billing/bills", data=form, files=file)
-    assert answer.status_code == 401
+BILL_HEADERS = {"content-type": "multipart/form-data; boundary=x"}
+FORM_START = (
+    b'--x\r\ncontent-disposition: form-data; name="provider"\r\n\r\nopenai\r\n'
+    b'--x\r\ncontent-disposition: form-data; name="month"\r\n\r\n2026-01\r\n'
+    b'--x\r\ncontent-disposition: form-data; name="file"; filename="bill.csv"\r\n\r\n'
+)
+
+
+def bill_of(mib):
+    yield FORM_START
+    yield from (b"x" * 1024**2 for _ in range(mib))
+    yield b"\r\n--x--\r\n"
+
+
+@pytest.mark.parametrize(("who", "status"), [(None, 401), ("staff", 403), ("reviewer", 403)])
+def test_a_bill_is_not_read_before_it_is_known_who_sends_it(shared_site, monkeypatch, who, status):
+    """Whatever is announced: a length, none (chunked), or one that is a lie."""
+    browser = shared_site.browser() if who is None else shared_site.visit(who)
+    read = []
+    monkeypatch.setattr(Request, "form", lambda *_, **__: read.append("form"))
+    for length in ({}, {"content-length": "10"}, {"content-length": str(9 * 1024**2)}):
+        answer = browser.client.post("/api/billing/bills", content=bill_of(9), headers=BILL_HEADERS | length)
+        assert answer.status_code == status
+        told = answer.json()["error"]["message"]
+        assert re.search("[가-힣]", told)
+        assert re.search("[A-Za-z]{4}", told)
+    assert not read
+
+
+@pytest.mark.parametrize("path", ["/console/sign-in", "/console/sign-out", "/api/incidents/report"])
+def test_whoever_leaves_while_sending_a_body_is_no_internal_error(shared_site, caplog, path):
+    came = iter([{"type": "http.request", "body": b"csrf=", "more_body": True}])
+    token = shared_site.visit("staff").token().encode()
+    kind = b"application/json" if path.startswith("/api") else b"application/x-www-form-urlencoded"
+    headers = [(b"host", b"testserver"), (b"content-type", kind), (b"cookie", b"__Host-haechi=" + token)]
+    scope = {"type": "http", "method": "POST", "scheme": "https", "path": path, "raw_path": path.encode()}
+    scope |= {"headers": headers, "query_string": b"", "http_version": "1.1", "root_path": ""}
+    scope |= {"client": ("10.0.0.1", 1), "server": ("testserver", 443)}
+
+    async def receive():
+        return next(came, {"type": "http.disconnect"})
+
+    async def send(_message):
+        pass
+
+    shared_site.client.portal.call(shared_site.app, scope, receive, send)
+    assert "internal_error" not in caplog.text
+
+
+def test_only_who_may_send_a_bill_sends_a_long_one(shared_site, monkeypatch):
+    finance = shared_site.visit("finance")
+    token = {"x-csrf-token": csrf_token(shared_site.parts, finance.token())}
+
+    def post(path, mib):
+        return finance.client.post(path, content=bill_of(mib), headers=BILL_HEADERS | token)
+
+    answer = post("/api/billing/bills", 9)
+    assert answer.json()["error"]["code"] == "unknown_provider"  # it was read to its end
+    assert post("/api/billing/budgets", 9).status_code == 413
+    assert (
+        finance.client.post("/api/billing/bills", content=b"--y", headers=BILL_HEADERS | token).json()[
+            "error"
+        ]["code"]
+        == "malformed_body"
+    )
+    monkeypatch.setitem(bound.LARGER, "/api/billing/bills", 10 * 1024**2)
+    assert post("/api/billing/bills", 11).status_code == 413
 
 
 def test_what_is_no_form_is_refused_as_a_page(shared_site):

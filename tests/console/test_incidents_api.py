@@ -120,6 +120,12 @@ def test_nobody_reviews_an_incident_of_their_own(site, reviewer):
     assert reviewer.post("/resolve", body).json()["refused"] == [{"id": own, "code": "own_incident"}]
 
 
+def test_an_incident_of_the_bureau_above_is_told_as_near(site, reviewer):
+    """The reviewer sits in IS, which answers to HJ; everybody belongs to SEOUL."""
+    near = [reviewer.get(f"/{stopped(site, department=unit)}").json()["near"] for unit in ("HJ", "SEOUL")]
+    assert near == ["own_department", None]
+
+
 def test_an_exception_is_proposed_by_one_and_approved_by_another(site, reviewer, second):
     one = stopped(site)
     found = reviewer.get(f"/{one}").json()["found"][0]

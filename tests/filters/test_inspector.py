@@ -213,6 +213,22 @@ def test_the_newest_message_is_joined_with_the_tail_whatever_stands_beside_it(en
     assert decide(inspector.detect(body, "chat-1", NOW), OUT).action is Action.BLOCK
 
 
+def test_a_message_of_many_parts_is_not_read_once_for_each_piece_of_the_tail(engine, monkeypatch):
+    """8 KB are read on the event loop; forty pieces before them made half a second of it."""
+    read = []
+    monkeypatch.setattr(
+        engine, "detect_joined", lambda texts: read.append(sum(map(len, texts))) or [], raising=False
+    )
+    inspector = Inspector(engine)
+    digits = {"role": "user", "content": [{"type": "text", "text": "1"}] * 40}
+    inspector.detect({"messages": [digits]}, "a", NOW)
+    read.clear()
+    parts = [{"type": "text", "text": "9-0-1-0-1-0 aaaaaaaaaa"}] * 150
+    inspector.detect({"messages": [{"role": "user", "content": parts}]}, "a", NOW)
+    assert len(read) == 41
+    assert sum(read) < 4 * 22 * 150
+
+
 def test_the_tail_of_a_conversation_expires(engine):
     inspector = Inspector(engine)
     inspector.detect({"messages": user("주민번호 앞부분은 901010-")}, "chat-1", NOW)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import uvicorn
+import uvloop
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.http.server import WholeAnswers
@@ -78,3 +79,45 @@ def test_an_answer_is_what_uvicorn_sends(answer: list[dict[str, Any]], request_l
 def test_an_answer_that_ends_behind_its_head_is_an_error_and_no_success_without_a_body() -> None:
     asked = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
     assert asyncio.run(exchange(WholeAnswers, [start(LENGTH)], asked)).startswith(b"HTTP/1.1 500 ")
+
+
+@pytest.mark.parametrize("answer", ["whole", "a stream"])
+def test_a_client_that_leaves_is_noticed_though_its_next_request_waits(
+    answer: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """On uvloop, as served: a write into a closed connection is an error there."""
+    told: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        if answer == "a stream":
+            await send(start())
+        try:
+            told.append(f"{scope['path']} {(await asyncio.wait_for(receive(), 2))['type']}")
+        except TimeoutError:
+            told.append("nothing")
+        if answer == "whole":
+            await send(start(LENGTH))
+        await send(body(BODY))
+
+    async def leave() -> None:
+        config = uvicorn.Config(app, port=0, http=WholeAnswers, lifespan="off", log_config=None, ws="none")
+        server = uvicorn.Server(config)
+        running = asyncio.create_task(server.serve())
+        while not server.started:  # noqa: ASYNC110 - uvicorn tells nobody
+            await asyncio.sleep(0.005)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /1 HTTP/1.1\r\nhost: x\r\n\r\nGET /2 HTTP/1.1\r\nhost: x\r\n\r\n")
+        await asyncio.sleep(0.1)
+        writer.close()
+        while not told:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.005)
+        await asyncio.sleep(0.1)
+        server.should_exit = server.force_exit = True
+        await running
+
+    with caplog.at_level("WARNING"):
+        uvloop.run(asyncio.wait_for(leave(), 20))
+    assert told == ["/1 http.disconnect"]
+    assert not caplog.records

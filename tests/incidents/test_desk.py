@@ -152,6 +152,18 @@ def test_a_look_at_the_own_department_is_flagged_or_refused_as_policy_says(engin
     assert refusing.detail(one, CHOI, NOW).near is None
 
 
+def test_a_unit_above_or_below_the_own_department_is_as_near_as_it(engine: Engine) -> None:
+    """A reviewer in IS answers to HJ: they judge neither the bureau's incidents nor let its values pass."""
+    refusing = desk(engine, replace(KEPT, own_department="refuse"))
+    under = replace(PARK, line=frozenset({"HJ", "IS", "IS1"}))
+    for department in ("HJ", "IS1"):
+        one = happen(engine, prompt(BLOCKED), department=department)
+        assert desk(engine).detail(one, under, NOW).near == "own_department"
+        with pytest.raises(Forbidden):
+            refusing.detail(one, under, NOW)
+    assert refusing.detail(happen(engine, prompt(BLOCKED), department="SEOUL"), under, NOW).near is None
+
+
 @both
 def test_the_queue_is_narrowed_and_ordered(queue: ReviewDesk) -> None:
     database = queue.database

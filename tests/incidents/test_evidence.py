@@ -4,6 +4,7 @@ import io
 import json
 import zipfile
 from datetime import UTC, date, datetime, timedelta
+from hashlib import sha256
 
 import pytest
 from sqlalchemy import insert
@@ -13,7 +14,8 @@ from billing.store import open_engine
 from gateway.audit import Actor, AuditEvent
 from gateway.config import parse
 from gateway.incidents.evidence import Evidence
-from gateway.incidents.evidence_pack import FORMAT, check, packed, signing_key
+from gateway.incidents.evidence_digests import compared
+from gateway.incidents.evidence_pack import FORMAT, as_json, check, packed, signing_key
 from gateway.incidents.oversight import Period
 from gateway.keyring import Keyring, Purpose, new_secret
 from gateway.store.audit import Trail, audited
@@ -149,6 +151,27 @@ def test_a_pack_says_which_policies_were_in_force_and_what_they_decided(pack):
     assert rules["precision_from_verdicts"][0]["false_positive"] == 1
     exceptions = json.loads(files["exceptions.json"])
     assert (exceptions[0]["one_value"], exceptions[0]["by_a_second_person"]) == (True, True)
+
+
+def test_a_listed_number_cannot_be_guessed_from_a_pack(pack):
+    """A telephone number has few possible values: whoever holds the pack tries them all."""
+    allow = json.loads(files_of(pack)["policies.json"])["policies"][1]["zones"]["external"]["allow"]
+    listed = {name: [] for name in ("business_numbers", "email_addresses", "phone_prefixes")}
+    guesses = (f"02213345{last:02}" for last in range(100))
+    plain = {sha256(as_json(listed | {"phone_numbers": [guess]})).hexdigest() for guess in guesses}
+    assert not plain & set(map(str, allow.values()))
+
+
+def test_whoever_holds_the_key_proves_that_lists_are_the_same(pack, evidence, keyring, tmp_path):
+    places = ["2026-11 external", "2026-11 in_house"]
+    same = dict(compared(pack, evidence.config, keyring))
+    assert [same[place] for place in places] == [True, True]
+    changed = parse(CONFIG.replace(b"4567", b"4568"), tmp_path / "haechi.toml", {})
+    assert dict(compared(pack, changed, keyring))["2026-11 external"] is False
+    rotated = Keyring((Keyring.of([new_secret()]).masters[0], *keyring.masters))
+    assert all(dict(compared(pack, evidence.config, rotated)).values())
+    stranger = Keyring.of([new_secret()])
+    assert set(dict(compared(pack, evidence.config, stranger)).values()) == {None}
 
 
 def test_the_access_log_numbers_people_and_keeps_the_chain(pack):

@@ -191,7 +191,7 @@ def _form(
     values: Mapping[str, str] | None = None,
     mistakes: Sequence[Any] = (),
 ) -> Response:
-    detail = desk_of(parts).detail(incident_id, reviewer_of(visitor), parts.now())
+    detail = desk_of(parts).detail(incident_id, reviewer_of(visitor, parts), parts.now())
     words = words_for(request, visitor, parts)
     usual = billing_day(parts.now()) + timedelta(days=USUAL_DAYS)
     return render(
@@ -221,7 +221,7 @@ def _found_choices(detail: Detail, words: Words) -> list[tuple[str, str]]:
 
 
 def _propose(request: Request, visitor: Visitor, parts: ConsoleParts, posted: Mapping[str, str]) -> Response:
-    desk, reviewer = desk_of(parts), reviewer_of(visitor)
+    desk, reviewer = desk_of(parts), reviewer_of(visitor, parts)
     incident_id = posted.get("incident", "")
     detail = desk.detail(incident_id, reviewer, parts.now())
     found = next((one for one in detail.findings if str(one.place) == posted.get("found", "")), None)
@@ -277,7 +277,13 @@ def _decide(
     if step is None:
         raise InvalidRequest("목록에 있는 일을 고르세요.", "Choose one of the offered steps.")
     try:
-        step(exception_id, version, reviewer_of(visitor), parts.now(), reason_of(posted.get("reason", "")))
+        step(
+            exception_id,
+            version,
+            reviewer_of(visitor, parts),
+            parts.now(),
+            reason_of(posted.get("reason", "")),
+        )
     except REFUSED as refused:
         return _page(request, visitor, parts, exception_id, refused)
     return done(f"{EXCEPTIONS}/{exception_id}", f"exception-{posted['decision']}")

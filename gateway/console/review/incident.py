@@ -140,7 +140,7 @@ def _page(
     problem: Problem | None = None,
 ) -> Response:
     desk, now = desk_of(parts), parts.now()
-    detail = desk.detail(incident_id, reviewer_of(visitor), now)
+    detail = desk.detail(incident_id, reviewer_of(visitor, parts), now)
     incident = detail.incident
     words = words_for(request, visitor, parts)
     shown = [Shown(part.path, part.role, runs(part.pieces)) for part in detail.text.parts]
@@ -161,7 +161,7 @@ def _page(
         colleagues=colleagues(parts, visitor, language_for(request, visitor)),
         exceptable=any(one.type not in UNREAD_KINDS for one in detail.findings),
         reveal_choices=_reveal_choices(detail, words),
-        similar=_alike(desk.similar(incident_id, reviewer_of(visitor), now)),
+        similar=_alike(desk.similar(incident_id, reviewer_of(visitor, parts), now)),
         verdicts=VERDICTS,
         deeds=DEEDS,
         rules=desk.rules,
@@ -240,7 +240,9 @@ def _reveal(
     reason = reason_of(posted.get("person-reason") or posted.get("reveal-reason", ""))
     span = int(asked) if is_span else None
     try:
-        made = desk_of(parts).reveal(incident_id, what, span, reviewer_of(visitor), parts.now(), reason)
+        made = desk_of(parts).reveal(
+            incident_id, what, span, reviewer_of(visitor, parts), parts.now(), reason
+        )
     except REFUSED as refused:
         problem = Problem(refused.korean, refused.english, status_of(refused), posted)
         return _page(request, visitor, parts, incident_id, problem)
@@ -254,7 +256,7 @@ def _decide(
     agree = posted.get("decision") == "approve"
     try:
         desk_of(parts).decide_reveal(
-            reveal_id, agree, reviewer_of(visitor), parts.now(), reason_of(posted.get("reason", ""))
+            reveal_id, agree, reviewer_of(visitor, parts), parts.now(), reason_of(posted.get("reason", ""))
         )
     except REFUSED as refused:
         problem = Problem(refused.korean, refused.english, status_of(refused))

@@ -316,7 +316,7 @@ def _bulk(
 
 def take(parts: ConsoleParts, visitor: Visitor, step: str, seen: Sequence[Seen], note: str) -> BulkResult:
     """Take one step with incidents. Raises InvalidRequest for a step that there is not."""
-    desk, reviewer, now = desk_of(parts), reviewer_of(visitor), parts.now()
+    desk, reviewer, now = desk_of(parts), reviewer_of(visitor, parts), parts.now()
     match step:
         case "assign":
             return _begun(desk, desk.assign(seen, visitor.account.login, reviewer, now, note), reviewer, now)

@@ -84,8 +84,9 @@ def desk_of(parts: ConsoleParts) -> ReviewDesk:
     return ReviewDesk(parts.database, parts.keyring, parts.config.review)
 
 
-def reviewer_of(visitor: Visitor) -> Reviewer:
-    return Reviewer(visitor.actor, visitor.person_id, visitor.department_id)
+def reviewer_of(visitor: Visitor, parts: ConsoleParts) -> Reviewer:
+    line = parts.directory.current().line_of(visitor.person_id, parts.now())
+    return Reviewer(visitor.actor, visitor.person_id, visitor.department_id, line)
 
 
 def words_for(request: Request, visitor: Visitor, parts: ConsoleParts) -> Words:
