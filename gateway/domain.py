@@ -208,7 +208,7 @@ class Delta(NamedTuple):
     """One event of an answer, already decoded. A NamedTuple: 70,000 a second are made of these.
 
     `extra` carries fields of the provider's delta that clients of that dialect understand
-    (`signature`, `annotations`, …).
+    (`annotations`, `audio`, …), and the PROOFS of its reasoning.
     """
 
     choice: int = 0
@@ -225,6 +225,10 @@ class Delta(NamedTuple):
         """Whether a reader sees something new; the first such delta commits a stream."""
         return bool(self.text or self.reasoning or self.refusal or self.tool_calls)
 
+
+PROOFS: Final = frozenset({"signature", "redacted_thinking", "reasoning_id"})
+"""Members of a delta's `extra` that belong to the thought before them, or begin one (`reasoning_id`,
+which only OpenAI's have)."""
 
 NOTHING_BUT_TEXT: Final = Delta()[2:]
 """What stands behind choice and text in a delta that is text and nothing else, as nearly all are."""

@@ -47,6 +47,8 @@ _NOT_AN_END: Final = frozenset({"error", "network_error", "abort", "insufficient
 _PLAIN: Final = frozenset({"content", "role"})
 _USUAL: Final = frozenset({"index", "delta", "finish_reason", "logprobs"})
 _CARRIED: Final = ("annotations", "reasoning_details", "audio", "images")
+_IN_PIECES: Final = ("reasoning.text", "reasoning.summary")
+_PIECES: Final = ("text", "summary")
 _HEAD: Final = frozenset(
     {"id", "object", "created", "model", "choices", "usage", "service_tier", "error", "obfuscation"}
 )
@@ -294,7 +296,29 @@ def _joined(old: JSON, new: JSON) -> JSON:
 def _grown(name: str, old: JSON, new: JSON) -> JSON:
     if name in {"data", "transcript"} and isinstance(old, str) and isinstance(new, str):
         return old + new
+    if name == "reasoning_details" and isinstance(old, list) and isinstance(new, list):
+        return _thoughts(old, new)
     return _joined(old, new)
+
+
+def _thoughts(old: list[JSON], new: list[JSON]) -> list[JSON]:
+    """Add pieces to the thought that they go on with, so that each text stands in one place."""
+    out = list(old)
+    for piece in new:
+        if out and _goes_on(out[-1], piece):
+            last = out[-1]
+            grown = {name: (last.get(name) or "") + piece[name] for name in _PIECES if piece.get(name)}
+            out[-1] = last | {name: value for name, value in piece.items() if value is not None} | grown
+        else:
+            out.append(piece)
+    return out
+
+
+def _goes_on(last: Mapping[str, JSON], piece: Mapping[str, JSON]) -> bool:
+    """Whether a piece is of the thought before it: nothing follows a proof."""
+    kind = piece.get("type")
+    alike = (kind, piece.get("index")) == (last.get("type"), last.get("index"))
+    return alike and kind in _IN_PIECES and not last.get("signature")
 
 
 def _dumped(arguments: JSON) -> str:
