@@ -94,6 +94,14 @@ class Reasoning:
     signature: str | None = None
     redacted: str | None = None
     extra: Mapping[str, JSON] = NOTHING
+    """`id` is of OpenAI's, whose proof holds only beside it."""
+
+    @property
+    def proofs(self) -> dict[str, JSON]:
+        """What the `extra` of deltas says of it; see PROOFS."""
+        said = (self.signature, self.redacted, self.extra.get("id"))
+        names = ("signature", "redacted_thinking", "reasoning_id")
+        return {name: value for name, value in zip(names, said, strict=True) if value}
 
 
 @dataclass(frozen=True, slots=True)

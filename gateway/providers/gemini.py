@@ -153,8 +153,9 @@ class _Writer:
             case Text(text, extra):
                 signature = extra.get("thought_signature")
                 return [present(text=text, thoughtSignature=signature)] if text or signature else []
-            case Reasoning(text, signature):
-                return [{"text": text, "thought": True, "thoughtSignature": signature}] if signature else []
+            case Reasoning(text, signature, _, extra):
+                is_googles = signature and "id" not in extra  # which only OpenAI's have
+                return [{"text": text, "thought": True, "thoughtSignature": signature}] if is_googles else []
             case Image() | Audio() | File():
                 return [_media_part(part)]
             case ToolCall():

@@ -212,7 +212,8 @@ def _item(part: ToolCall | ToolResult | Reasoning) -> Iterator[dict[str, JSON]]:
             yield {"type": "function_call_output", "call_id": call_id, "output": _output(parts)}
         case Reasoning(text, signature, _, {"id": id_}) if signature:  # from here, and with its proof
             summary = [{"type": "summary_text", "text": text}] if text else []
-            yield {"type": "reasoning", "id": id_, "summary": summary, "encrypted_content": signature}
+            named = present(id=id_)  # some clients leave it out
+            yield {"type": "reasoning", **named, "summary": summary, "encrypted_content": signature}
 
 
 def _output(parts: tuple[Part, ...]) -> JSON:

@@ -31,6 +31,8 @@ class Decoder(AnswerDecoder):
         self._searches = 0
         self._spoken: set[int] = set()
         """Messages of which something came."""
+        self._unnamed: dict[int, str] = {}
+        """Ids of reasoning of which nothing came: its first delta, and its proof, bring it."""
         self._readers: dict[str, Callable[[Mapping[str, JSON], list[Delta]], None]] = {
             "response.output_text.delta": self._text,
             "response.refusal.delta": self._refusal,
@@ -140,7 +142,10 @@ class Decoder(AnswerDecoder):
         deltas.append(self._blocks.refuse(event["delta"]))
 
     def _thought(self, event: Mapping[str, JSON], deltas: list[Delta]) -> None:
-        deltas.append(self._blocks.reasoning(event["output_index"], event["delta"]))
+        delta = self._blocks.reasoning(event["output_index"], event["delta"])
+        if delta.reasoning and (id_ := self._unnamed.pop(event["output_index"], None)):
+            delta = delta._replace(extra={"reasoning_id": id_})
+        deltas.append(delta)
 
     def _arguments(self, event: Mapping[str, JSON], deltas: list[Delta]) -> None:
         deltas.append(self._blocks.arguments(event["output_index"], event["delta"]))
@@ -157,6 +162,8 @@ class Decoder(AnswerDecoder):
             extra = {"namespace": space} if (space := item.get("namespace")) else NOTHING
             id_ = item.get("call_id") or item.get("id") or ""
             deltas.append(self._blocks.call(index, id_, item["name"], extra=extra))
+        elif item["type"] == "reasoning" and (id_ := _id_of(item)):
+            self._unnamed[index] = id_
 
     def _end(self, event: Mapping[str, JSON], deltas: list[Delta]) -> None:
         """End an item, with what only its end holds."""
@@ -170,9 +177,12 @@ class Decoder(AnswerDecoder):
             case "message" if index not in self._spoken:
                 self._whole_contents(index, item, deltas)
             case "reasoning":
+                id_ = _id_of(item)
                 if proof := item.get("encrypted_content"):
-                    deltas.append(self._blocks.signature(index, proof))
-                self._blocks.attach(index, {"id": item["id"]} if item.get("id") else NOTHING)
+                    delta = self._blocks.signature(index, proof)
+                    named = {"reasoning_id": id_} if id_ else NOTHING
+                    deltas.append(delta._replace(extra={**(delta.extra or NOTHING), **named}))
+                self._blocks.attach(index, {"id": id_} if id_ else NOTHING)
             case "web_search_call":
                 action = item.get("action") or NOTHING
                 self._searches += action.get("type", "search") == "search"
@@ -182,3 +192,7 @@ class Decoder(AnswerDecoder):
 
     def _fail(self, event: Mapping[str, JSON], _deltas: list[Delta]) -> None:
         self.failure = failures.from_event(event.get("error") or event)
+
+
+def _id_of(item: Mapping[str, JSON]) -> str | None:
+    return id_ if isinstance(id_ := item.get("id"), str) and id_ else None
