@@ -22,6 +22,7 @@ from gateway.providers.writing import (
     instructions,
     present,
     refuse_hosted,
+    unsaid,
 )
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def request(chat: ChatRequest, deployment: Deployment) -> UpstreamRequest:
     """Write a generateContent request. Raises UnsupportedFeature or InvalidRequest."""
     refuse_hosted(chat.tools)
     parameters = Parameters(chat, deployment)
-    parameters.cannot(*chat.own_words.get("documents", ()))
+    parameters.cannot(*unsaid(chat))
     parameters.drop("parallel_tool_calls")
     system, dialogue = instructions(chat.messages)
     writer = _Writer(deployment.upstream_model)

@@ -131,6 +131,26 @@ def test_what_only_this_dialect_has_is_named_where_it_is_left_out() -> None:
     assert adapter("gemini").request(asked, deployment("gemini")).dropped == ("include", "text", "truncation")
 
 
+@pytest.mark.parametrize("wire", ["openai", "anthropic", "gemini", "bedrock", "cohere"])
+def test_a_summary_without_an_effort_is_named_where_it_is_left_out(wire: str) -> None:
+    there = deployment(wire, base_url="https://bedrock-runtime.us-east-1.amazonaws.com")
+
+    def dropped(**reasoning: str) -> tuple[str, ...]:
+        return adapter(wire).request(asked_in_its_own_words(reasoning=reasoning), there).dropped
+
+    assert dropped(summary="detailed") == ("reasoning.summary",)
+    assert "reasoning.summary" in dropped(effort="none", summary="auto")
+    assert "reasoning.summary" not in dropped(effort="high", summary="auto"), "what is thought is shown"
+
+
+@pytest.mark.parametrize("wire", ["openai", "gemini", "cohere", "responses"])
+def test_what_only_claude_is_asked_is_named_where_it_is_left_out(wire: str) -> None:
+    said = {"model": "m", "max_tokens": 99, "messages": [{"role": "user", "content": "가"}]}
+    own = {"thinking": {"type": "adaptive"}, "output_config": {"speed": "fast"}}
+    request = adapter(wire).request(messages.parse({**said, **own}), deployment(wire))
+    assert request.dropped == ("output_config.speed", "thinking")
+
+
 def test_what_is_to_be_included_is_a_list_of_names() -> None:
     with pytest.raises(InvalidRequest):
         asked_in_its_own_words(include=[{}])
