@@ -110,7 +110,7 @@ class Blocks:
 
     def cite(self, url: str, title: str) -> Delta:
         """Add a source of the text once, in the form that clients of the chat format know."""
-        annotation = {"type": "url_citation", "url_citation": {"url": url, "title": title}}
+        annotation = {"type": "url_citation", "url_citation": {"url": _said(url), "title": _said(title)}}
         if annotation in self._annotations:
             return Delta(self.choice)
         self._annotations.append(annotation)

@@ -22,7 +22,7 @@ from gateway.domain import (
     delta_of,
 )
 from gateway.providers import failures
-from gateway.providers.decoding import AnswerDecoder
+from gateway.providers.decoding import AnswerDecoder, writable
 from gateway.providers.openai_usage import report_of
 
 if TYPE_CHECKING:
@@ -124,7 +124,8 @@ class Decoder(AnswerDecoder):
         reason = choice.get("finish_reason") or None  # some servers say "" until the end
         logprobs = choice.get("logprobs")
         if reason is not None or logprobs is not None:
-            delta = delta._replace(finish_reason=answer.end(reason), logprobs=logprobs)
+            shown = None if logprobs is None else writable(logprobs)
+            delta = delta._replace(finish_reason=answer.end(reason), logprobs=shown)
         answer.keep(delta)
         deltas.append(delta)
         if usage := choice.get("usage"):  # Moonshot
@@ -189,7 +190,7 @@ class _Answer:
             thought if type(thought) is str else "",
             refusal if type(refusal := message.get("refusal")) is str else "",
             self._call_deltas(message),
-            extra=extra or None,
+            extra=writable(extra) if extra else None,
         )
 
     def _call_deltas(self, message: Mapping[str, JSON]) -> tuple[ToolCallDelta, ...]:

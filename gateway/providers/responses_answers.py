@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from gateway.domain import NOTHING
 from gateway.providers import failures, profiles
 from gateway.providers.blocks import Blocks
-from gateway.providers.decoding import AnswerDecoder
+from gateway.providers.decoding import AnswerDecoder, writable
 from gateway.providers.openai_usage import report_of
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ class Decoder(AnswerDecoder):
         self.id = response.get("id") or self.id
         self.served_model = response.get("model") or self.served_model
         self.service_tier = response.get("service_tier") or self.service_tier
+        self.raw_usage = response.get("usage") or self.raw_usage  # before what may not be readable
         created = response.get("created_at")
         self.created = int(created) if isinstance(created, int | float) else self.created
 
@@ -112,7 +113,6 @@ class Decoder(AnswerDecoder):
                 self._thought({**place, "delta": content.get("text") or ""}, deltas)
 
     def _stop(self, response: Mapping[str, JSON], deltas: list[Delta]) -> None:
-        self.raw_usage = response.get("usage") or self.raw_usage
         if failure := response.get("error"):
             self.failure = failures.from_event(failure)
         status = response.get("status")
@@ -133,7 +133,7 @@ class Decoder(AnswerDecoder):
         delta = self._blocks.text((event["output_index"], event.get("content_index") or 0), event["delta"])
         if logprobs := event.get("logprobs"):
             before = self._blocks.logprobs["content"] if self._blocks.logprobs else []
-            self._blocks.logprobs = {"content": before + logprobs}
+            self._blocks.logprobs = {"content": before + writable(logprobs)}
             delta = delta._replace(logprobs={"content": logprobs})
         deltas.append(delta)
 
@@ -159,7 +159,7 @@ class Decoder(AnswerDecoder):
         """Begin an item; what the provider ran itself is no part of the answer."""
         index, item = event["output_index"], event["item"]
         if item["type"] in {"function_call", "custom_tool_call"}:
-            extra = {"namespace": space} if (space := item.get("namespace")) else NOTHING
+            extra = {"namespace": writable(space)} if (space := item.get("namespace")) else NOTHING
             id_ = item.get("call_id") or item.get("id") or ""
             deltas.append(self._blocks.call(index, id_, item["name"], extra=extra))
         elif item["type"] == "reasoning" and (id_ := _id_of(item)):

@@ -342,10 +342,11 @@ def _ending(reason: str | None, stated: Mapping[str, JSON], *, called: bool) -> 
     """Say why an answer ended, in its provider's own words if they are of this dialect."""
     if reason == "stop" and called:  # OpenAI's reason where the client had named the function
         reason = "tool_calls"
-    return {
-        "stop_reason": stated.get("stop_reason") or STOP_REASONS.get(reason or "", reason),
-        "stop_sequence": stated.get("stop_sequence"),
-    }
+    own, sequence = (
+        said if isinstance(said := stated.get(name), str) else None
+        for name in ("stop_reason", "stop_sequence")
+    )
+    return {"stop_reason": own or STOP_REASONS.get(reason or "", reason), "stop_sequence": sequence}
 
 
 def _shown(part: Part) -> dict[str, JSON] | None:
@@ -367,7 +368,8 @@ def _input(arguments: str) -> JSON:
     """Return the arguments as an object; what is no JSON object is handed on as text, not lost."""
     try:
         given = orjson.loads(arguments or "{}")
-    except orjson.JSONDecodeError:
+        orjson.dumps([[[[given]]]])  # read deeper than the answer around it can be written
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
         return {"_invalid_json": arguments}
     return given if isinstance(given, dict) else {"_value": given}
 
