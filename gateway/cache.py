@@ -154,8 +154,8 @@ def _delta(choice: int, part: Part, number: int) -> Delta:
     match part:
         case Text(text):
             return Delta(choice, text=text)
-        case ToolCall(id=id_, name=name, arguments=arguments):
-            return Delta(choice, tool_calls=(ToolCallDelta(number, id_, name, arguments),))
+        case ToolCall(id_, name, arguments, extra):
+            return Delta(choice, tool_calls=(ToolCallDelta(number, id_, name, arguments, extra or None),))
         case _:
             raise TypeError("only texts and tool calls are kept")
 

@@ -204,12 +204,13 @@ class ChatRequest:
 
 
 class ToolCallDelta(NamedTuple):
-    """A fragment of a tool call. `id` and `name` stand in the first fragment only."""
+    """A fragment of a tool call. `id`, `name` and `extra` stand in the first fragment only."""
 
     index: int  # type: ignore[assignment]  # shadows tuple.index on purpose: it is the wire's word
     id: str | None = None
     name: str | None = None
     arguments: str = ""
+    extra: Mapping[str, JSON] | None = None
 
 
 class Delta(NamedTuple):

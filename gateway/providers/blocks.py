@@ -94,7 +94,9 @@ class Blocks:
         block.position = self._calls
         block.pieces.append(_said(arguments))
         self._calls += 1
-        return Delta(self.choice, tool_calls=(ToolCallDelta(block.position, id_, name, arguments),))
+        return Delta(
+            self.choice, tool_calls=(ToolCallDelta(block.position, id_, name, arguments, extra or None),)
+        )
 
     def arguments(self, key: Hashable, piece: str) -> Delta:
         """Add to the arguments of a call that `call` began. Raises KeyError if none did."""
