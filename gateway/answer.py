@@ -61,6 +61,8 @@ class Channels:
         """Of each choice, the channel that spoke last."""
         self._carried: dict[Channel, Piece] = {}
         """Channels that stand in `extra`, with what tells where."""
+        self._unspoken: dict[int, AnswerFilter] = {}
+        """Of each choice, what its logprobs spell beside any text."""
         self._ended: list[Finding] = []
 
     @property
@@ -128,6 +130,8 @@ class Channels:
         """Take the channels of a delta one after the other, and its finish_reason behind them."""
         out: list[Delta] = []
         end = delta.finish_reason
+        if delta.logprobs is not None and not delta.has_content:
+            delta = delta._replace(logprobs=self._harmless(delta.choice, delta.logprobs))
         if delta.extra:
             if not PROOFS.isdisjoint(delta.extra):  # of what was said until now, all of it
                 out += self._rest_of_last(delta.choice)
@@ -196,6 +200,13 @@ class Channels:
         self._ended += once.findings
         return text, not once.findings
 
+    def _harmless(self, choice: int, logprobs: JSON) -> JSON:
+        """Return logprobs that no text stands beside, unless they spell what may become an identifier."""
+        if choice not in self._unspoken:
+            self._unspoken[choice] = self._new_filter((choice, "logprobs", 0))
+        spelled = _spelled(logprobs)
+        return logprobs if spelled and self._unspoken[choice].feed(spelled) == spelled else None
+
     def _delta_of(self, channel: Channel, text: str) -> Delta:
         piece = self._carried.get(channel)
         return Delta(channel[0], extra=carried.piece_of(piece, text)) if piece else _delta_of(channel, text)
@@ -217,6 +228,8 @@ class Channels:
         return delta
 
     def _call(self, choice: int, call: ToolCallDelta) -> ToolCallDelta:
+        if call.name:
+            call = call._replace(name=self._name(choice, call.name))
         if not call.arguments:
             return call
         return call._replace(arguments=self._filter((choice, "call", call.index)).feed(call.arguments))
@@ -247,9 +260,10 @@ class Channels:
                 return part if kept == text else dataclasses.replace(part, text=kept)
             case Reasoning(text):
                 return self._thought((choice, "reasoning", number), part)
-            case ToolCall(arguments=arguments):
-                kept = self._whole((choice, "call", number), arguments)
-                return part if kept == arguments else dataclasses.replace(part, arguments=kept)
+            case ToolCall(_, name, arguments):
+                kept, named = self._whole((choice, "call", number), arguments), self._name(choice, name)
+                said = (kept, named) == (arguments, name)
+                return part if said else dataclasses.replace(part, name=named, arguments=kept)
             case _:
                 return part
 
@@ -261,9 +275,20 @@ class Channels:
         holds = "id" in thought.extra or not self._filter(channel).findings
         return dataclasses.replace(thought, text=kept, signature=thought.signature if holds else None)
 
+    def _name(self, choice: int, name: str) -> str:
+        """Guard a function's name, which is the model's word, too."""
+        return self._alone(choice, carried.Piece("call.name", name))[0]
+
     def _whole(self, channel: Channel, text: str) -> str:
         answer_filter = self._filter(channel)
         return answer_filter.feed(text) + answer_filter.flush()
+
+
+def _spelled(logprobs: JSON) -> str:
+    """Return the tokens of log probabilities, as OpenAI writes them, in one."""
+    lists = logprobs.values() if isinstance(logprobs, dict) else ()
+    steps = [step for steps in lists if isinstance(steps, list) for step in steps if isinstance(step, dict)]
+    return "".join(token for step in steps if isinstance(token := step.get("token"), str))
 
 
 def _pieces(delta: Delta) -> list[tuple[Delta, Channel | None]]:

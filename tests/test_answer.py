@@ -13,7 +13,7 @@ from filters.engine import Engine
 from filters.inspector import Inspector
 from filters.policy import EXTERNAL, default_policy
 from gateway.answer import Channels
-from gateway.domain import Choice, Completion, Delta, Reasoning, Text, ToolCallDelta
+from gateway.domain import Choice, Completion, Delta, Reasoning, Text, ToolCall, ToolCallDelta
 
 PIECES = st.sampled_from(
     [
@@ -306,3 +306,28 @@ def test_logprobs_do_not_spell_out_a_masked_thought_or_refusal(kind):
     said = {"content": [{"token": "900101-1234568"}]}
     out = Channels(verdict, engine).deltas([Delta(0, logprobs=said)._replace(**{kind: "900101-1234568"})])
     assert [delta.logprobs for delta in out if delta.logprobs] == []
+
+
+def test_logprobs_without_a_text_spell_no_identifier_however_it_is_split():
+    verdict, engine = inspected()
+    tokens = ("안녕", "900101", "-1234568", "<|im_end|>")
+    deltas = [Delta(0, logprobs={"content": [{"token": token}]}) for token in tokens]
+    deltas[-1] = deltas[-1]._replace(finish_reason="stop")
+    channels = Channels(verdict, engine)
+    out = [d for delta in deltas for d in channels.deltas([delta])]
+    said = [step["token"] for d in out if d.logprobs for step in d.logprobs["content"]]
+    assert "안녕" in said
+    assert not {"900101", "-1234568"} & set(said)
+    assert out[-1].finish_reason == "stop"
+
+
+def test_the_name_of_a_call_is_guarded_too():
+    verdict, engine = inspected()
+    streamed = Channels(verdict, engine).deltas(
+        [Delta(0, tool_calls=(ToolCallDelta(0, "a", "900101-1234568", "{}"),))]
+    )
+    assert [call.name for d in streamed for call in d.tool_calls if call.name] == ["[주민등록번호 가림]"]
+    calls = (ToolCall("a", "900101-1234568", "{}"), ToolCall("b", "find_road", "{}"))
+    whole = Completion("", "m", (Choice(0, calls, "tool_calls"),), None)
+    (choice,) = Channels(verdict, engine).completion(whole).choices
+    assert [part.name for part in choice.parts] == ["[주민등록번호 가림]", "find_road"]
