@@ -20,11 +20,11 @@ from gateway import metrics
 from gateway.domain import Delta, Reasoning, Text, ToolCall, ToolCallDelta
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from billing.ledger import Dispatch
     from gateway.catalogue import Deployment
-    from gateway.domain import JSON, Call, Completion, Part
+    from gateway.domain import JSON, Call, Choice, Completion, Part
     from gateway.ways import Way
 
 WHOLE_REASONS: Final = frozenset({"stop", "tool_calls"})
@@ -34,6 +34,8 @@ HOW_IT_IS_SENT: Final = frozenset({"stream", "stream_options"})
 """Fields that change how an answer travels, not what it says."""
 
 ENTRY_OVERHEAD_BYTES: Final = 2_000
+_THOUGHTS: Final = "reasoning_details"
+"""Comes before the text that it thought of; what else an answer carries, behind it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,27 +115,47 @@ class AnswerCache:
 
 
 def as_deltas(completion: Completion) -> list[Delta]:
-    """Return a whole answer as the deltas of a stream."""
-    out: list[Delta] = []
-    for choice in completion.choices:
-        calls = 0
-        for part in choice.parts:
-            out.append(_delta(choice.index, part, calls))
-            calls += isinstance(part, ToolCall)
-        if choice.refusal:
-            out.append(Delta(choice.index, refusal=choice.refusal))
-        out.append(Delta(choice.index, finish_reason=choice.finish_reason))
-    return out
+    """Return a whole answer as the deltas of a stream, with what a stream says beside its texts."""
+    return [delta for choice in completion.choices for delta in _deltas(choice)]
+
+
+def _deltas(choice: Choice) -> Iterator[Delta]:
+    thoughts = {name: value for name, value in choice.extra.items() if name == _THOUGHTS}
+    if thoughts:
+        yield Delta(choice.index, extra=thoughts)
+    texts = sum(isinstance(part, Text) for part in choice.parts)
+    calls = 0
+    for part in choice.parts:
+        if isinstance(part, Reasoning):
+            yield from _thought(choice.index, part)
+            continue
+        delta = _delta(choice.index, part, calls)
+        # of several texts nobody could say which of them it spells out
+        yield delta._replace(logprobs=choice.logprobs) if delta.text and texts == 1 else delta
+        calls += isinstance(part, ToolCall)
+    if choice.refusal:
+        yield Delta(choice.index, refusal=choice.refusal)
+    if rest := {name: value for name, value in choice.extra.items() if name != _THOUGHTS}:
+        yield Delta(choice.index, extra=rest)
+    yield Delta(choice.index, finish_reason=choice.finish_reason)
+
+
+def _thought(choice: int, thought: Reasoning) -> Iterator[Delta]:
+    """Say a thought, then its proof; an id of its own comes with the first and with the proof."""
+    proofs = thought.proofs
+    if thought.text:
+        named = {name: proofs[name] for name in proofs.keys() & {"reasoning_id"}}
+        yield Delta(choice, reasoning=thought.text, extra=named or None)
+    if proofs.keys() - {"reasoning_id"}:
+        yield Delta(choice, extra=proofs)
 
 
 def _delta(choice: int, part: Part, number: int) -> Delta:
     match part:
         case Text(text):
             return Delta(choice, text=text)
-        case Reasoning(text):
-            return Delta(choice, reasoning=text)
-        case ToolCall(id=id_, name=name, arguments=arguments):
-            return Delta(choice, tool_calls=(ToolCallDelta(number, id_, name, arguments),))
+        case ToolCall(id_, name, arguments, extra):
+            return Delta(choice, tool_calls=(ToolCallDelta(number, id_, name, arguments, extra or None),))
         case _:
             raise TypeError("only texts and tool calls are kept")
 
@@ -150,13 +172,16 @@ def _is_whole(completion: Completion) -> bool:
 
 def _size(completion: Completion) -> int:
     texts = (text for choice in completion.choices for part in choice.parts for text in _texts(part))
-    return ENTRY_OVERHEAD_BYTES + sum(4 * len(text) for text in texts)
+    beside = [[choice.extra, choice.logprobs] for choice in completion.choices]
+    return ENTRY_OVERHEAD_BYTES + sum(4 * len(text) for text in texts) + 4 * len(orjson.dumps(beside))
 
 
 def _texts(part: Part) -> Iterable[str]:
     match part:
-        case Text(text) | Reasoning(text):
+        case Text(text):
             return (text,)
+        case Reasoning(text, signature, redacted):
+            return (text, signature or "", redacted or "")
         case ToolCall(arguments=arguments):
             return (arguments,)
         case _:

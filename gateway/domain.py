@@ -94,6 +94,14 @@ class Reasoning:
     signature: str | None = None
     redacted: str | None = None
     extra: Mapping[str, JSON] = NOTHING
+    """`id` is of OpenAI's, whose proof holds only beside it."""
+
+    @property
+    def proofs(self) -> dict[str, JSON]:
+        """What the `extra` of deltas says of it; see PROOFS."""
+        said = (self.signature, self.redacted, self.extra.get("id"))
+        names = ("signature", "redacted_thinking", "reasoning_id")
+        return {name: value for name, value in zip(names, said, strict=True) if value}
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,19 +204,20 @@ class ChatRequest:
 
 
 class ToolCallDelta(NamedTuple):
-    """A fragment of a tool call. `id` and `name` stand in the first fragment only."""
+    """A fragment of a tool call. `id`, `name` and `extra` stand in the first fragment only."""
 
     index: int  # type: ignore[assignment]  # shadows tuple.index on purpose: it is the wire's word
     id: str | None = None
     name: str | None = None
     arguments: str = ""
+    extra: Mapping[str, JSON] | None = None
 
 
 class Delta(NamedTuple):
     """One event of an answer, already decoded. A NamedTuple: 70,000 a second are made of these.
 
     `extra` carries fields of the provider's delta that clients of that dialect understand
-    (`signature`, `annotations`, …).
+    (`annotations`, `audio`, …), and the PROOFS of its reasoning.
     """
 
     choice: int = 0
@@ -225,6 +234,10 @@ class Delta(NamedTuple):
         """Whether a reader sees something new; the first such delta commits a stream."""
         return bool(self.text or self.reasoning or self.refusal or self.tool_calls)
 
+
+PROOFS: Final = frozenset({"signature", "redacted_thinking", "reasoning_id"})
+"""Members of a delta's `extra` that belong to the thought before them, or begin one (`reasoning_id`,
+which only OpenAI's have)."""
 
 NOTHING_BUT_TEXT: Final = Delta()[2:]
 """What stands behind choice and text in a delta that is text and nothing else, as nearly all are."""

@@ -13,7 +13,7 @@ from filters.engine import Engine
 from filters.inspector import Inspector
 from filters.policy import EXTERNAL, default_policy
 from gateway.answer import Channels
-from gateway.domain import Choice, Completion, Delta, Text, ToolCallDelta
+from gateway.domain import Choice, Completion, Delta, Reasoning, Text, ToolCall, ToolCallDelta
 
 PIECES = st.sampled_from(
     [
@@ -188,3 +188,146 @@ def test_logprobs_say_nothing_that_the_text_does_not():
     whole = Completion("", "m", (Choice(0, (Text("번호 900101-1234568"),), "stop", logprobs=said),), None)
     (choice,) = Channels(verdict, engine).completion(whole).choices
     assert (choice.parts, choice.logprobs) == ((Text("번호 [주민등록번호 가림]"),), None)
+
+
+THOUGHT = {"type": "reasoning.text", "format": "anthropic-claude-v1", "index": 0}
+
+
+def details(*pieces):
+    return [Delta(0, extra={"reasoning_details": [piece]}) for piece in pieces]
+
+
+def said_beside(deltas, together):
+    """What a reader puts together of thoughts and of sound, and the proofs that came with them."""
+    verdict, engine = inspected()
+    channels = Channels(verdict, engine)
+    out = [d for batch in ([deltas] if together else [[d] for d in deltas]) for d in channels.deltas(batch)]
+    extras = [delta.extra for delta in out + channels.flush() if delta.extra]
+    thoughts = [piece for extra in extras for piece in extra.get("reasoning_details", ())]
+    text = "".join(piece.get("text") or "" for piece in thoughts)
+    sound = "".join(extra.get("audio", {}).get("transcript") or "" for extra in extras)
+    return text, sound, [piece["signature"] for piece in thoughts if piece.get("signature")]
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_number_that_is_split_over_pieces_of_a_thought_is_masked_and_the_thought_loses_its_proof(together):
+    pieces = ("담당 ⟦PER", "SON_1⟧의 번호는 900101", "-1234", "568")
+    streamed = details(*({**THOUGHT, "text": text} for text in pieces), {**THOUGHT, "signature": "SIG"})
+    masked = "담당 홍길동의 번호는 [주민등록번호 가림]"
+    assert said_beside([*streamed, Delta(0, finish_reason="stop")], together) == (masked, "", [])
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_thought_that_is_only_restored_keeps_its_proof(together):
+    streamed = details({**THOUGHT, "text": "담당 ⟦PERSON"}, {**THOUGHT, "text": "_1⟧ 12", "signature": "SIG"})
+    assert said_beside(streamed, together) == ("담당 홍길동 12", "", ["SIG"])
+
+
+def test_what_is_held_of_a_thought_leaves_before_the_text_begins():
+    verdict, engine = inspected()
+    deltas = [*details({**THOUGHT, "text": "답은 42"}), Delta(0, "네.")]
+    out = Channels(verdict, engine).deltas(deltas)
+    assert [d.extra["reasoning_details"][0]["text"] if d.extra else d.text for d in out] == [
+        "답은 ",
+        "42",
+        "네.",
+    ]
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_what_sound_says_is_guarded_as_text_is(together):
+    sounds = [
+        {"id": "a", "data": "UklGRg=="},
+        *({"transcript": t} for t in ("담당 ⟦PERSON_", "1⟧ 900101-1", "234568")),
+    ]
+    streamed = [Delta(0, extra={"audio": sound}) for sound in sounds]
+    masked = "담당 홍길동 [주민등록번호 가림]"
+    assert said_beside([*streamed, Delta(0, finish_reason="stop")], together) == ("", masked, [])
+
+
+LEAKING = {
+    "audio": {"id": "a", "data": "UklGRg==", "transcript": "⟦PERSON_1⟧ 900101-1234568"},
+    "annotations": [
+        {"type": "url_citation", "url_citation": {"title": "900101-1234568", "url": "https://a.kr"}}
+    ],
+    "reasoning_details": [
+        {**THOUGHT, "text": "900101-1234568", "signature": "SIG"},
+        {**THOUGHT, "text": "⟦PERSON_1⟧", "signature": "SIG"},
+        {"type": "reasoning.summary", "summary": "900101-1234568"},
+        {"type": "reasoning.encrypted", "data": "900101-1234568"},
+    ],
+    "images": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,900101-1234568"}}],
+}
+GUARDED = {
+    "audio": {"id": "a", "data": "UklGRg==", "transcript": "홍길동 [주민등록번호 가림]"},
+    "annotations": [
+        {"type": "url_citation", "url_citation": {"title": "[주민등록번호 가림]", "url": "https://a.kr"}}
+    ],
+    "reasoning_details": [
+        {**THOUGHT, "text": "[주민등록번호 가림]"},
+        {**THOUGHT, "text": "홍길동", "signature": "SIG"},
+        {"type": "reasoning.summary", "summary": "[주민등록번호 가림]"},
+        {"type": "reasoning.encrypted", "data": "900101-1234568"},
+    ],
+    "images": LEAKING["images"],
+}
+
+
+def test_what_an_answer_carries_beside_its_text_is_guarded_and_data_is_not_read():
+    verdict, engine = inspected()
+    channels = Channels(verdict, engine)
+    whole = Completion("", "m", (Choice(0, (Text("네"),), "stop", extra=LEAKING),), None)
+    assert channels.completion(whole).choices[0].extra == GUARDED
+    assert [finding.span.type for finding in channels.findings] == ["KR_RRN"] * 4
+    ended = Channels(verdict, engine).deltas([Delta(0, finish_reason="stop", extra=LEAKING)])
+    assert ended[0].extra["annotations"] == GUARDED["annotations"]
+    assert ended[-1] == Delta(0, finish_reason="stop")
+
+
+def test_a_thought_that_was_changed_loses_its_proof():
+    verdict, engine = inspected()
+    leaking = [Delta(0, reasoning="900101-1234568"), Delta(0, extra={"signature": "SIG"})]
+    assert not any(d.extra for d in Channels(verdict, engine).deltas(leaking))
+    openai = [leaking[0], Delta(0, extra={"signature": "SIG", "reasoning_id": "rs_1"})]
+    assert Channels(verdict, engine).deltas(openai)[-1].extra == openai[1].extra
+    parts = (
+        Reasoning("900101-1234568", "SIG"),
+        Reasoning("⟦PERSON_1⟧", "SIG"),
+        Reasoning("900101-1234568", "SIG", extra={"id": "rs_1"}),
+    )
+    whole = Completion("", "m", (Choice(0, parts, "stop"),), None)
+    (choice,) = Channels(verdict, engine).completion(whole).choices
+    assert [part.signature for part in choice.parts] == [None, "SIG", "SIG"]
+
+
+@pytest.mark.parametrize("kind", ["reasoning", "refusal"])
+def test_logprobs_do_not_spell_out_a_masked_thought_or_refusal(kind):
+    verdict, engine = inspected()
+    said = {"content": [{"token": "900101-1234568"}]}
+    out = Channels(verdict, engine).deltas([Delta(0, logprobs=said)._replace(**{kind: "900101-1234568"})])
+    assert [delta.logprobs for delta in out if delta.logprobs] == []
+
+
+def test_logprobs_without_a_text_spell_no_identifier_however_it_is_split():
+    verdict, engine = inspected()
+    tokens = ("안녕", "900101", "-1234568", "<|im_end|>")
+    deltas = [Delta(0, logprobs={"content": [{"token": token}]}) for token in tokens]
+    deltas[-1] = deltas[-1]._replace(finish_reason="stop")
+    channels = Channels(verdict, engine)
+    out = [d for delta in deltas for d in channels.deltas([delta])]
+    said = [step["token"] for d in out if d.logprobs for step in d.logprobs["content"]]
+    assert "안녕" in said
+    assert not {"900101", "-1234568"} & set(said)
+    assert out[-1].finish_reason == "stop"
+
+
+def test_the_name_of_a_call_is_guarded_too():
+    verdict, engine = inspected()
+    streamed = Channels(verdict, engine).deltas(
+        [Delta(0, tool_calls=(ToolCallDelta(0, "a", "900101-1234568", "{}"),))]
+    )
+    assert [call.name for d in streamed for call in d.tool_calls if call.name] == ["[주민등록번호 가림]"]
+    calls = (ToolCall("a", "900101-1234568", "{}"), ToolCall("b", "find_road", "{}"))
+    whole = Completion("", "m", (Choice(0, calls, "tool_calls"),), None)
+    (choice,) = Channels(verdict, engine).completion(whole).choices
+    assert [part.name for part in choice.parts] == ["[주민등록번호 가림]", "find_road"]

@@ -6,12 +6,15 @@ import dataclasses
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from filters.verdict import Action
 from gateway.cache import AnswerCache, CacheRules, as_deltas
 from gateway.domain import Call, Caller, Choice, Completion, Image, Reasoning, Text, ToolCall, Zone
+from gateway.surfaces import messages, responses
+from tests.providers.exchanges import deployment, sse, streamed
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 CALLER = Caller("p1", "k1", "general", ("seoul", "general"))
@@ -125,3 +128,83 @@ def test_an_answer_becomes_the_deltas_of_a_stream():
         (1, "c2", "g", '{"a":1}'),
     ]
     assert deltas[-1].finish_reason == "tool_calls"
+
+
+def again(wire, *events):
+    """The deltas of a provider's stream, and those of the same answer from the cache."""
+    deltas, completion, _ = streamed([sse(*events)], deployment(wire))
+    return deltas, as_deltas(completion)
+
+
+def heard(surface, deltas):
+    """A stream as a client of that dialect hears it."""
+    encoder = surface.StreamEncoder("m", "1", 0, include_usage=True)
+    return encoder.deltas(deltas) + encoder.end(None, {})
+
+
+CLAUDES = [
+    {"type": "message_start", "message": {"id": "1", "model": "m", "usage": {}}},
+    {"type": "content_block_start", "index": 0, "content_block": {"type": "thinking", "thinking": ""}},
+    {"type": "content_block_delta", "index": 0, "delta": {"type": "thinking_delta", "thinking": "음"}},
+    {"type": "content_block_delta", "index": 0, "delta": {"type": "signature_delta", "signature": "SIG"}},
+    {"type": "content_block_start", "index": 1, "content_block": {"type": "redacted_thinking", "data": "R"}},
+    {"type": "content_block_start", "index": 2, "content_block": {"type": "text", "text": ""}},
+    {"type": "content_block_delta", "index": 2, "delta": {"type": "text_delta", "text": "네"}},
+    {"type": "message_delta", "delta": {"stop_reason": "end_turn"}},
+    {"type": "message_stop"},
+]
+OPENAIS = [
+    {"type": "response.output_item.added", "output_index": 0, "item": {"type": "reasoning", "id": "rs_1"}},
+    {"type": "response.reasoning_summary_text.delta", "output_index": 0, "delta": "음"},
+    {
+        "type": "response.output_item.done",
+        "output_index": 0,
+        "item": {"type": "reasoning", "id": "rs_1", "encrypted_content": "E"},
+    },
+    {"type": "response.output_text.delta", "output_index": 1, "delta": "네"},
+    {"type": "response.completed", "response": {"status": "completed"}},
+]
+
+
+@pytest.mark.parametrize("surface", [messages, responses])
+@pytest.mark.parametrize(("wire", "events"), [("anthropic", CLAUDES), ("responses", OPENAIS)])
+def test_an_answer_that_is_given_again_keeps_the_proofs_of_its_thoughts(surface, wire, events):
+    first, second = again(wire, *events)
+    assert heard(surface, second) == heard(surface, first)
+    proofs = ("SIG", "R") if wire == "anthropic" else ("E",)
+    assert all(f'{proof}"'.encode() in heard(surface, second) for proof in proofs)
+
+
+def test_an_answer_that_is_given_again_carries_what_it_carried():
+    def event(**delta):
+        return {"choices": [{"index": 0, "delta": delta, "logprobs": delta.pop("logprobs", None)}]}
+
+    cited = {"type": "url_citation", "url_citation": {"url": "https://a.kr", "title": "가"}}
+    thought = {"type": "reasoning.text", "text": "음", "signature": "SIG", "index": 0}
+    said = {"content": [{"token": "네", "logprob": -0.1}]}
+    sound = {"id": "a", "data": "UklGRg==", "transcript": "네"}
+    first, second = again(
+        "openai",
+        event(reasoning_details=[thought]),
+        event(content="네", logprobs=said),
+        event(audio=sound),
+        event(annotations=[cited]),
+        {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]},
+    )
+
+    def beside(deltas):
+        return [d.logprobs for d in deltas if d.logprobs], {
+            k: v for d in deltas for k, v in (d.extra or {}).items()
+        }
+
+    assert beside(second) == beside(first)
+    assert [bool(delta.text) for delta in second[:2]] == [False, True], "thoughts come before the text"
+
+
+def test_proofs_and_what_is_carried_count_as_bytes():
+    made = cache()
+    carries = Choice(
+        0, (Reasoning("", "S" * 1_000, "R" * 1_000),), "stop", extra={"annotations": ["가" * 1_000]}
+    )
+    made.put(b"1", Completion("id", "m", (carries,), None), None, None)
+    assert made._bytes > 4 * 3_000

@@ -27,6 +27,7 @@ from gateway.providers.writing import (
     lacking_part,
     present,
     refuse_hosted,
+    unsaid,
 )
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ def request(chat: ChatRequest, deployment: Deployment) -> UpstreamRequest:
     """Write a Messages request. Raises UnsupportedFeature or InvalidRequest."""
     refuse_hosted(chat.tools)
     parameters = Parameters(chat, deployment)
+    parameters.cannot(*unsaid(chat, "documents", "thinking", "output_config"))
     system, dialogue = instructions(chat.messages)
     limit = chat.max_output_tokens or deployment.options.get("max_tokens", DEFAULT_MAX_OUTPUT_TOKENS)
     choice = _tool_choice(chat)

@@ -27,6 +27,7 @@ from gateway.providers.writing import (
     lacking_part,
     present,
     refuse_hosted,
+    unsaid,
 )
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def request(chat: ChatRequest, deployment: Deployment) -> UpstreamRequest:
     """Write and sign a Converse request. Raises UnsupportedFeature or InvalidRequest."""
     refuse_hosted(chat.tools)
     parameters = Parameters(chat, deployment)
-    parameters.cannot(*chat.own_words.get("documents", ()))
+    parameters.cannot(*unsaid(chat, "thinking", "output_config"))
     system, dialogue = instructions(chat.messages)
     additional = _additional(chat, deployment, parameters)
     own = parameters.pass_on(_OWN_FIELDS)

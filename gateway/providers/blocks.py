@@ -94,7 +94,9 @@ class Blocks:
         block.position = self._calls
         block.pieces.append(_said(arguments))
         self._calls += 1
-        return Delta(self.choice, tool_calls=(ToolCallDelta(block.position, id_, name, arguments),))
+        return Delta(
+            self.choice, tool_calls=(ToolCallDelta(block.position, id_, name, arguments, extra or None),)
+        )
 
     def arguments(self, key: Hashable, piece: str) -> Delta:
         """Add to the arguments of a call that `call` began. Raises KeyError if none did."""
@@ -110,7 +112,7 @@ class Blocks:
 
     def cite(self, url: str, title: str) -> Delta:
         """Add a source of the text once, in the form that clients of the chat format know."""
-        annotation = {"type": "url_citation", "url_citation": {"url": url, "title": title}}
+        annotation = {"type": "url_citation", "url_citation": {"url": _said(url), "title": _said(title)}}
         if annotation in self._annotations:
             return Delta(self.choice)
         self._annotations.append(annotation)

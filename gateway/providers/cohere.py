@@ -16,7 +16,7 @@ from gateway.providers import failures
 from gateway.providers.blocks import Blocks
 from gateway.providers.counting import count, part, settled
 from gateway.providers.decoding import AnswerDecoder
-from gateway.providers.writing import Parameters, lacking, lacking_part, present, refuse_hosted
+from gateway.providers.writing import Parameters, lacking, lacking_part, present, refuse_hosted, unsaid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -42,7 +42,7 @@ def request(chat: ChatRequest, deployment: Deployment) -> UpstreamRequest:
     """Write a v2 chat request. Raises UnsupportedFeature."""
     refuse_hosted(chat.tools)
     parameters = Parameters(chat, deployment)
-    parameters.cannot(*chat.own_words.get("documents", ()))
+    parameters.cannot(*unsaid(chat))
     body = {
         **present(
             model=deployment.upstream_model,

@@ -212,6 +212,15 @@ class AnswerDecoder(ABC):
         self.ended = self.failure is None
 
 
+def writable(value: JSON) -> JSON:
+    """Return what goes to the client as it came. Raises TypeError if it is nested deeper than can be written.
+
+    JSON is read 1,024 deep and written 254; the events around it need a few of these.
+    """
+    orjson.dumps([[[[[[[[value]]]]]]]])
+    return value
+
+
 def _word(value: JSON) -> str:
     """Keep a name only if it is one."""
     return value if isinstance(value, str) else ""

@@ -22,6 +22,7 @@ from gateway.providers.writing import (
     instructions,
     present,
     refuse_hosted,
+    unsaid,
 )
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def request(chat: ChatRequest, deployment: Deployment) -> UpstreamRequest:
     """Write a generateContent request. Raises UnsupportedFeature or InvalidRequest."""
     refuse_hosted(chat.tools)
     parameters = Parameters(chat, deployment)
-    parameters.cannot(*chat.own_words.get("documents", ()))
+    parameters.cannot(*unsaid(chat))
     parameters.drop("parallel_tool_calls")
     system, dialogue = instructions(chat.messages)
     writer = _Writer(deployment.upstream_model)
@@ -153,8 +154,9 @@ class _Writer:
             case Text(text, extra):
                 signature = extra.get("thought_signature")
                 return [present(text=text, thoughtSignature=signature)] if text or signature else []
-            case Reasoning(text, signature):
-                return [{"text": text, "thought": True, "thoughtSignature": signature}] if signature else []
+            case Reasoning(text, signature, _, extra):
+                is_googles = signature and "id" not in extra  # which only OpenAI's have
+                return [{"text": text, "thought": True, "thoughtSignature": signature}] if is_googles else []
             case Image() | Audio() | File():
                 return [_media_part(part)]
             case ToolCall():

@@ -18,7 +18,7 @@ from gateway.domain import MAX_CHOICES, NOTHING
 from gateway.providers import failures
 from gateway.providers.blocks import Blocks
 from gateway.providers.counting import count, rest, settled, summed, within
-from gateway.providers.decoding import AnswerDecoder
+from gateway.providers.decoding import AnswerDecoder, writable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -111,7 +111,7 @@ class _Candidate:
     def take(self, candidate: Mapping[str, JSON], deltas: list[Delta]) -> None:
         for part in (candidate.get("content") or NOTHING).get("parts") or ():
             self._take_part(part, deltas)
-        if logprobs := _logprobs(candidate.get("logprobsResult")):
+        if logprobs := _logprobs(writable(candidate.get("logprobsResult"))):
             self.blocks.logprobs = {
                 "content": [*((self.blocks.logprobs or {}).get("content") or ()), *logprobs]
             }
@@ -128,7 +128,7 @@ class _Candidate:
 
     def _take_part(self, part: Mapping[str, JSON], deltas: list[Delta]) -> None:
         """Read one part; code that Google ran and its output are no part of the answer."""
-        signature = part.get("thoughtSignature")
+        signature = writable(part.get("thoughtSignature"))
         if call := part.get("functionCall"):
             deltas.append(self._call(call, signature))
         elif inline := part.get("inlineData"):

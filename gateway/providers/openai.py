@@ -22,6 +22,7 @@ from gateway.providers.writing import (
     lacking,
     lacking_part,
     refuse_hosted,
+    unsaid,
 )
 
 if TYPE_CHECKING:
@@ -45,8 +46,8 @@ def request(chat: ChatRequest, deployment: Deployment) -> UpstreamRequest:
     refuse_hosted(chat.tools)
     refuse_unbounded(chat.extra)
     asked = _without_refused(_parameters(chat, profile), chat, profile)
-    unsaid = chat.own_words.get("documents", ())
-    dropped = sorted({*unsaid, *(asked.keys() & profile.lacks), *(chat.extra.keys() & _FOREIGN)})
+    words = unsaid(chat) if chat.own_words else ()
+    dropped = sorted({*words, *(asked.keys() & profile.lacks), *(chat.extra.keys() & _FOREIGN)})
     body: dict[str, JSON] = {
         **_passed_on(chat, profile),
         **profile.body,  # the administrator's word goes before the client's

@@ -22,7 +22,7 @@ from gateway.domain import (
     delta_of,
 )
 from gateway.providers import failures
-from gateway.providers.decoding import AnswerDecoder
+from gateway.providers.decoding import AnswerDecoder, writable
 from gateway.providers.openai_usage import report_of
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ _NOT_AN_END: Final = frozenset({"error", "network_error", "abort", "insufficient
 _PLAIN: Final = frozenset({"content", "role"})
 _USUAL: Final = frozenset({"index", "delta", "finish_reason", "logprobs"})
 _CARRIED: Final = ("annotations", "reasoning_details", "audio", "images")
+_IN_PIECES: Final = ("reasoning.text", "reasoning.summary")
+_PIECES: Final = ("text", "summary")
 _HEAD: Final = frozenset(
     {"id", "object", "created", "model", "choices", "usage", "service_tier", "error", "obfuscation"}
 )
@@ -122,7 +124,8 @@ class Decoder(AnswerDecoder):
         reason = choice.get("finish_reason") or None  # some servers say "" until the end
         logprobs = choice.get("logprobs")
         if reason is not None or logprobs is not None:
-            delta = delta._replace(finish_reason=answer.end(reason), logprobs=logprobs)
+            shown = None if logprobs is None else writable(logprobs)
+            delta = delta._replace(finish_reason=answer.end(reason), logprobs=shown)
         answer.keep(delta)
         deltas.append(delta)
         if usage := choice.get("usage"):  # Moonshot
@@ -187,7 +190,7 @@ class _Answer:
             thought if type(thought) is str else "",
             refusal if type(refusal := message.get("refusal")) is str else "",
             self._call_deltas(message),
-            extra=extra or None,
+            extra=writable(extra) if extra else None,
         )
 
     def _call_deltas(self, message: Mapping[str, JSON]) -> tuple[ToolCallDelta, ...]:
@@ -323,7 +326,8 @@ def _joined(name: str, pieces: Iterable[JSON]) -> JSON:
     if isinstance(run[0], str):
         return "".join(run)
     if isinstance(run[0], list):
-        return [item for piece in run for item in piece]
+        items = [item for piece in run for item in piece]
+        return _thoughts(items) if name == "reasoning_details" else items
     members: dict[str, list[JSON]] = {}
     for piece in run:
         for member, value in piece.items():
@@ -338,6 +342,35 @@ def _grows(name: str, old: JSON, new: JSON) -> bool:
     return (isinstance(old, list) and isinstance(new, list)) or (
         isinstance(old, dict) and isinstance(new, dict)
     )
+
+
+def _thoughts(pieces: Iterable[JSON]) -> list[JSON]:
+    """Put the pieces of each thought together, so that each text stands in one place."""
+    runs: list[list[JSON]] = []
+    for piece in pieces:
+        if runs and _goes_on(runs[-1][-1], piece):
+            runs[-1].append(piece)
+        else:
+            runs.append([piece])
+    return [_thought(run) if len(run) > 1 else run[0] for run in runs]
+
+
+def _thought(run: list[dict[str, JSON]]) -> JSON:
+    whole: dict[str, JSON] = {}
+    for piece in run:
+        whole |= {name: value for name, value in piece.items() if value is not None}
+    for name in _PIECES:
+        if texts := [text for piece in run if isinstance(text := piece.get(name), str)]:
+            whole[name] = "".join(texts)
+    return whole
+
+
+def _goes_on(last: JSON, piece: JSON) -> bool:
+    """Whether a piece is of the thought before it: nothing follows a proof."""
+    if not (isinstance(last, dict) and isinstance(piece, dict)) or last.get("signature"):
+        return False
+    kind = piece.get("type")
+    return kind in _IN_PIECES and (kind, piece.get("index")) == (last.get("type"), last.get("index"))
 
 
 def _dumped(arguments: JSON) -> str:

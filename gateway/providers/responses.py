@@ -23,6 +23,7 @@ from gateway.providers.writing import (
     lacking_part,
     present,
     refuse_hosted,
+    unsaid,
 )
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def request(chat: ChatRequest, deployment: Deployment) -> UpstreamRequest:
     profile = profiles.of(deployment)
     refuse_hosted(chat.tools)
     parameters = Parameters(chat, deployment)
-    parameters.cannot(*chat.own_words.get("documents", ()))
+    parameters.cannot(*unsaid(chat, "reasoning"))
     parameters.drop(*(profile.lacks & profiles.SAMPLING))
     instructions(chat.messages)
     if chat.stop:
@@ -66,7 +67,7 @@ def request(chat: ChatRequest, deployment: Deployment) -> UpstreamRequest:
     own = _well_formed(parameters.pass_on(_OWN_FIELDS))
     text = {**(own.pop("text", None) or {}), **present(format=_format(chat.response_format))}
     include = sorted({*(own.pop("include", None) or ()), *_include(chat, deployment, profile)})
-    unsaid = {} if "tools" in chat.own_words else {"strict": False}
+    by_default = {} if "tools" in chat.own_words else {"strict": False}
     limit = chat.max_output_tokens
     if limit is not None and limit < MIN_OUTPUT_TOKENS:
         raise lacking(f"fewer than {MIN_OUTPUT_TOKENS} output tokens", "max_completion_tokens")
@@ -77,7 +78,7 @@ def request(chat: ChatRequest, deployment: Deployment) -> UpstreamRequest:
         **present(
             model=deployment.upstream_model,
             input=[item for message in chat.messages for item in _items(message)],
-            tools=[_tool(tool, unsaid) for tool in chat.tools] or None,
+            tools=[_tool(tool, by_default) for tool in chat.tools] or None,
             tool_choice=_tool_choice(chat.tool_choice) if chat.tools else None,
             max_output_tokens=limit,
             reasoning=_reasoning(chat),
@@ -212,7 +213,8 @@ def _item(part: ToolCall | ToolResult | Reasoning) -> Iterator[dict[str, JSON]]:
             yield {"type": "function_call_output", "call_id": call_id, "output": _output(parts)}
         case Reasoning(text, signature, _, {"id": id_}) if signature:  # from here, and with its proof
             summary = [{"type": "summary_text", "text": text}] if text else []
-            yield {"type": "reasoning", "id": id_, "summary": summary, "encrypted_content": signature}
+            named = present(id=id_)  # some clients leave it out
+            yield {"type": "reasoning", **named, "summary": summary, "encrypted_content": signature}
 
 
 def _output(parts: tuple[Part, ...]) -> JSON:

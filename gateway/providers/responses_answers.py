@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from gateway.domain import NOTHING
 from gateway.providers import failures, profiles
 from gateway.providers.blocks import Blocks
-from gateway.providers.decoding import AnswerDecoder
+from gateway.providers.decoding import AnswerDecoder, writable
 from gateway.providers.openai_usage import report_of
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ class Decoder(AnswerDecoder):
         self._searches = 0
         self._spoken: set[int] = set()
         """Messages of which something came."""
+        self._unnamed: dict[int, str] = {}
+        """Ids of reasoning of which nothing came: its first delta, and its proof, bring it."""
         self._readers: dict[str, Callable[[Mapping[str, JSON], list[Delta]], None]] = {
             "response.output_text.delta": self._text,
             "response.refusal.delta": self._refusal,
@@ -79,6 +81,7 @@ class Decoder(AnswerDecoder):
         self.id = response.get("id") or self.id
         self.served_model = response.get("model") or self.served_model
         self.service_tier = response.get("service_tier") or self.service_tier
+        self.raw_usage = response.get("usage") or self.raw_usage  # before what may not be readable
         created = response.get("created_at")
         self.created = int(created) if isinstance(created, int | float) else self.created
 
@@ -110,7 +113,6 @@ class Decoder(AnswerDecoder):
                 self._thought({**place, "delta": content.get("text") or ""}, deltas)
 
     def _stop(self, response: Mapping[str, JSON], deltas: list[Delta]) -> None:
-        self.raw_usage = response.get("usage") or self.raw_usage
         if failure := response.get("error"):
             self.failure = failures.from_event(failure)
         status = response.get("status")
@@ -131,7 +133,7 @@ class Decoder(AnswerDecoder):
         delta = self._blocks.text((event["output_index"], event.get("content_index") or 0), event["delta"])
         if logprobs := event.get("logprobs"):
             before = self._blocks.logprobs["content"] if self._blocks.logprobs else []
-            self._blocks.logprobs = {"content": before + logprobs}
+            self._blocks.logprobs = {"content": before + writable(logprobs)}
             delta = delta._replace(logprobs={"content": logprobs})
         deltas.append(delta)
 
@@ -140,7 +142,10 @@ class Decoder(AnswerDecoder):
         deltas.append(self._blocks.refuse(event["delta"]))
 
     def _thought(self, event: Mapping[str, JSON], deltas: list[Delta]) -> None:
-        deltas.append(self._blocks.reasoning(event["output_index"], event["delta"]))
+        delta = self._blocks.reasoning(event["output_index"], event["delta"])
+        if delta.reasoning and (id_ := self._unnamed.pop(event["output_index"], None)):
+            delta = delta._replace(extra={"reasoning_id": id_})
+        deltas.append(delta)
 
     def _arguments(self, event: Mapping[str, JSON], deltas: list[Delta]) -> None:
         deltas.append(self._blocks.arguments(event["output_index"], event["delta"]))
@@ -154,9 +159,11 @@ class Decoder(AnswerDecoder):
         """Begin an item; what the provider ran itself is no part of the answer."""
         index, item = event["output_index"], event["item"]
         if item["type"] in {"function_call", "custom_tool_call"}:
-            extra = {"namespace": space} if (space := item.get("namespace")) else NOTHING
+            extra = {"namespace": writable(space)} if (space := item.get("namespace")) else NOTHING
             id_ = item.get("call_id") or item.get("id") or ""
             deltas.append(self._blocks.call(index, id_, item["name"], extra=extra))
+        elif item["type"] == "reasoning" and (id_ := _id_of(item)):
+            self._unnamed[index] = id_
 
     def _end(self, event: Mapping[str, JSON], deltas: list[Delta]) -> None:
         """End an item, with what only its end holds."""
@@ -170,9 +177,12 @@ class Decoder(AnswerDecoder):
             case "message" if index not in self._spoken:
                 self._whole_contents(index, item, deltas)
             case "reasoning":
+                id_ = _id_of(item)
                 if proof := item.get("encrypted_content"):
-                    deltas.append(self._blocks.signature(index, proof))
-                self._blocks.attach(index, {"id": item["id"]} if item.get("id") else NOTHING)
+                    delta = self._blocks.signature(index, proof)
+                    named = {"reasoning_id": id_} if id_ else NOTHING
+                    deltas.append(delta._replace(extra={**(delta.extra or NOTHING), **named}))
+                self._blocks.attach(index, {"id": id_} if id_ else NOTHING)
             case "web_search_call":
                 action = item.get("action") or NOTHING
                 self._searches += action.get("type", "search") == "search"
@@ -182,3 +192,7 @@ class Decoder(AnswerDecoder):
 
     def _fail(self, event: Mapping[str, JSON], _deltas: list[Delta]) -> None:
         self.failure = failures.from_event(event.get("error") or event)
+
+
+def _id_of(item: Mapping[str, JSON]) -> str | None:
+    return id_ if isinstance(id_ := item.get("id"), str) and id_ else None

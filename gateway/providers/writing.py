@@ -6,7 +6,7 @@ Pure helpers over the domain; they know no wire format.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import orjson
 
@@ -14,7 +14,7 @@ from gateway.errors import InvalidRequest, UnsupportedFeature
 from gateway.providers.unbounded import refuse_unbounded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from gateway.catalogue import Deployment
     from gateway.domain import JSON, ChatRequest, Message, Part, Tool, ToolCall
@@ -113,6 +113,28 @@ class Parameters:
         for name in sorted(self._asked.keys() & ALTERING):
             raise lacking(name)
         return tuple(sorted(self._dropped | self._asked.keys() | self._passed.keys()))
+
+
+def unsaid(chat: ChatRequest, *carried: str) -> Iterator[str]:
+    """Name what a client said in words of its dialect alone, but for those that a wire format has, too.
+
+    A summary is part of any thought that was asked for; alone it asks other formats for nothing.
+    """
+    own = {name: words for name, words in chat.own_words.items() if name not in carried}
+    thinks = chat.reasoning_effort not in {None, "none"} or chat.reasoning_budget_tokens is not None
+    yield from own.get("documents", ())
+    told = _SUMMARIES if thinks else ()
+    yield from (f"reasoning.{name}" for name in _named(own.get("reasoning")) if name not in told)
+    yield from (f"output_config.{name}" for name in _named(own.get("output_config")))
+    if "thinking" in own and chat.reasoning_effort is None and chat.reasoning_budget_tokens is None:
+        yield "thinking"
+
+
+def _named(members: JSON) -> list[str]:
+    return [name for name, value in (members or {}).items() if value is not None and name != "effort"]
+
+
+_SUMMARIES: Final = ("summary", "generate_summary")
 
 
 def lacking(feature: str, param: str | None = None) -> UnsupportedFeature:

@@ -452,6 +452,8 @@ def _call_fragment(call: ToolCallDelta) -> dict[str, JSON]:
     if call.name is not None:
         function["name"] = call.name
     fragment["function"] = function
+    if call.extra:
+        fragment.update(call.extra)
     return fragment
 
 

@@ -27,6 +27,7 @@ from gateway.domain import (
     ToolResult,
 )
 from gateway.errors import InvalidRequest, UnsupportedFeature
+from gateway.surfaces import proofs
 from gateway.surfaces.reading import (
     integer,
     messages_of,
@@ -251,7 +252,7 @@ def _block(block: JSON, path: str) -> Part:
             extra = rest(block, ("type", "tool_use_id", "content", "is_error"))
             return ToolResult(id_, parts, block.get("is_error") is True, extra)
         case {"type": "thinking", "thinking": str(text)}:
-            return Reasoning(text, optional(block, "signature", str))
+            return proofs.of_signature(text, optional(block, "signature", str))
         case {"type": "redacted_thinking", "data": str(data)}:
             return Reasoning("", redacted=data)
         case _:
@@ -341,20 +342,22 @@ def _ending(reason: str | None, stated: Mapping[str, JSON], *, called: bool) -> 
     """Say why an answer ended, in its provider's own words if they are of this dialect."""
     if reason == "stop" and called:  # OpenAI's reason where the client had named the function
         reason = "tool_calls"
-    return {
-        "stop_reason": stated.get("stop_reason") or STOP_REASONS.get(reason or "", reason),
-        "stop_sequence": stated.get("stop_sequence"),
-    }
+    own, sequence = (
+        said if isinstance(said := stated.get(name), str) else None
+        for name in ("stop_reason", "stop_sequence")
+    )
+    return {"stop_reason": own or STOP_REASONS.get(reason or "", reason), "stop_sequence": sequence}
 
 
 def _shown(part: Part) -> dict[str, JSON] | None:
     match part:
         case Text(text):
             return {"type": "text", "text": text} if text else None
-        case Reasoning(text, signature, redacted):
+        case Reasoning(text, signature, redacted, extra):
             if redacted is not None:
                 return {"type": "redacted_thinking", "data": redacted}
-            return {"type": "thinking", "thinking": text, "signature": signature or ""}
+            proof = proofs.as_signature(signature, extra.get("id")) if signature else ""
+            return {"type": "thinking", "thinking": text, "signature": proof}
         case ToolCall(id_, name, arguments):
             return {"type": "tool_use", "id": id_, "name": name, "input": _input(arguments)}
         case _:
@@ -365,7 +368,8 @@ def _input(arguments: str) -> JSON:
     """Return the arguments as an object; what is no JSON object is handed on as text, not lost."""
     try:
         given = orjson.loads(arguments or "{}")
-    except orjson.JSONDecodeError:
+        orjson.dumps([[[[given]]]])  # read deeper than the answer around it can be written
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
         return {"_invalid_json": arguments}
     return given if isinstance(given, dict) else {"_value": given}
 
@@ -406,6 +410,9 @@ class StreamEncoder:
         self._blocks = 0
         self._reason: str | None = None
         self._called = False
+        self._is_proven = False
+        """The thought before this has its proof: another is a block of its own."""
+        self._thought_id: str | None = None
 
     def deltas(self, deltas: Sequence[Delta]) -> bytes:
         pieces = [self._take_opening()]
@@ -420,6 +427,10 @@ class StreamEncoder:
     def _delta(self, delta: Delta) -> Iterator[bytes]:
         if delta.choice:
             return
+        thought_id = delta.extra.get("reasoning_id", self._thought_id) if delta.extra else self._thought_id
+        if thought_id != self._thought_id or (self._is_proven and delta.reasoning):
+            yield from self._close_thought()
+            self._thought_id = thought_id
         if delta.reasoning:
             yield from self._piece("thinking", 0, "thinking_delta", thinking=delta.reasoning)
         if delta.extra:
@@ -434,10 +445,17 @@ class StreamEncoder:
 
     def _proof(self, extra: Mapping[str, JSON]) -> Iterator[bytes]:
         if extra.get("signature"):
-            yield from self._piece("thinking", 0, "signature_delta", signature=extra["signature"])
+            proof = proofs.as_signature(extra["signature"], extra.get("reasoning_id"))
+            yield from self._piece("thinking", 0, "signature_delta", signature=proof)
+            self._is_proven = True
         if extra.get("redacted_thinking"):
             block = {"type": "redacted_thinking", "data": extra["redacted_thinking"]}
             yield from self._start(("redacted_thinking", self._blocks), block)
+
+    def _close_thought(self) -> Iterator[bytes]:
+        self._is_proven = False
+        if self._open == ("thinking", 0):
+            yield from self._close()
 
     def _call(self, call: ToolCallDelta) -> Iterator[bytes]:
         if self._open != ("tool_use", call.index):

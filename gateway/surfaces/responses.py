@@ -28,6 +28,7 @@ from gateway.domain import (
     ToolResult,
 )
 from gateway.errors import InvalidRequest, UnsupportedFeature
+from gateway.surfaces import proofs
 from gateway.surfaces.reading import integer, model_of, number, object_of, optional, refuse, rest, wrong_type
 
 if TYPE_CHECKING:
@@ -178,8 +179,8 @@ def _item(item: JSON, path: str) -> Message:
 def _reasoning(item: Mapping[str, JSON]) -> Reasoning:
     pieces = item.get("summary") or item.get("content") or ()
     text = "\n".join(str(piece.get("text", "")) for piece in pieces if isinstance(piece, dict))
-    extra = {"id": item["id"]} if isinstance(item.get("id"), str) else NOTHING
-    return Reasoning(text, optional(item, "encrypted_content", str), extra=extra)
+    id_ = item["id"] if isinstance(item.get("id"), str) else None
+    return proofs.of_encrypted(text, optional(item, "encrypted_content", str), id_)
 
 
 def _content(content: JSON, path: str) -> Iterator[Part]:
@@ -303,7 +304,8 @@ def _shown(part: Part, id_: str) -> dict[str, JSON] | None:
         case Text(text):
             return _message(id_, [_output_text(text)]) if text else None
         case Reasoning():
-            return _reasoning_item(part.text, part.signature, str(part.extra.get("id") or f"rs_{id_}"))
+            proof = proofs.as_encrypted(part.proofs)
+            return _reasoning_item(part.text, proof, str(part.extra.get("id") or f"rs_{id_}"))
         case ToolCall(call_id, name, arguments):
             return _call_item(id_, call_id, name, arguments)
         case _:
@@ -366,6 +368,7 @@ class StreamEncoder:
         self._text: list[str] = []
         self._call: tuple[str, str] = ("", "")
         self._proof: str | None = None
+        self._thought_id: str | None = None
         self._finish: str | None = None
         self._begun = False
 
@@ -397,10 +400,10 @@ class StreamEncoder:
     def _delta(self, delta: Delta) -> Iterator[bytes]:
         if delta.choice:
             return
-        if delta.extra and delta.extra.get("signature"):
-            self._proof = (self._proof or "") + str(delta.extra["signature"])
+        if delta.extra:
+            yield from self._thought(delta.extra)
         if delta.reasoning:
-            yield from self._piece("reasoning", "response.reasoning_summary_text.delta", delta.reasoning)
+            yield from self._reasoning(delta.reasoning)
         if delta.text:
             yield from self._piece("message", "response.output_text.delta", delta.text)
         if delta.refusal:
@@ -410,13 +413,45 @@ class StreamEncoder:
         if delta.finish_reason is not None:
             self._finish = delta.finish_reason
 
+    def _thought(self, extra: Mapping[str, JSON]) -> Iterator[bytes]:
+        """Take id and proof of a thought; one without text is an item, too."""
+        id_ = extra.get("reasoning_id")
+        if id_ and id_ != self._thought_id:
+            yield from self._close_reasoning()
+            self._thought_id = id_
+        proof = proofs.as_encrypted(extra)
+        if proof is None:
+            return
+        is_redacted = "signature" not in extra  # and whole at once
+        if is_redacted:
+            yield from self._close_reasoning()
+        if self._open != ("reasoning", 0):
+            yield from self._start("reasoning", 0)
+        self._proof = proof if self._proof is None else self._proof + str(extra["signature"])
+        if is_redacted:
+            yield from self._close_reasoning()
+
+    def _reasoning(self, text: str) -> Iterator[bytes]:
+        if self._proof is not None:  # what was proven is over
+            yield from self._close_reasoning()
+        if self._open != ("reasoning", 0):
+            yield from self._start("reasoning", 0)
+        if not self._text:
+            part = {"type": "summary_text", "text": ""}
+            yield self._item_event("response.reasoning_summary_part.added", summary_index=0, part=part)
+        self._text.append(text)
+        yield self._item_event("response.reasoning_summary_text.delta", delta=text, summary_index=0)
+
+    def _close_reasoning(self) -> Iterator[bytes]:
+        if self._open == ("reasoning", 0):
+            yield from self._close()
+
     def _piece(self, kind: str, event: str, text: str) -> Iterator[bytes]:
         if self._open != (kind, 0):
             yield from self._start(kind, 0)
         self._text.append(text)
-        place = {"summary_index": 0} if kind == "reasoning" else {"content_index": 0}
         more: dict[str, JSON] = {"logprobs": []} if kind == "message" else {}
-        yield self._item_event(event, delta=text, **place, **more)
+        yield self._item_event(event, delta=text, content_index=0, **more)
 
     def _call_piece(self, call: ToolCallDelta) -> Iterator[bytes]:
         if self._open != ("function_call", call.index):
@@ -436,9 +471,6 @@ class StreamEncoder:
         yield self._event("response.output_item.added", output_index=len(self._items), item=item)
         if kind in ("message", "refusal"):
             yield self._item_event("response.content_part.added", content_index=0, part=self._part(kind, ""))
-        elif kind == "reasoning":
-            part = {"type": "summary_text", "text": ""}
-            yield self._item_event("response.reasoning_summary_part.added", summary_index=0, part=part)
 
     def _close(self) -> Iterator[bytes]:
         if self._open is None:
@@ -449,6 +481,8 @@ class StreamEncoder:
         yield self._event("response.output_item.done", output_index=len(self._items), item=item)
         self._items.append(item)
         self._open = None
+        if kind == "reasoning":
+            self._proof = self._thought_id = None
 
     def _done(self, kind: str, text: str) -> Iterator[bytes]:
         if kind == "function_call":
@@ -456,9 +490,10 @@ class StreamEncoder:
                 "response.function_call_arguments.done", arguments=text, name=self._call[1]
             )
         elif kind == "reasoning":
-            part = {"type": "summary_text", "text": text}
-            yield self._item_event("response.reasoning_summary_text.done", summary_index=0, text=text)
-            yield self._item_event("response.reasoning_summary_part.done", summary_index=0, part=part)
+            if text:
+                part = {"type": "summary_text", "text": text}
+                yield self._item_event("response.reasoning_summary_text.done", summary_index=0, text=text)
+                yield self._item_event("response.reasoning_summary_part.done", summary_index=0, part=part)
         else:
             name, member = ("output_text", "text") if kind == "message" else ("refusal", "refusal")
             more: dict[str, JSON] = {"logprobs": []} if kind == "message" else {}
@@ -472,7 +507,7 @@ class StreamEncoder:
         if kind == "function_call":
             return _call_item(id_, *self._call, text, status)
         if kind == "reasoning":
-            return _reasoning_item(text, self._proof, f"rs_{id_}")
+            return _reasoning_item(text, self._proof, self._thought_id or f"rs_{id_}")
         return _message(id_, [self._part(kind, text)] if status == "completed" else [], status)
 
     def _part(self, kind: str, text: str) -> dict[str, JSON]:

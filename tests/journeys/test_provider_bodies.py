@@ -61,6 +61,14 @@ SPLIT = stream(
     chunk({"tool_calls": [CALL | {"function": {"name": "find", "arguments": ""}}]}),
     *(chunk({"tool_calls": [{"index": 0, "function": {"arguments": piece}}]}) for piece in ARGUMENTS),
 )
+DEEP = b'"logprobs": ' + b"[" * 300 + b"]" * 300 + b', "finish_reason"'
+NESTED = {
+    "nested": (JSON_TYPE, whole().replace(b'"finish_reason"', DEEP)),
+    "nested on its way": (
+        EVENTS,
+        stream(chunk({"content": "네"}), chunk({"content": "!"}).replace(b'"finish_reason"', DEEP)),
+    ),
+}
 NO_ANSWER: dict[str, tuple[str, bytes]] = {
     "HTML": ("text/html", b"<html><body>busy</body></html>"),
     "empty": (JSON_TYPE, b""),
@@ -110,7 +118,7 @@ def faulty_url() -> Iterator[str]:
             return Response(SPLIT, media_type=EVENTS)
         if asked.get("stream") and name in STREAMS:
             return Response(STREAMS[name], media_type=EVENTS)
-        content_type, body = (NO_ANSWER | ANSWERS)[name]
+        content_type, body = (NO_ANSWER | ANSWERS | NESTED)[name]
         return Response(body, media_type=content_type)
 
     app = Starlette(routes=[Route("/v1/chat/completions", answer, methods=["POST"])])
@@ -191,3 +199,19 @@ def test_arguments_split_in_an_escape_and_a_character_come_whole(gateway: Gatewa
     ]
     assert "".join(call["function"]["arguments"] for call in calls) == ARGUMENTS
     assert charge_of(gateway, response)["output"] == 3
+
+
+def test_log_probabilities_that_could_not_be_written_are_a_clear_error_and_one_charge(
+    gateway: Gateway,
+) -> None:
+    response = ask(gateway, "nested")
+    assert (response.status_code, response.json()["error"]["code"]) == (502, "upstream_protocol_error")
+    charge = charge_of(gateway, response)
+    assert (charge["outcome"], charge["source"]) == ("error", "reported")
+    assert (charge["input"], charge["output"]) == (9, 3)
+
+    response = ask(gateway, "nested on its way", streamed=True)
+    said, ended = (line[6:] for line in response.text.split("\n\n") if line.startswith("data: "))
+    assert json.loads(said)["choices"][0]["delta"]["content"] == "네"
+    assert json.loads(ended)["error"]["code"] == "upstream_protocol_error"
+    assert charge_of(gateway, response)["outcome"] == "error"

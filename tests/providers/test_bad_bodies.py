@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gateway.domain import MAX_CHOICES
+from gateway.domain import MAX_CHOICES, Choice, Completion, Text, ToolCall
 from gateway.errors import UpstreamError, UpstreamProtocolError
 from gateway.providers import WIRES, adapter
 from gateway.providers.base import MAX_EVENT_BYTES
+from gateway.surfaces import chat, messages
 from simulator import answers, app
 from simulator.dialects import dialect
 from tests.providers.exchanges import ask, deployment, streamed, text_of
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gateway.catalogue import Deployment
-    from gateway.domain import Completion
 
 QUESTION = "회의를\u2028두 문장으로\u0085요약해 줘."
 TEXT_WIRES = [wire for wire in WIRES if wire != "bedrock"]
@@ -327,3 +327,81 @@ def test_what_is_nested_too_deep_to_be_joined_is_a_broken_answer() -> None:
     completion, failure = read("openai", event * 3)
     assert isinstance(failure, UpstreamProtocolError)
     assert completion is None or not completion.complete
+
+
+def nested(deep: int) -> Any:
+    value: Any = "x"
+    for _ in range(deep):
+        value = [value]
+    return value
+
+
+USED = {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12}
+FOR_THE_CLIENT: dict[str, tuple[str, Any]] = {
+    "log probabilities": ("openai", lambda v: {"choices": [{"message": {"content": "네"}, "logprobs": v}]}),
+    "annotations": ("openai", lambda v: {"choices": [{"message": {"content": "네", "annotations": [v]}}]}),
+    "sound": ("openai", lambda v: {"choices": [{"message": {"audio": {"expires_at": v}}}]}),
+    "a source": (
+        "anthropic",
+        lambda v: {"content": [{"type": "text", "text": "네", "citations": [{"url": "u", "title": v}]}]},
+    ),
+    "a namespace": (
+        "responses",
+        lambda v: {"output": [{"type": "function_call", "call_id": "c", "name": "f", "namespace": v}]},
+    ),
+    "a signature": (
+        "gemini",
+        lambda v: {"candidates": [{"content": {"parts": [{"functionCall": {}, "thoughtSignature": v}]}}]},
+    ),
+    "Google's log probabilities": (
+        "gemini",
+        lambda v: {"candidates": [{"logprobsResult": {"chosenCandidates": [{"logProbability": v}]}}]},
+    ),
+}
+
+
+@pytest.mark.parametrize("deep", [250, 254, 900])
+@pytest.mark.parametrize("what", FOR_THE_CLIENT)
+def test_what_no_client_could_be_sent_is_a_broken_answer_that_says_what_it_used(what: str, deep: int) -> None:
+    wire, body = FOR_THE_CLIENT[what]
+    decoder = adapter(wire).Decoder(place(wire), stream=False)
+    decoder.feed(
+        json.dumps({**body(nested(deep)), "usage": USED, "usageMetadata": {"promptTokenCount": 9}}).encode()
+    )
+    with pytest.raises(UpstreamProtocolError):
+        decoder.finish()
+    broken = decoder.finish()
+    assert (broken.complete, broken.report is None) == (False, False)
+
+
+def test_what_broke_over_its_log_probabilities_is_charged_as_stated() -> None:
+    decoder = adapter("openai").Decoder(place("openai"), stream=False)
+    choice = {"message": {"content": "네"}, "logprobs": nested(300)}
+    decoder.feed(json.dumps({"choices": [choice], "usage": USED}).encode())
+    with pytest.raises(UpstreamProtocolError):
+        decoder.finish()
+    report = decoder.finish().report
+    assert report is not None
+    assert (report.usage.input, report.usage.output, report.partial) == (9, 3, False)
+
+
+def test_what_a_client_can_be_sent_reaches_it() -> None:
+    wire, body = FOR_THE_CLIENT["log probabilities"]
+    decoder = adapter(wire).Decoder(place(wire), stream=False)
+    decoder.feed(json.dumps({**body(nested(240)), "usage": USED}).encode())
+    assert chat.encode(decoder.finish(), "m", "1", 0)
+
+
+@pytest.mark.parametrize("deep", [252, 300, 900])
+def test_arguments_that_no_message_could_hold_are_handed_on_as_text(deep: int) -> None:
+    arguments = json.dumps(nested(deep))
+    choice = Choice(0, (ToolCall("c", "f", arguments),), "tool_calls")
+    said = json.loads(messages.encode(Completion("1", "m", (choice,), None), "m", "1", 0))
+    assert said["content"][0]["input"] == {"_invalid_json": arguments}
+
+
+def test_why_an_answer_ended_is_a_word_or_nothing() -> None:
+    stated = {"stop_reason": nested(300), "stop_sequence": nested(300)}
+    whole = Completion("1", "m", (Choice(0, (Text("네"),), "stop"),), None, extra=stated)
+    ended = json.loads(messages.encode(whole, "m", "1", 0))
+    assert (ended["stop_reason"], ended["stop_sequence"]) == ("end_turn", None)

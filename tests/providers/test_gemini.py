@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from billing.usage import Usage
+from gateway.cache import as_deltas
 from gateway.domain import Audio, Image, Message, ResponseFormat, Text, ToolCall, ToolChoice, ToolResult
 from gateway.errors import UnsupportedFeature, UpstreamProtocolError, UpstreamRateLimited
 from gateway.providers import adapter
@@ -334,3 +335,21 @@ def test_a_hosted_tool_is_refused() -> None:
 
     with pytest.raises(UnsupportedFeature):
         adapter("gemini").request(ask(tools=(Tool("x", extra={"type": "code_interpreter"}),)), HERE)
+
+
+def test_a_streamed_call_keeps_the_proof_that_google_wants_back() -> None:
+    here = deployment("gemini", "gemini", upstream_model="gemini-3-pro")
+    call = {"functionCall": {"name": "f", "args": {}}, "thoughtSignature": "SIG"}
+    event = {"candidates": [{"content": {"parts": [call]}, "finishReason": "STOP"}]}
+    deltas, completion, _ = streamed([sse(event)], here)
+    assert completion is not None
+    for said in (deltas, as_deltas(completion)):
+        encoder = chat.StreamEncoder("m", "1", 0, include_usage=False)
+        events = [json.loads(line[6:]) for line in encoder.deltas(said).decode().split("\n\n") if line]
+        (given,) = (c for e in events for c in e["choices"][0]["delta"].get("tool_calls", ()))
+        messages = [
+            {"role": "user", "content": "가"},
+            {"role": "assistant", "content": None, "tool_calls": [given]},
+        ]
+        (part,) = sent(chat.parse({"model": "m", "messages": messages}), here)["contents"][1]["parts"]
+        assert part["thoughtSignature"] == "SIG"

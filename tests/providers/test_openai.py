@@ -644,3 +644,25 @@ def test_any_statement_is_disjoint_and_unless_flagged_sums_to_its_total(
         assert report.usage.total_tokens == total
     if total is not None and total >= 0:
         assert report.usage.total_tokens >= total
+
+
+def test_pieces_of_a_thought_become_one_thought_until_its_proof_ends_it() -> None:
+    def piece(index: int, **members: Any) -> dict[str, Any]:
+        details = [{"type": "reasoning.text", "index": index, **members}]
+        return {"choices": [{"index": 0, "delta": {"reasoning_details": details}}]}
+
+    events = [
+        piece(0, text="900101", signature=None),
+        piece(0, text="-1234568"),
+        piece(0, signature="SIG"),
+        piece(0, text="음"),
+        piece(1, text="네"),
+    ]
+    _, completion, _ = streamed([sse(*events, "[DONE]")], deployment())
+    assert completion is not None
+    thoughts = completion.choices[0].extra["reasoning_details"]
+    assert [(one["index"], one["text"], one.get("signature")) for one in thoughts] == [
+        (0, "900101-1234568", "SIG"),
+        (0, "음", None),
+        (1, "네", None),
+    ]

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from openai.types.responses import ResponseStreamEvent
 from openai.types.responses.response_create_params import ResponseCreateParams
 from pydantic import TypeAdapter
 
@@ -19,7 +20,7 @@ from gateway.errors import (
     UpstreamUnavailable,
 )
 from gateway.providers import adapter
-from gateway.surfaces import responses
+from gateway.surfaces import messages, responses
 from tests.providers.conversation import FORM, PARAMETERS, WEATHER
 from tests.providers.exchanges import ask, deployment, sent, sse, streamed, text_of, whole
 
@@ -128,6 +129,26 @@ def test_what_only_this_dialect_has_is_named_where_it_is_left_out() -> None:
     asked = asked_in_its_own_words(**said)
     assert adapter("openai").request(asked, deployment()).dropped == ("include", "text", "truncation")
     assert adapter("gemini").request(asked, deployment("gemini")).dropped == ("include", "text", "truncation")
+
+
+@pytest.mark.parametrize("wire", ["openai", "anthropic", "gemini", "bedrock", "cohere"])
+def test_a_summary_without_an_effort_is_named_where_it_is_left_out(wire: str) -> None:
+    there = deployment(wire, base_url="https://bedrock-runtime.us-east-1.amazonaws.com")
+
+    def dropped(**reasoning: str) -> tuple[str, ...]:
+        return adapter(wire).request(asked_in_its_own_words(reasoning=reasoning), there).dropped
+
+    assert dropped(summary="detailed") == ("reasoning.summary",)
+    assert "reasoning.summary" in dropped(effort="none", summary="auto")
+    assert "reasoning.summary" not in dropped(effort="high", summary="auto"), "what is thought is shown"
+
+
+@pytest.mark.parametrize("wire", ["openai", "gemini", "cohere", "responses"])
+def test_what_only_claude_is_asked_is_named_where_it_is_left_out(wire: str) -> None:
+    said = {"model": "m", "max_tokens": 99, "messages": [{"role": "user", "content": "가"}]}
+    own = {"thinking": {"type": "adaptive"}, "output_config": {"speed": "fast"}}
+    request = adapter(wire).request(messages.parse({**said, **own}), deployment(wire))
+    assert request.dropped == ("output_config.speed", "thinking")
 
 
 def test_what_is_to_be_included_is_a_list_of_names() -> None:
@@ -294,3 +315,126 @@ def test_a_field_of_this_api_that_a_chat_client_sends_in_another_shape_is_named(
     with pytest.raises(InvalidRequest) as refused:
         adapter("responses").request(ask(extra=extra), HERE)
     assert refused.value.param == next(iter(extra))
+
+
+# --- the second turn -----------------------------------------------------------------------------
+
+ANOTHER = {"type": "reasoning", "id": "rs_2", "summary": [], "encrypted_content": "E2"}
+TWO_THOUGHTS = [
+    *STREAM[:4],
+    event("output_item.added", output_index=1, item={**ANOTHER, "encrypted_content": None}),
+    event("output_item.done", output_index=1, item=ANOTHER),
+    event("output_text.delta", output_index=2, content_index=0, delta="안녕", logprobs=[]),
+    event("completed", response=response()),
+]
+
+
+def heard(pieces: list[bytes], to: Any) -> list[dict[str, Any]]:
+    """Return the items of an answer that was streamed, as a client of this dialect puts them together."""
+    deltas, _, _ = streamed(pieces, to)
+    encoder = responses.StreamEncoder("m", "1", 0, include_usage=True)
+    sent_on = encoder.deltas(deltas) + encoder.end(None)
+    events = [json.loads(line[6:]) for line in sent_on.decode().splitlines() if line.startswith("data: ")]
+    for one in events:
+        TypeAdapter(ResponseStreamEvent).validate_python(one)
+    assert [e["item"] for e in events if e["type"] == "response.output_item.done"] == (
+        events[-1]["response"]["output"]
+    )
+    return list(events[-1]["response"]["output"])
+
+
+def asked_again(items: list[dict[str, Any]]) -> ChatRequest:
+    before, after = ({"role": "user", "content": text} for text in ("가", "나"))
+    return responses.parse({"model": "m", "input": [before, *items, after]})
+
+
+def thoughts(chat: ChatRequest) -> list[Reasoning]:
+    return [part for message in chat.messages for part in message.parts if isinstance(part, Reasoning)]
+
+
+def test_a_streamed_thought_goes_back_as_it_came() -> None:
+    given = heard([sse(*TWO_THOUGHTS)], HERE)
+    assert [item for item in sent(asked_again(given), HERE)["input"] if item["type"] == "reasoning"] == [
+        OUTPUT[0],
+        ANOTHER,
+    ]
+
+
+def test_a_client_may_leave_the_id_of_a_thought_out() -> None:
+    given = [{k: v for k, v in item.items() if k != "id"} for item in heard([sse(*TWO_THOUGHTS)], HERE)]
+    written = [item for item in sent(asked_again(given), HERE)["input"] if item["type"] == "reasoning"]
+    assert [item["encrypted_content"] for item in written] == ["E", "E2"]
+    assert not any("id" in item for item in written)
+
+
+CLAUDE = deployment("anthropic", "anthropic", upstream_model="claude-sonnet-4-5")
+CLAUDES = [
+    {"type": "thinking", "thinking": "음", "signature": "SIG"},
+    {"type": "redacted_thinking", "data": "R"},
+    {"type": "thinking", "thinking": "", "signature": "SIG2"},
+    {"type": "text", "text": "안녕"},
+]
+
+
+def of_claude(*blocks: dict[str, Any]) -> list[dict[str, Any]]:
+    events: list[dict[str, Any]] = [
+        {"type": "message_start", "message": {"id": "1", "model": "m", "usage": {"input_tokens": 1}}}
+    ]
+    for index, block in enumerate(blocks):
+        events.append({"type": "content_block_start", "index": index, "content_block": _empty(block)})
+        pieces = {k: v for k, v in block.items() if k in {"thinking", "text", "signature"} and v}
+        for name, value in pieces.items():
+            delta = {"type": f"{name}_delta", name: value}
+            events.append({"type": "content_block_delta", "index": index, "delta": delta})
+        events.append({"type": "content_block_stop", "index": index})
+    return [
+        *events,
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 1}},
+        {"type": "message_stop"},
+    ]
+
+
+def _empty(block: dict[str, Any]) -> dict[str, Any]:
+    return {k: "" if k in {"thinking", "text", "signature"} else v for k, v in block.items()}
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_claudes_thought_comes_back_through_this_dialect_with_its_proof(stream: bool) -> None:
+    if stream:
+        given = heard([sse(*of_claude(*CLAUDES))], CLAUDE)
+    else:
+        body = {"id": "1", "model": "m", "content": CLAUDES, "stop_reason": "end_turn", "usage": {}}
+        given = json.loads(responses.encode(whole(body, CLAUDE), "m", "1", 0))["output"]
+    assert sent(asked_again(given), CLAUDE)["messages"][1] == {"role": "assistant", "content": CLAUDES}
+    items = sent(asked_again(given), HERE)["input"]
+    assert "reasoning" not in [item["type"] for item in items], "OpenAI refuses the proof of another"
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_thought_of_openai_comes_back_through_messages_with_its_id(stream: bool) -> None:
+    if stream:
+        deltas, _, _ = streamed([sse(*TWO_THOUGHTS)], HERE)
+        encoder = messages.StreamEncoder("m", "1", 0, include_usage=True)
+        given = blocks_of(encoder.deltas(deltas) + encoder.end(None))
+    else:
+        answer = whole(response(output=[OUTPUT[0], ANOTHER, OUTPUT[2]]), HERE)
+        given = json.loads(messages.encode(answer, "m", "1", 0))["content"]
+    turns = [("user", "가"), ("assistant", given), ("user", "나")]
+    asked = {"model": "m", "max_tokens": 99, "messages": [{"role": r, "content": c} for r, c in turns]}
+    items = sent(messages.parse(asked), HERE)["input"]
+    assert [item for item in items if item["type"] == "reasoning"] == [OUTPUT[0], ANOTHER]
+    assert [b["type"] for b in sent(messages.parse(asked), CLAUDE)["messages"][1]["content"]] == ["text"]
+    gemini = deployment("gemini", "gemini", upstream_model="gemini-2.5-pro")
+    assert "thoughtSignature" not in json.dumps(sent(messages.parse(asked), gemini)), "Google refuses it, too"
+
+
+def blocks_of(stream: bytes) -> list[dict[str, Any]]:
+    """Return the blocks of a streamed message, as a client of that dialect puts them together."""
+    blocks: list[dict[str, Any]] = []
+    for one in (json.loads(line[6:]) for line in stream.decode().splitlines() if line.startswith("data: ")):
+        if one["type"] == "content_block_start":
+            blocks.append(dict(one["content_block"]))
+        elif one["type"] == "content_block_delta":
+            name = one["delta"]["type"].removesuffix("_delta")
+            blocks[one["index"]][name] += one["delta"][name]
+    return blocks
