@@ -285,7 +285,7 @@ def test_who_leaves_between_two_attempts_disturbs_nothing(gateway: Gateway, faul
         client.ask("rate-limited-briefly/one/whole", stream=False)
         attempt = newest_attempt(faults, before)
         assert charge_of(gateway, attempt)["outcome"] == "refused_by_provider"
-        time.sleep(0.4)
+        time.sleep(0.1)
     time.sleep(1.3)  # longer than drain_s and than the Retry-After
     response = gateway.post({"model": "fine/one/whole", "messages": [{"role": "user", "content": "안녕"}]})
 

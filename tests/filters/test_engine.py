@@ -259,14 +259,14 @@ HOSTILE = [
 @pytest.mark.parametrize("unit", HOSTILE)
 def test_a_hostile_text_is_read_or_refused_in_linear_time(engine, unit):
     text = unit * (_SIZE // len(unit.encode()))
-    began = time.perf_counter()
+    began = time.thread_time()
     refused = None
     try:
         engine.detect(text)
     except DetectorError as error:
         refused = error.reason
     assert refused in {None, "TooMany", "TimeoutError"}
-    assert time.perf_counter() - began < 2.5  # 200 KB; measured 0.02-0.3 s, the margin is for a busy machine
+    assert time.thread_time() - began < 2.5  # 200 KB; measured 0.02-0.3 s, the margin is for a busy machine
 
 
 def test_a_failure_outside_any_detector_refuses_the_text_too(engine, monkeypatch):

@@ -101,8 +101,8 @@ def test_a_writer_waits_for_its_turn_and_gives_up_in_the_end(
         without_busy_handler(waiter)
         waiter.commit()
         held = holder.begin()
-        threading.Timer(0.1, held.commit).start()
         began = time.monotonic()
+        threading.Timer(0.1, held.commit).start()
         with waiter.begin():
             assert time.monotonic() - began >= 0.09
         monkeypatch.setattr("billing.store.engine.BUSY_TIMEOUT_S", 0.05)
