@@ -13,6 +13,7 @@ from itertools import chain
 from string import ascii_letters
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from filters import checksums
 from filters.detectors.labels import label_of
 
 if TYPE_CHECKING:
@@ -354,8 +355,9 @@ def _fits(row: Row, window: _Window) -> bool:
     """Whether the text bears out what the lengths suggest."""
     first, last, total, kind = window
     if kind == "loose":
-        unbroken = not any(map(_is_break, row.separators[first:last]))
-        return unbroken and _may_begin_with_date(row, first)
+        return _may_begin_with_date(row, first) and (
+            not any(map(_is_break, row.separators[first:last])) or _is_called_resident(row, first, last)
+        )
     if total == _MIN_DIGITS:  # 15xx, or a local number
         return row.digits[first][0] == "1" or row.separators[first].strip() == "-"
     return True
@@ -385,6 +387,14 @@ def _is_of_amount(lengths: tuple[int, ...], separators: list[str], comma: int) -
 _HYPHENS: Final = frozenset("-_")
 _LAST_OF_PHONE: Final = 4
 """Digits at the end of 010.8374.2913; an amount has one point."""
+
+
+def _is_called_resident(row: Row, first: int, last: int) -> bool:
+    """주민번호 9104, 1210, 56784: a label right before it holds together what breaks would part."""
+    if not checksums.is_birth_date("".join(row.digits[first : last + 1])):
+        return False
+    label = label_of(row.text, row.starts[first], row.ends[last])
+    return label.direct and label.kind in {"rrn", "frn"}
 
 
 _BREAK: Final = re.compile(r"\n|[.)\],;:]\s|\s[(\[]|\s[-/]\s|[~;|]")

@@ -94,7 +94,7 @@ def _resident_score(candidate: Candidate, digits: str, *, valid: bool) -> float:
     if candidate.called in {"rrn", "frn"}:
         return 0.95
     plausible = _EARLIEST_BIRTH <= checksums.birth_year(digits) <= _LATEST_BIRTH
-    if not plausible and candidate.lengths != (6, 7):
+    if (not plausible and candidate.lengths != (6, 7)) or _is_fraction(candidate):
         return 0.0
     harmless = candidate.called == HARMLESS or candidate.money
     if candidate.lengths == (6, 7) and candidate.tight:
@@ -106,6 +106,11 @@ def _resident_score(candidate: Candidate, digits: str, *, valid: bool) -> float:
     if valid:
         return 0.6 if harmless or _crosses_columns(candidate) else 0.85
     return 0.6 if not harmless and _looks_written(candidate) else 0.0
+
+
+def _is_fraction(candidate: Candidate) -> bool:
+    """0.003173828125: one in 350 has a birthday and a check digit."""
+    return candidate.lengths == (1, 12) and candidate.separators == ["."] and candidate.digits[0] == "0"
 
 
 def _looks_written(candidate: Candidate) -> bool:
@@ -123,6 +128,7 @@ def _crosses_columns(candidate: Candidate) -> bool:
 
 
 _DATE_MARKS: Final = frozenset({".", "-", "/", ". ", " "})
+_WITH_CENTURY: Final = frozenset({(8, 7), (4, 2, 2, 7)})
 _CENTURY_OF_SEX: Final = {"19": "1256", "20": "3478"}
 
 
@@ -130,16 +136,18 @@ def resident_with_century(candidate: Candidate) -> Span | None:
     """19901010-1234567, 1990.10.10-1234567: nobody's rule and everybody's habit.
 
     Not the serial numbers of this century's documents (20240312-3000123), unless a label or the check
-    digit speaks for them.
+    digit speaks for them; all at once only behind a label.
     """
-    if candidate.lengths not in {(8, 7), (4, 2, 2, 7)} or not candidate.isolated or candidate.columns:
+    called = candidate.called in {"rrn", "frn"}
+    if candidate.lengths not in _WITH_CENTURY and not (called and candidate.bare):
+        return None
+    if not candidate.isolated or candidate.columns:
         return None
     century, digits = candidate.digits[:2], candidate.digits[2:]
     if digits[6] not in _CENTURY_OF_SEX.get(century, "") or not checksums.is_birth_date(digits):
         return None
     foreign = digits[6] in "5678"
     valid = checksums.frn_valid(digits) if foreign else checksums.rrn_valid(digits)
-    called = candidate.called in {"rrn", "frn"}
     sure = called or (valid and not (century == "20" and _crosses_columns(candidate)))
     if not sure and (century == "20" or candidate.called == HARMLESS):
         return None
@@ -408,8 +416,12 @@ _SWAPPED: Final = re.compile(
 _NOT_DIGIT: Final = re.compile(r"[^0-9]+")
 
 
-_NEIGHBOURS: Final = re.compile(r"(?<![0-9])(?P<front>[0-9]{6})[^0-9]{1,40}(?P<back>[1-8][0-9]{6})(?![0-9])")
-"""`901010 그리고 1234567`: six and seven digits, with a label or, close together, a check digit."""
+_NEIGHBOURS: Final = re.compile(
+    r"(?<![0-9])(?P<front>[0-9]{6})(?:[^0-9]|(?<=[A-Za-z_])[0-9](?![0-9])|(?<=[\n ])[0-9](?=[.)] )){1,40}"
+    r"(?P<back>[1-8][0-9]{6})(?![0-9])"
+)
+"""`901010 그리고 1234567`, `jumin1=901010&jumin2=1234567`, in a numbered list: six and seven digits, with a
+label or, close together, a check digit."""
 _CLOSE: Final = 14
 _FRONT_TOLD: Final = re.compile(r"앞\s?(?:자리|부분|번호|쪽)\s?[은는이가:]?\s?$")
 
@@ -420,7 +432,8 @@ class Halves:
     name = "halves"
     gates = (
         r"뒷|뒤|나머지|끝\s?자리|마지막|(?i:last|second|rest|back)",
-        r"주민\s?(?:등록\s?)?번|민번|외국인\s?등록|앞\s?(?:자리|부분|번호|쪽)|(?i:rrn|jumin)",
+        r"주민\s?(?:등록\s?)?번|민번|외국인\s?등록|앞\s?(?:자리|부분|번호|쪽)|(?i:rrn|jumin|ssn)",
+        r"[0-9]{6}\n ?[0-9][.)] [1-8][0-9]{6}",
         r"[0-9]{6}[^0-9\-][^0-9]{0,13}[1-8][0-9]{6}",
         r"[0-9]{6}-{6,20}[1-8][0-9]{6}",
     )
@@ -502,7 +515,9 @@ _BACK_HALF: Final = re.compile(
     r"(?:[은는이가에]\s?)?(?<![0-9-])(?P<back>[1-8][0-9]{6})(?![0-9]|-[0-9])"
 )
 _RESIDENT_NEAR: Final = re.compile(r"주민|외국인\s?등록|민번|민증|주번|RRN|resident")
-_BORN_NEAR: Final = re.compile(r"(?:19|20)?[0-9]{2}년 ?[0-9]{1,2}월 ?[0-9]{1,2}일 ?(?:생|출생)")
+_BORN_NEAR: Final = re.compile(
+    r"(?:19|20)?[0-9]{2}년 ?[0-9]{1,2}월 ?[0-9]{1,2}일|(?:생년월일|생일|출생|태어난)[^0-9]{0,9}[0-9]"
+)
 """86년 2월 24일생이고 뒷자리는 …: nothing else has a birthday in front and a back."""
 _BIRTH_NEAR: Final = re.compile(
     r"(?:19|20)?[0-9]{2}\s?[-./년]\s?[0-9]{1,2}\s?[-./월]\s?[0-9]{1,2}|(?<![0-9])[0-9]{6}(?![0-9])"
@@ -511,10 +526,10 @@ _BACK_REACH: Final = 60
 
 
 _BEHIND_BIRTHDAY: Final = re.compile(
-    r"(?<![0-9])(?:19|20)?[0-9]{2}년 ?[0-9]{1,2}월 ?[0-9]{1,2}일 ?(?:생|출생)[ \-,/·:]{1,3}"
-    r"(?P<back>[1-8][0-9]{6})(?![0-9]|-[0-9])"
+    r"(?<![0-9])(?P<year>(?:19|20)?[0-9]{2})(?:년 ?|[-./] ?)(?P<month>[0-9]{1,2})(?:월 ?|[-./] ?)"
+    r"(?P<day>[0-9]{1,2})(?:일|\.)? ?(?P<born>생|출생)?[ \-,/·:]{1,3}(?P<back>[1-8][0-9]{6})(?![0-9]|-[0-9])"
 )
-"""1986년 2월 24일생 2345671: nobody writes another number there."""
+"""1986년 2월 24일생 2345671: nobody writes another number there. Else a label or the check digit counts."""
 
 
 class BackHalves:
@@ -523,19 +538,32 @@ class BackHalves:
     name = "back_halves"
     gates = (
         r"(?:뒷|뒤|끝)[^0-9\n]{0,16}7?[^0-9\n]{0,10}[1-8][0-9]{6}",
-        r"일 ?(?:생|출생)[ \-,/·:]{1,3}[1-8][0-9]{6}",
+        r"일 ?(?:생|출생)?[ \-,/·:]{1,3}[1-8][0-9]{6}",
+        r"[0-9][-./] ?[0-9]{1,2}[-./] ?[0-9]{1,2}\.? ?(?:생|출생)?[ \-,/·:]{1,3}[1-8][0-9]{6}",
     )
 
     def find(self, text: str) -> list[Span]:
-        spans = [
-            span
-            for match in limited(_BACK_HALF.finditer(text), self.name)
-            if (span := _back_half(text, match)) is not None
+        found = [_back_half(text, match) for match in limited(_BACK_HALF.finditer(text), self.name)]
+        found += [
+            _behind_birthday(text, match) for match in limited(_BEHIND_BIRTHDAY.finditer(text), self.name)
         ]
-        for match in limited(_BEHIND_BIRTHDAY.finditer(text), self.name):
-            kind = KR_FRN if match["back"][0] in "5678" else KR_RRN
-            spans.append(Span(*match.span("back"), kind, 0.75, "kr_rrn_back"))
-        return spans
+        return [span for span in found if span is not None]
+
+
+def _behind_birthday(text: str, match: re.Match[str]) -> Span | None:
+    back = match["back"]
+    kind, rule = _resident_kind("000000" + back), "kr_rrn_back"
+    if match["born"]:
+        return Span(*match.span("back"), kind, 0.75, rule)
+    century, year = match["year"][:-2], match["year"][-2:]
+    digits = f"{year}{match['month']:>02}{match['day']:>02}{back}"
+    if not checksums.is_birth_date(digits) or back[0] not in _CENTURY_OF_SEX.get(century, back[0]):
+        return None
+    valid = checksums.frn_valid(digits) if kind == KR_FRN else checksums.rrn_valid(digits)
+    label = label_of(text, *match.span()).kind
+    if label not in {"rrn", "frn"} and (not valid or label == HARMLESS or _UNIT.match(text, match.end())):
+        return None
+    return Span(*match.span(), kind, 0.75, rule)
 
 
 def _back_half(text: str, match: re.Match[str]) -> Span | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from filters import spans
@@ -248,3 +250,57 @@ def test_a_word_in_the_sentence_before_makes_no_number_harmless(engine, prompt, 
 @pytest.mark.parametrize("lead", ["공문 ", "공문 번호: ", "회원번호는\n", "계약 번호 (신). "])
 def test_a_harmless_label_before_its_number_still_does(engine, lead):
     assert found(engine, f"{lead}9104121056784") == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "주민번호 9104, 1210, 56784",
+        "주민등록번호는 9104 - 1210 - 56784 입니다",
+        "주민번호:\n9104\n1210\n56784",
+        "주민번호 199104121056784",
+        "jumin1=910412&jumin2=1056784",
+        '{"jumin1": "910412", "jumin2": "1056784"}',
+        "ssn_1 910412, ssn_2 1056784",
+        "주민등록번호\n1. 910412\n2. 1056784",
+        "1. 910412\n2. 1056781",
+        "1991년 4월 12일 1056781",
+        "91년04월12일-1056781",
+        "1991.4.12. 1056781",
+        "주민번호 1991년 4월 12일 1056784",
+        "910412 짝대기 1056784",
+        "910412 더하기 1056784",
+    ],
+)
+def test_a_number_in_unusual_groups_is_found(engine, text):
+    found = [span for span in engine.detect(text) if span.type == spans.KR_RRN]
+    assert [text[span.end - 1] for span in found] == [re.findall("[0-9]", text)[-1]]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "생년월일 1991-04-12 뒷자리 1056784",
+        "1991년 4월 12일, 뒷자리는 1056784",
+        "생일은 910412, 뒷번호 1056784",
+    ],
+)
+def test_a_back_beside_a_birthday_is_found(engine, text):
+    assert spans.KR_RRN in {span.type for span in engine.detect(text)}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "회의는 1991년 4월 12일 1056784",  # no check digit
+        "2024년 4월 12일 1056781",  # a sex of the other century
+        "1991.4.12. 1056781원",
+        "문서번호 1991.4.12. 1056781",
+        "1. 910412\n2. 1056784",
+        "199104121056781",
+        "면적 9104, 1210, 56784",
+        "[0.003173828125, 0.12]",
+    ],
+)
+def test_a_date_or_a_list_beside_other_numbers_is_none(engine, text):
+    assert {spans.KR_RRN, spans.KR_FRN}.isdisjoint(span.type for span in engine.detect(text))
