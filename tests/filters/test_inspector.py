@@ -213,20 +213,29 @@ def test_the_newest_message_is_joined_with_the_tail_whatever_stands_beside_it(en
     assert decide(inspector.detect(body, "chat-1", NOW), OUT).action is Action.BLOCK
 
 
-def test_a_message_of_many_parts_is_not_read_once_for_each_piece_of_the_tail(engine, monkeypatch):
+class Counting:
+    """The engine, and how many characters it was asked to read across borders."""
+
+    def __init__(self, engine):
+        self.rules_version, self.detect, self._engine = engine.rules_version, engine.detect, engine
+        self.read = []
+
+    def detect_joined(self, texts):
+        self.read.append(sum(map(len, texts)))
+        return self._engine.detect_joined(texts)
+
+
+def test_a_message_of_many_parts_is_not_read_once_for_each_piece_of_the_tail(engine):
     """8 KB are read on the event loop; forty pieces before them made half a second of it."""
-    read = []
-    monkeypatch.setattr(
-        engine, "detect_joined", lambda texts: read.append(sum(map(len, texts))) or [], raising=False
-    )
-    inspector = Inspector(engine)
+    counting = Counting(engine)
+    inspector = Inspector(counting)
     digits = {"role": "user", "content": [{"type": "text", "text": "1"}] * 40}
     inspector.detect({"messages": [digits]}, "a", NOW)
-    read.clear()
+    counting.read.clear()
     parts = [{"type": "text", "text": "9-0-1-0-1-0 aaaaaaaaaa"}] * 150
     inspector.detect({"messages": [{"role": "user", "content": parts}]}, "a", NOW)
-    assert len(read) == 41
-    assert sum(read) < 4 * 22 * 150
+    assert len(counting.read) == 41
+    assert sum(counting.read) < 4 * 22 * 150
 
 
 def test_the_tail_of_a_conversation_expires(engine):
