@@ -6,10 +6,12 @@ so that a page never holds up the event loop.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends, Request
+
+from gateway.seats import SeatReports
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +45,8 @@ class ConsoleParts:
     inspector: Inspector
     """The filter, for a text that somebody wants looked at before sending it."""
     now: Callable[[], datetime]
+    seats: SeatReports = field(default_factory=SeatReports)
+    """Reports of seats beside use, as long as nothing under them changes."""
 
 
 def parts_of(request: Request) -> ConsoleParts:

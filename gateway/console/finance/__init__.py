@@ -20,11 +20,9 @@ from gateway.console.finance import (
     reports_api,
     savings,
 )
-from gateway.seats import SeatReports
 
 
 def routers() -> list[APIRouter]:
-    reports = SeatReports()
     return [
         months.router(),
         invoices.router(),
@@ -33,11 +31,11 @@ def routers() -> list[APIRouter]:
         budgets.router(),
         budget_settings.router(),
         budgets_api.router(),
-        savings.router(reports),
-        plans.router(reports),
+        savings.router(),
+        plans.router(),
         forecast.router(),
         prices.router(),
         api.router(),
         price_api.router(),
-        reports_api.router(reports),
+        reports_api.router(),
     ]

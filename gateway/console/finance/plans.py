@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from billing.plans import Advice
     from gateway.console.lists import ListQuery
-    from gateway.seats import SeatReports
 
 Reader = Annotated[Visitor, Depends(Needs(Permission.REPORTS_VIEW))]
 
@@ -93,19 +92,19 @@ _KEYS: Final = {
 }
 
 
-def router(reports: SeatReports) -> APIRouter:
+def router() -> APIRouter:
     routes = areas.pages()
 
     @routes.get(PLANS)
     def plans(request: Request, visitor: Reader, parts: Parts) -> Response:
-        return _page(request, visitor, parts, reports)
+        return _page(request, visitor, parts)
 
     return routes
 
 
-def _page(request: Request, visitor: Visitor, parts: ConsoleParts, reports: SeatReports) -> Response:
+def _page(request: Request, visitor: Visitor, parts: ConsoleParts) -> Response:
     query = SPEC.read(request.query_params)
-    report = report_asked(parts, visitor, reports, span_of(query.filters), query.filters["term"])
+    report = report_asked(parts, visitor, span_of(query.filters), query.filters["term"])
     counts = Counter(one.verdict for one in report.advice)
     verdict = query.filters["verdict"]
     wanted = [one for one in report.advice if verdict in {"", one.verdict.value}]

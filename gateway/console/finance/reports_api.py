@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from billing.intervals import Interval
     from billing.plans import Advice, Comparison
     from gateway.outlooks import OutlookLine
-    from gateway.seats import DepartmentLine, PersonLine, SeatReport, SeatReports
+    from gateway.seats import DepartmentLine, PersonLine, SeatReport
 
 Row = TypeVar("Row")
 Reader = Annotated[Visitor, Depends(Needs(Permission.REPORTS_VIEW))]
@@ -189,11 +189,11 @@ class Anomalies(BaseModel):
     data: list[Anomaly]
 
 
-def router(reports: SeatReports) -> APIRouter:
+def router() -> APIRouter:
     routes = areas.api("/api/billing", "billing")
 
     def asked(parts: ConsoleParts, visitor: Visitor, months: str, term: str) -> SeatReport:
-        return report_asked(parts, visitor, reports, int(months) if months else None, term)
+        return report_asked(parts, visitor, int(months) if months else None, term)
 
     @routes.get("/plans", responses=_ERRORS)
     def plans(

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from billing.plans import Comparison, Plan
     from gateway.console.i18n import Language
     from gateway.console.lists import ListQuery
-    from gateway.seats import DepartmentLine, SeatReport, SeatReports
+    from gateway.seats import DepartmentLine, SeatReport
 
 Reader = Annotated[Visitor, Depends(Needs(Permission.REPORTS_VIEW))]
 
@@ -99,22 +99,20 @@ KEYS: Final = {
 }
 
 
-def router(reports: SeatReports) -> APIRouter:
+def router() -> APIRouter:
     routes = areas.pages()
 
     @routes.get(SAVINGS)
     def savings(request: Request, visitor: Reader, parts: Parts) -> Response:
-        return _page(request, visitor, parts, reports)
+        return _page(request, visitor, parts)
 
     return routes
 
 
-def report_asked(
-    parts: ConsoleParts, visitor: Visitor, reports: SeatReports, months: int | None, term: str
-) -> SeatReport:
+def report_asked(parts: ConsoleParts, visitor: Visitor, months: int | None, term: str) -> SeatReport:
     """Return the report that an address asks for, of the department that is within reach."""
     rollups.bring_up_to_date(parts.database, most_batches=BATCHES_BEFORE_A_PAGE)
-    return reports.report(
+    return parts.seats.report(
         parts.database,
         parts.config.plans,
         parts.now(),
@@ -136,10 +134,10 @@ def plan_names(plans: Sequence[Plan], language: Language) -> dict[str, str]:
     return {plan.id: plan.name or seat for plan in plans}
 
 
-def _page(request: Request, visitor: Visitor, parts: ConsoleParts, reports: SeatReports) -> Response:
+def _page(request: Request, visitor: Visitor, parts: ConsoleParts) -> Response:
     language = language_for(request, visitor)
     query = SPEC.read(request.query_params)
-    report = report_asked(parts, visitor, reports, span_of(query.filters), query.filters["term"])
+    report = report_asked(parts, visitor, span_of(query.filters), query.filters["term"])
     names, called = unit_names(parts.database), plan_names(parts.config.plans, language)
 
     def source(asked: ListQuery) -> tuple[Sequence[Line], int]:
